@@ -1,1 +1,2 @@
-
+//! Moorage.
+pub mod api;

@@ -1,0 +1,336 @@
+//! `App`: one service, from its image to its Service, with storage that outlives it.
+
+use super::common::{AccessMode, ChildStatus, DeletionPolicy, PodSettings, Problem, PullPolicy, VolumeMode};
+use super::schema::upstream;
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, EmptyDirVolumeSource, EnvFromSource, EnvVar, Lifecycle, LocalObjectReference, Probe,
+    ProjectedVolumeSource, ResourceRequirements, SecretVolumeSource, SecurityContext,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What to run and how. Only `image` is required.
+#[derive(CustomResource, Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "moorage.dev",
+    version = "v1alpha1",
+    kind = "App",
+    namespaced,
+    status = "AppStatus",
+    derive = "PartialEq",
+    category = "moorage",
+    doc = "App runs a container image as a service: pods, a Service, storage that outlives it, and a status that says what is wrong."
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppSpec {
+    /// Container image, for example `registry.example.com/team/shop:1.4`.
+    pub image: String,
+    /// When the kubelet pulls the image. Default: Always for the tag `latest`, else `IfNotPresent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Secrets of type dockerconfigjson, in this namespace, for pulling the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<LocalObjectReference>>")]
+    pub image_pull_secrets: Vec<LocalObjectReference>,
+    /// Replaces the image's entrypoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Replaces the image's arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Working directory of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<EnvVar>>")]
+    pub env: Vec<EnvVar>,
+    /// `ConfigMaps` and Secrets whose keys become environment variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<EnvFromSource>>")]
+    pub env_from: Vec<EnvFromSource>,
+    /// Ports of the Service and the container. Without any there is no Service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<AppPort>,
+    /// CPU and memory that the container asks for and may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<ResourceRequirements>")]
+    pub resources: Option<ResourceRequirements>,
+    /// Restarts the container when it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Probe>")]
+    pub liveness_probe: Option<Probe>,
+    /// Takes the pod out of the Service while it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Probe>")]
+    pub readiness_probe: Option<Probe>,
+    /// Holds the other probes back until it succeeds once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Probe>")]
+    pub startup_probe: Option<Probe>,
+    /// Hooks after the start and before the stop of the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Lifecycle>")]
+    pub lifecycle: Option<Lifecycle>,
+    /// Number of pods. Unset, Kubernetes starts with 1 and an autoscaler of yours is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Security settings of the container, laid over the restricted defaults field by field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<SecurityContext>")]
+    pub security_context: Option<SecurityContext>,
+    /// Storage, claims, Secrets, `ConfigMaps` and scratch space to mount.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<AppVolume>,
+    /// How the Service is published inside the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceSettings>,
+    /// The `ServiceAccount` that the pods run as. By default one of the App's own, its token not mounted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccountSettings>,
+    /// Pod settings that are not about the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodSettings>,
+    /// How a change reaches the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// While true the operator writes nothing but the status of this App.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// One port of the Service.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppPort {
+    /// Name of the port, unique in the App. Needed when there is more than one port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Port of the Service.
+    pub port: i32,
+    /// Port that the container listens on. Default: the same as `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_port: Option<i32>,
+    /// TCP (the default), UDP or SCTP.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Application protocol for meshes and gateways, such as `kubernetes.io/h2c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<String>,
+    /// Fixed port on every node, for service types `NodePort` and `LoadBalancer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_port: Option<i32>,
+}
+
+/// Transport protocol of a port.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl Protocol {
+    /// The name that core Kubernetes uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
+    }
+}
+
+/// A volume of the App and where the container sees it. Exactly one source must be given.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppVolume {
+    /// Name of the volume, unique in the App.
+    pub name: String,
+    /// Where the container sees the volume. Required unless the volume is a block device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount_path: Option<String>,
+    /// Where the container sees a block device (`volumeMode: Block`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_path: Option<String>,
+    /// Mounts only this path of the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// Mounts the volume read-only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Storage of the App's own: makes a `StorageClaim` named after the App and the volume that outlives the App.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<VolumeStorage>,
+    /// An existing `StorageClaim` or `PersistentVolumeClaim` of this namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimReference>,
+    /// Keys of a Secret as files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<SecretVolumeSource>")]
+    pub secret: Option<SecretVolumeSource>,
+    /// Keys of a `ConfigMap` as files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<ConfigMapVolumeSource>")]
+    pub config_map: Option<ConfigMapVolumeSource>,
+    /// Scratch space that lives as long as the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<EmptyDirVolumeSource>")]
+    pub empty_dir: Option<EmptyDirVolumeSource>,
+    /// Several sources under one path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<ProjectedVolumeSource>")]
+    pub projected: Option<ProjectedVolumeSource>,
+}
+
+/// Storage that the App declares for itself.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VolumeStorage {
+    /// Size, for example `2Gi`. May grow, never shrink.
+    pub size: String,
+    /// `StorageClass` to use. Default: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+    /// How the volume may be mounted. Default: `ReadWriteOnce`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_modes: Vec<AccessMode>,
+    /// Filesystem (the default) or Block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_mode: Option<VolumeMode>,
+    /// Retain (the default) keeps the data when the App is deleted; Delete removes it with the App.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// A claim of the same namespace, by name.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimReference {
+    /// Name of the `StorageClaim` or `PersistentVolumeClaim`.
+    pub name: String,
+}
+
+/// How the Service is published.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// `ClusterIP` (the default), `NodePort` or `LoadBalancer`.
+    #[serde(default, rename = "type")]
+    pub type_: ServiceType,
+    /// Annotations of the Service, for cloud load balancers and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// No virtual address: the name resolves to the pods themselves. Can't be changed on an existing Service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headless: bool,
+}
+
+/// Type of the Service.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServiceType {
+    #[default]
+    ClusterIP,
+    NodePort,
+    LoadBalancer,
+}
+
+impl ServiceType {
+    /// The name that core Kubernetes uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterIP => "ClusterIP",
+            Self::NodePort => "NodePort",
+            Self::LoadBalancer => "LoadBalancer",
+        }
+    }
+}
+
+/// The identity of the pods.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServiceAccountSettings {
+    /// An existing `ServiceAccount` of this namespace. Default: the App gets one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Annotations of the App's own `ServiceAccount`, for workload identity and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Pull secrets of the App's own `ServiceAccount`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<LocalObjectReference>>")]
+    pub image_pull_secrets: Vec<LocalObjectReference>,
+    /// Mounts the `ServiceAccount`'s token into the pods. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automount_token: bool,
+}
+
+/// How a change reaches the pods.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollout {
+    /// `RollingUpdate` (the default) or Recreate (the default when a volume can be mounted on one node only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<RolloutStrategy>,
+    /// Pods above `replicas` during a rolling update, as a number or a percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<IntOrString>")]
+    pub max_surge: Option<IntOrString>,
+    /// Pods that may be missing during a rolling update, as a number or a percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<IntOrString>")]
+    pub max_unavailable: Option<IntOrString>,
+    /// Seconds a new pod must be ready before it counts as available.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ready_seconds: Option<i32>,
+    /// Seconds without progress after which the rollout counts as failed. Kubernetes' default is 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_deadline_seconds: Option<i32>,
+    /// Old revisions to keep. Kubernetes' default is 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_limit: Option<i32>,
+}
+
+/// Whether old pods make room one by one or all at once.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutStrategy {
+    RollingUpdate,
+    Recreate,
+}
+
+/// What the operator last saw of the App.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AppStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready (the summary), Available, Progressing, Degraded; Reconciling and Stalled only while they are true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<Condition>>")]
+    pub conditions: Vec<Condition>,
+    /// Pods that exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Pods that are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// Pods that run the declared template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_replicas: Option<i32>,
+    /// Label selector of the pods, for `/scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// What is wrong with single pods, worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+    /// The objects that the operator keeps for this App.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<ChildStatus>,
+}

@@ -1,0 +1,149 @@
+//! Types that more than one kind uses.
+
+use super::schema::upstream;
+use k8s_openapi::api::core::v1::{PodSecurityContext, Toleration};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// When the kubelet pulls an image; as in core.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullPolicy {
+    Always,
+    IfNotPresent,
+    Never,
+}
+
+impl PullPolicy {
+    /// The name that core Kubernetes uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// How a volume may be mounted; as in core.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AccessMode {
+    ReadWriteOnce,
+    ReadOnlyMany,
+    ReadWriteMany,
+    ReadWriteOncePod,
+}
+
+impl AccessMode {
+    /// The name that core Kubernetes uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadWriteOnce => "ReadWriteOnce",
+            Self::ReadOnlyMany => "ReadOnlyMany",
+            Self::ReadWriteMany => "ReadWriteMany",
+            Self::ReadWriteOncePod => "ReadWriteOncePod",
+        }
+    }
+
+    /// Whether a second pod on another node could mount the volume.
+    pub const fn is_shared(self) -> bool {
+        match self {
+            Self::ReadOnlyMany | Self::ReadWriteMany => true,
+            Self::ReadWriteOnce | Self::ReadWriteOncePod => false,
+        }
+    }
+}
+
+/// Whether a volume holds a file system or is handed to the container as a raw block device.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VolumeMode {
+    #[default]
+    Filesystem,
+    Block,
+}
+
+impl VolumeMode {
+    /// The name that core Kubernetes uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Filesystem => "Filesystem",
+            Self::Block => "Block",
+        }
+    }
+}
+
+/// What becomes of the data when its owner is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    #[default]
+    Retain,
+    Delete,
+}
+
+/// Pod settings that are not about one container.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodSettings {
+    /// Labels added to the pods. Keys of moorage.dev and app.kubernetes.io/managed-by are the operator's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations added to the pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Labels that a node must have to run the pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that the pods tolerate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<Toleration>>")]
+    pub tolerations: Vec<Toleration>,
+    /// Security settings of the whole pod, laid over the restricted defaults field by field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<PodSecurityContext>")]
+    pub security_context: Option<PodSecurityContext>,
+    /// Seconds a pod may take to stop before it is killed. Kubernetes' default is 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination_grace_period_seconds: Option<i64>,
+}
+
+/// One object that the operator keeps for this resource.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildStatus {
+    /// Kind of the object.
+    pub kind: String,
+    /// Name of the object, in the same namespace.
+    pub name: String,
+    /// Whether the object is as declared and works.
+    pub ready: bool,
+    /// What it waits for, or what is wrong; empty when it is ready.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Something wrong with one pod.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Name of the pod.
+    pub pod: String,
+    /// Name of the container; empty when the whole pod is concerned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// Kubernetes' own word for it, such as `ErrImagePull`, `CrashLoopBackOff`, `OOMKilled` or `Unschedulable`.
+    pub reason: String,
+    /// The kubelet's or scheduler's own message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Exit code of the last run of the container, if it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// How often the container was restarted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restart_count: i32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_zero(count: &i32) -> bool {
+    *count == 0
+}
