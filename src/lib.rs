@@ -1,2 +1,4 @@
 //! Moorage.
 pub mod api;
+pub mod app;
+pub mod core;

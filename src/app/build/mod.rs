@@ -1,0 +1,9 @@
+//! One file per object, one function named for it.
+
+pub mod container;
+pub mod deployment;
+pub mod pod;
+pub mod service;
+pub mod service_account;
+pub mod storage_claim;
+pub mod volumes;

@@ -1,0 +1,32 @@
+//! The `StorageClaims` of the App's own volumes.
+
+use crate::api::StorageClaim;
+use crate::api::common::DeletionPolicy;
+use crate::api::storage_claim::StorageClaimSpec;
+use crate::app::validate::{Source, ValidApp};
+use crate::core::meta;
+
+/// One claim per `storage` volume, named after the App and the volume. It carries the App's label and no owner, so it
+/// outlives the App, unless its policy is Delete.
+pub fn storage_claims(app: &ValidApp<'_>) -> Vec<StorageClaim> {
+    app.volumes
+        .iter()
+        .filter_map(|volume| {
+            let Source::Storage(storage) = volume.source else { return None };
+            let name = app.claim_name(volume)?;
+            let spec = StorageClaimSpec {
+                size: storage.size.clone(),
+                storage_class_name: storage.storage_class_name.clone(),
+                access_modes: storage.access_modes.clone(),
+                volume_mode: storage.volume_mode,
+                deletion_policy: storage.deletion_policy,
+                ..StorageClaimSpec::default()
+            };
+            let metadata = match storage.deletion_policy {
+                DeletionPolicy::Retain => meta::kept(&app.identity, &name),
+                DeletionPolicy::Delete => meta::owned(&app.identity, &name),
+            };
+            Some(StorageClaim { metadata, spec, status: None })
+        })
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! `App` → `ServiceAccount`, `Deployment`, `Service` and `StorageClaims`.
+//!
+//! [`plan`](Parent::plan) validates once and hands the result to one builder per object.
+
+pub mod build;
+mod status;
+pub mod validate;
+
+use crate::api::App;
+use crate::api::app::AppStatus;
+use crate::core::observed::Observed;
+use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use build::{deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use validate::{ValidApp, validate};
+
+/// Kinds that an App no longer wants once its spec stops asking for them. Claims are never among them.
+const PRUNABLE: &[ChildKind] = &[ChildKind::ServiceAccount, ChildKind::Service];
+
+impl Parent for App {
+    const KIND: ParentKind = ParentKind::App;
+    type Status = AppStatus;
+
+    fn plan(&self, observed: &Observed, _settings: &PlanSettings) -> Plan {
+        match validate(self) {
+            Ok(valid) => plan(&valid, observed),
+            Err(invalid) => Plan { invalid, ..Plan::default() },
+        }
+    }
+
+    fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
+        status::status(self, plan, outcome, observed, now)
+    }
+
+    fn current_status(&self) -> Option<&AppStatus> {
+        self.status.as_ref()
+    }
+
+    fn conditions(status: &AppStatus) -> &[Condition] {
+        &status.conditions
+    }
+
+    fn claims(&self) -> Vec<String> {
+        validate(self).map(|valid| valid.claim_names()).unwrap_or_default()
+    }
+}
+
+fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
+    let mut plan = Plan { paused: app.spec.paused, ..Plan::default() };
+    if app.owns_service_account() {
+        plan.apply(ChildKind::ServiceAccount, &service_account(app));
+    }
+    for claim in storage_claims(app) {
+        plan.apply(ChildKind::StorageClaim, &claim);
+    }
+    if !app.spec.ports.is_empty() {
+        plan.apply(ChildKind::Service, &service(app));
+    }
+    plan.apply(ChildKind::Deployment, &deployment(app, observed));
+    plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
+    plan
+}

@@ -1,0 +1,235 @@
+//! From an `App` as written to a [`ValidApp`], or every error at once, each starting with its field.
+//!
+//! The CRD's schema refuses most of these first; this holds for `render`, which has no API server, and for objects
+//! written under an older schema.
+
+use crate::api::app::{App, AppPort, AppSpec, AppVolume, Rollout, RolloutStrategy, ServiceType, VolumeStorage};
+use crate::api::common::VolumeMode;
+use crate::core::plan::{Identity, Parent};
+use crate::core::quantity::Quantity;
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
+};
+use std::collections::BTreeSet;
+
+/// Longest name of an App: it names a Service, which is a DNS label.
+pub const NAME_LIMIT: usize = 63;
+
+/// An App whose every part makes sense; what the builders take.
+#[derive(Debug)]
+pub struct ValidApp<'a> {
+    /// Who it is.
+    pub identity: Identity,
+    /// The spec as written.
+    pub spec: &'a AppSpec,
+    /// Its volumes, each with its one source.
+    pub volumes: Vec<ValidVolume<'a>>,
+}
+
+/// A volume with its one source.
+#[derive(Debug)]
+pub struct ValidVolume<'a> {
+    /// The volume as written.
+    pub declared: &'a AppVolume,
+    /// Its source.
+    pub source: Source<'a>,
+    /// Where and as what the container sees it.
+    pub target: Target<'a>,
+}
+
+/// Where a volume comes from.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// A `StorageClaim` of the App's own.
+    Storage(&'a VolumeStorage),
+    /// An existing claim.
+    Claim(&'a str),
+    /// A Secret.
+    Secret(&'a SecretVolumeSource),
+    /// A `ConfigMap`.
+    ConfigMap(&'a ConfigMapVolumeSource),
+    /// Scratch space.
+    EmptyDir(&'a EmptyDirVolumeSource),
+    /// Several sources.
+    Projected(&'a ProjectedVolumeSource),
+}
+
+/// How the container sees a volume.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// As a directory or file.
+    Mount(&'a str),
+    /// As a block device.
+    Device(&'a str),
+}
+
+impl ValidApp<'_> {
+    /// Whether the App has a `ServiceAccount` of its own.
+    pub fn owns_service_account(&self) -> bool {
+        self.service_account_name() == self.identity.name && self.named_service_account().is_none()
+    }
+
+    /// Name of the `ServiceAccount` of the pods.
+    pub fn service_account_name(&self) -> &str {
+        self.named_service_account().unwrap_or(&self.identity.name)
+    }
+
+    fn named_service_account(&self) -> Option<&str> {
+        self.spec.service_account.as_ref()?.name.as_deref()
+    }
+
+    /// Name of the claim of a volume, if it has one.
+    pub fn claim_name(&self, volume: &ValidVolume<'_>) -> Option<String> {
+        match volume.source {
+            Source::Storage(_) => Some(format!("{}-{}", self.identity.name, volume.declared.name)),
+            Source::Claim(name) => Some(name.to_owned()),
+            Source::Secret(_) | Source::ConfigMap(_) | Source::EmptyDir(_) | Source::Projected(_) => None,
+        }
+    }
+
+    /// Names of all claims that the App mounts.
+    pub fn claim_names(&self) -> Vec<String> {
+        self.volumes.iter().filter_map(|volume| self.claim_name(volume)).collect()
+    }
+}
+
+/// Checks an App.
+///
+/// # Errors
+/// Every error found, each starting with the field.
+pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
+    let identity = app.identity();
+    let mut errors = Vec::new();
+    errors.extend(name(&identity.name));
+    errors.extend(image(&app.spec.image));
+    errors.extend(ports(&app.spec.ports, service_type(&app.spec)));
+    errors.extend(app.spec.service.as_ref().filter(|service| service.headless && service.type_ != ServiceType::ClusterIP).map(
+        |_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned(),
+    ));
+    errors.extend(app.spec.rollout.as_ref().and_then(rollout));
+    let volumes = volumes(&app.spec.volumes, &mut errors);
+    if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes }) } else { Err(errors) }
+}
+
+fn service_type(spec: &AppSpec) -> ServiceType {
+    spec.service.as_ref().map(|service| service.type_).unwrap_or_default()
+}
+
+/// Checks a name that becomes the name of a Service.
+pub fn name(name: &str) -> Option<String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let valid = name.len() <= NAME_LIMIT
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.chars().all(inner);
+    (!valid).then(|| {
+        format!(
+            "metadata.name: must be at most {NAME_LIMIT} lower-case letters, digits and '-', \
+             starting with a letter and ending with a letter or digit, as it names a Service"
+        )
+    })
+}
+
+/// Checks an image reference for what no registry could resolve.
+pub fn image(image: &str) -> Option<String> {
+    if image.is_empty() {
+        return Some("spec.image: must name an image, for example registry.example.com/team/shop:1.4".to_owned());
+    }
+    let bad = image.contains("://") || image.chars().any(|c| c.is_whitespace() || c.is_control());
+    bad.then(|| "spec.image: must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces".to_owned())
+}
+
+fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
+    let mut errors = Vec::new();
+    let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    for (index, port) in ports.iter().enumerate() {
+        let field = format!("spec.ports[{index}]");
+        for (part, number) in [("port", Some(port.port)), ("containerPort", port.container_port), ("nodePort", port.node_port)] {
+            if number.is_some_and(|number| !(1..=65535).contains(&number)) {
+                errors.push(format!("{field}.{part}: must be between 1 and 65535"));
+            }
+        }
+        if ports.len() > 1 && port.name.is_none() {
+            errors.push(format!("{field}.name: must be set when there is more than one port"));
+        }
+        if port.name.as_ref().is_some_and(|name| !names.insert(name)) {
+            errors.push(format!("{field}.name: must be unique"));
+        }
+        if !numbers.insert((port.port, port.protocol)) {
+            errors.push(format!("{field}.port: must be unique for its protocol"));
+        }
+        if port.node_port.is_some() && service == ServiceType::ClusterIP {
+            errors.push(format!("{field}.nodePort: must be unset unless spec.service.type is NodePort or LoadBalancer"));
+        }
+    }
+    errors
+}
+
+fn rollout(rollout: &Rollout) -> Option<String> {
+    let recreate = rollout.strategy == Some(RolloutStrategy::Recreate);
+    (recreate && (rollout.max_surge.is_some() || rollout.max_unavailable.is_some())).then(|| {
+        "spec.rollout.maxSurge: must be unset, like maxUnavailable, when spec.rollout.strategy is Recreate".to_owned()
+    })
+}
+
+fn volumes<'a>(declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
+    let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    let mut valid = Vec::new();
+    for (index, volume) in declared.iter().enumerate() {
+        let field = format!("spec.volumes[{index}]");
+        if !names.insert(&volume.name) {
+            errors.push(format!("{field}.name: must be unique"));
+        }
+        match (source(volume), target(volume)) {
+            (Ok(source), Ok(target)) => {
+                let (Target::Mount(path) | Target::Device(path)) = target;
+                if !paths.insert(path) {
+                    errors.push(format!("{field}.mountPath: must be unique"));
+                }
+                if let Source::Storage(storage) = source {
+                    errors.extend(size(&storage.size).map(|error| format!("{field}.storage.{error}")));
+                }
+                valid.push(ValidVolume { declared: volume, source, target });
+            }
+            (source, target) => {
+                errors.extend(source.err().into_iter().chain(target.err()).map(|error| format!("{field}{error}")));
+            }
+        }
+    }
+    valid
+}
+
+/// Checks the size of a claim.
+pub fn size(size: &str) -> Option<String> {
+    let positive = size.parse::<Quantity>().is_ok_and(|size| "0".parse().is_ok_and(|zero: Quantity| size > zero));
+    (!positive).then(|| "size: must be a quantity above zero, for example 2Gi".to_owned())
+}
+
+fn source(volume: &AppVolume) -> Result<Source<'_>, String> {
+    let AppVolume { storage, claim, secret, config_map, empty_dir, projected, .. } = volume;
+    let mut given = [
+        storage.as_ref().map(Source::Storage),
+        claim.as_ref().map(|claim| Source::Claim(&claim.name)),
+        secret.as_ref().map(Source::Secret),
+        config_map.as_ref().map(Source::ConfigMap),
+        empty_dir.as_ref().map(Source::EmptyDir),
+        projected.as_ref().map(Source::Projected),
+    ]
+    .into_iter()
+    .flatten();
+    match (given.next(), given.next()) {
+        (Some(source), None) => Ok(source),
+        _ => Err(": must have exactly one of storage, claim, secret, configMap, emptyDir and projected".to_owned()),
+    }
+}
+
+fn target(volume: &AppVolume) -> Result<Target<'_>, String> {
+    let block = volume.storage.as_ref().is_some_and(|storage| storage.volume_mode == Some(VolumeMode::Block));
+    match (&volume.mount_path, &volume.device_path) {
+        (Some(path), None) if !block && path.starts_with('/') => Ok(Target::Mount(path)),
+        (Some(_), None) if !block => Err(".mountPath: must be an absolute path".to_owned()),
+        (None, Some(path)) if block || volume.claim.is_some() => Ok(Target::Device(path)),
+        (_, _) if block => Err(".devicePath: must be set, and mountPath unset, when volumeMode is Block".to_owned()),
+        (_, _) => Err(".mountPath: must be set, and devicePath unset, unless volumeMode is Block".to_owned()),
+    }
+}

@@ -1,0 +1,176 @@
+//! What is remembered of a live child once its body is dropped: a few numbers and words per kind.
+
+use super::live::Live;
+use super::plan::ChildKind;
+use serde_json::Value;
+
+/// What a plan or a status needs to know of a child beyond whether it is as declared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Facts {
+    /// The kind has nothing to tell.
+    #[default]
+    None,
+    /// A Deployment.
+    Workload(Box<Workload>),
+    /// A `PersistentVolumeClaim`.
+    Volume(Box<Volume>),
+    /// A `StorageClaim`.
+    Claim(Box<Claim>),
+}
+
+/// Progress of a Deployment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// The Deployment controller has seen the current spec.
+    pub observed: bool,
+    /// `spec.replicas`
+    pub desired: i32,
+    /// Pods that exist.
+    pub replicas: i32,
+    /// Pods of the current template.
+    pub updated: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Pods that are ready for long enough.
+    pub available: i32,
+    /// The rollout exceeded its deadline; the controller's message.
+    pub stuck: Option<String>,
+    /// Pods can't be created; the controller's message.
+    pub refused: Option<String>,
+}
+
+impl Workload {
+    /// Whether every declared pod runs the current template and is available, and no other is left.
+    pub fn is_complete(&self) -> bool {
+        self.observed
+            && self.updated == self.desired
+            && self.available == self.desired
+            && self.replicas == self.desired
+    }
+
+    /// Whether the current template has reached every pod, available or not.
+    pub fn is_rolled_out(&self) -> bool {
+        self.observed && self.updated == self.desired && self.replicas == self.updated
+    }
+}
+
+/// State of a `PersistentVolumeClaim`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Volume {
+    /// `Pending`, `Bound` or `Lost`.
+    pub phase: String,
+    /// `spec.resources.requests.storage`
+    pub requested: String,
+    /// `status.capacity.storage`, empty until bound.
+    pub capacity: String,
+    /// `spec.storageClassName`
+    pub class: Option<String>,
+    /// `spec.volumeName`
+    pub volume: Option<String>,
+    /// `status.accessModes`
+    pub access_modes: Vec<String>,
+    /// Conditions of resizing: type and message of those that are true.
+    pub conditions: Vec<(String, String)>,
+    /// `status.allocatedResourceStatuses.storage`
+    pub resize_status: Option<String>,
+    /// UID of the `StorageClaim` that keeps it, from our annotation.
+    pub claim_uid: Option<String>,
+    /// Name of the App or Registry whose storage it is, from our labels.
+    pub parent_label: Option<String>,
+}
+
+/// State of a `StorageClaim` as its App or Registry sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claim {
+    /// Ready for the current generation.
+    pub ready: bool,
+    /// The Ready condition's reason.
+    pub reason: String,
+    /// The Ready condition's message.
+    pub message: String,
+    /// The claim can't become ready by itself.
+    pub stalled: bool,
+    /// `spec.accessModes`
+    pub access_modes: Vec<String>,
+}
+
+/// The facts of a live object of that kind.
+pub fn facts(kind: ChildKind, live: &Live) -> Facts {
+    match kind {
+        ChildKind::Deployment => Facts::Workload(Box::new(workload(live))),
+        ChildKind::PersistentVolumeClaim => Facts::Volume(Box::new(volume(live))),
+        ChildKind::StorageClaim => Facts::Claim(Box::new(claim(live))),
+        ChildKind::ServiceAccount | ChildKind::ConfigMap | ChildKind::Secret | ChildKind::Service => Facts::None,
+    }
+}
+
+fn workload(live: &Live) -> Workload {
+    let status = &live.body["status"];
+    let count = |field: &str| status[field].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+    let stuck = true_condition(status, "Progressing", "False")
+        .filter(|condition| condition["reason"] == "ProgressDeadlineExceeded");
+    let refused = true_condition(status, "ReplicaFailure", "True");
+    Workload {
+        observed: status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation(),
+        desired: live.body["spec"]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(1),
+        replicas: count("replicas"),
+        updated: count("updatedReplicas"),
+        ready: count("readyReplicas"),
+        available: count("availableReplicas"),
+        stuck: stuck.map(message),
+        refused: refused.map(message),
+    }
+}
+
+fn volume(live: &Live) -> Volume {
+    let (spec, status) = (&live.body["spec"], &live.body["status"]);
+    let conditions = items(&status["conditions"])
+        .filter(|condition| condition["status"] == "True")
+        .map(|condition| (text(&condition["type"]), message(condition)))
+        .collect();
+    Volume {
+        phase: text(&status["phase"]),
+        requested: text(&spec["resources"]["requests"]["storage"]),
+        capacity: text(&status["capacity"]["storage"]),
+        class: optional(&spec["storageClassName"]),
+        volume: optional(&spec["volumeName"]),
+        access_modes: items(&status["accessModes"]).map(text).collect(),
+        conditions,
+        resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),
+        claim_uid: live.annotation(super::meta::CLAIM_UID).map(str::to_owned),
+        parent_label: super::observed::parent_labels(live),
+    }
+}
+
+fn claim(live: &Live) -> Claim {
+    let status = &live.body["status"];
+    let current = status["observedGeneration"].as_i64() == Some(live.generation());
+    let ready = items(&status["conditions"]).find(|condition| condition["type"] == "Ready");
+    Claim {
+        ready: current && ready.is_some_and(|condition| condition["status"] == "True"),
+        reason: ready.map(|condition| text(&condition["reason"])).unwrap_or_default(),
+        message: ready.map(message).unwrap_or_default(),
+        stalled: current && true_condition(status, "Stalled", "True").is_some(),
+        access_modes: items(&live.body["spec"]["accessModes"]).map(text).collect(),
+    }
+}
+
+fn true_condition<'a>(status: &'a Value, type_: &str, wanted: &str) -> Option<&'a Value> {
+    items(&status["conditions"]).find(|condition| condition["type"] == type_ && condition["status"] == wanted)
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn optional(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn message(condition: &Value) -> String {
+    text(&condition["message"])
+}

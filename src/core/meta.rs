@@ -1,0 +1,69 @@
+//! Names, labels and ownership that mark an object as ours.
+
+use super::plan::{Identity, ParentKind};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use std::collections::BTreeMap;
+
+/// Field manager of every server-side apply.
+pub const FIELD_MANAGER: &str = "moorage";
+/// Label that every object of ours carries, and the one that the watches select by.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const MANAGER: &str = "moorage";
+/// Recommended label with the name of the parent.
+pub const NAME: &str = "app.kubernetes.io/name";
+/// Annotation with the hash of what was last applied: it tells a field we no longer want from one that is foreign.
+pub const APPLIED_HASH: &str = "moorage.dev/applied-hash";
+/// Annotation on a `PersistentVolumeClaim` with the UID of the `StorageClaim` that keeps it.
+pub const CLAIM_UID: &str = "moorage.dev/claim-uid";
+/// Finalizer that carries out a `StorageClaim`'s deletion policy.
+pub const FINALIZER: &str = "moorage.dev/deletion-policy";
+
+/// Label that names the parent, such as `moorage.dev/app: shop`. It is the pods' selector and never changes.
+pub const fn parent_label(kind: ParentKind) -> &'static str {
+    match kind {
+        ParentKind::App => "moorage.dev/app",
+        ParentKind::StorageClaim => "moorage.dev/storage-claim",
+        ParentKind::Registry => "moorage.dev/registry",
+    }
+}
+
+/// The fixed selector of a parent's pods.
+pub fn selector(parent: &Identity) -> BTreeMap<String, String> {
+    BTreeMap::from([(parent_label(parent.kind).to_owned(), parent.name.clone())])
+}
+
+/// The labels of every object that belongs to `parent`.
+pub fn labels(parent: &Identity) -> BTreeMap<String, String> {
+    let mut labels = selector(parent);
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+    labels.insert(NAME.to_owned(), parent.name.clone());
+    labels
+}
+
+/// The controller reference that ties a child's life to `parent`.
+pub fn owner_reference(parent: &Identity) -> OwnerReference {
+    OwnerReference {
+        api_version: crate::api::API_VERSION.to_owned(),
+        kind: parent.kind.as_str().to_owned(),
+        name: parent.name.clone(),
+        uid: parent.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// Metadata of a child that lives and dies with `parent`.
+pub fn owned(parent: &Identity, name: &str) -> ObjectMeta {
+    ObjectMeta { owner_references: Some(vec![owner_reference(parent)]), ..kept(parent, name) }
+}
+
+/// Metadata of a child that outlives `parent`.
+pub fn kept(parent: &Identity, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(parent.namespace.clone()),
+        labels: Some(labels(parent)),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,17 @@
+//! The pure core: what is wanted, what was seen, how the two are compared and told.
+//!
+//! Nothing under `core/`, `app/`, `storage_claim/` and `registry/` is async or touches a client, a clock, the
+//! environment or randomness; `tests/tidy.rs` holds that.
+
+pub mod conditions;
+pub mod facts;
+pub mod live;
+pub mod meta;
+pub mod observed;
+pub mod plan;
+pub mod pods;
+pub mod quantity;
+pub mod reason;
+pub mod security;
+pub mod status;
+pub mod subset;

@@ -1,0 +1,188 @@
+//! What is wrong with pods, in Kubernetes' own words.
+
+use super::live::Live;
+use super::observed::Owner;
+use super::plan::{ChildKind, ParentKind};
+use super::reason::Reason;
+use crate::api::common::Problem;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// Longest message kept of a pod problem, in characters.
+const MESSAGE_LIMIT: usize = 512;
+/// Most problems told in one status.
+pub const PROBLEM_LIMIT: usize = 10;
+
+/// The slim memory of one pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// What is wrong with it; empty while it starts or runs well.
+    pub problems: Vec<Problem>,
+    /// What will be wrong with it from that second (Unix time) on, if it is not ready by then.
+    pub late: Option<(i64, Problem)>,
+}
+
+/// The memory of a live pod and the parent that its labels name.
+pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
+    let (kind, name) = match Owner::of(ChildKind::Deployment, &without_controller(live)) {
+        Owner::Labelled { kind, name } => (kind, name.into_string()),
+        Owner::Controller { .. } | Owner::Foreign(_) => return None,
+    };
+    let status = &live.body["status"];
+    let ready = list(&status["conditions"])
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let (mut problems, mut late) = (Vec::new(), None);
+    if !live.is_deleting() {
+        problems.extend(pod_problem(live.name(), status));
+        for field in ["initContainerStatuses", "containerStatuses"] {
+            problems.extend(list(&status[field]).filter_map(|container| container_problem(live.name(), container)));
+        }
+        if problems.is_empty() && !ready {
+            late = readiness_problem(live, status);
+        }
+    }
+    Some((kind, name, Pod { name: live.name().to_owned(), ready, problems, late }))
+}
+
+/// A pod's controller is its `ReplicaSet`; whose it is in the end stands in the labels.
+fn without_controller(live: &Live) -> Live {
+    let mut labels_only = serde_json::json!({"metadata": {}});
+    labels_only["metadata"]["labels"] = live.body["metadata"]["labels"].clone();
+    Live::new(labels_only)
+}
+
+fn pod_problem(pod: &str, status: &Value) -> Option<Problem> {
+    if status["phase"] == "Failed" && status["reason"] == "Evicted" {
+        return Some(problem(pod, "", Reason::Evicted.as_str(), &status["message"]));
+    }
+    let scheduled = list(&status["conditions"]).find(|condition| condition["type"] == "PodScheduled")?;
+    (scheduled["status"] == "False" && scheduled["reason"] == "Unschedulable")
+        .then(|| problem(pod, "", Reason::Unschedulable.as_str(), &scheduled["message"]))
+}
+
+/// States of a container that every start passes through.
+const HARMLESS: [&str; 3] = ["ContainerCreating", "PodInitializing", ""];
+
+fn container_problem(pod: &str, container: &Value) -> Option<Problem> {
+    let name = container["name"].as_str().unwrap_or_default();
+    let (waiting, ended) = (&container["state"]["waiting"], &container["state"]["terminated"]);
+    let last = &container["lastState"]["terminated"];
+    let restarts = container["restartCount"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+    let waits_for = waiting["reason"].as_str().unwrap_or_default();
+    let mut found = if waits_for == Reason::CrashLoopBackOff.as_str() && last["reason"] == Reason::OOMKilled.as_str() {
+        problem(pod, name, Reason::OOMKilled.as_str(), &waiting["message"])
+    } else if !HARMLESS.contains(&waits_for) {
+        problem(pod, name, waits_for, &waiting["message"])
+    } else if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
+        let reason = if ended["reason"] == Reason::OOMKilled.as_str() { Reason::OOMKilled } else { Reason::ContainerFailed };
+        problem(pod, name, reason.as_str(), &ended["message"])
+    } else {
+        return None;
+    };
+    let run = if ended.is_object() { ended } else { last };
+    found.exit_code = run["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok());
+    found.restart_count = restarts;
+    Some(found)
+}
+
+/// A container that runs and is not ready: a problem once its readiness probe had the time that it declares itself.
+fn readiness_problem(live: &Live, status: &Value) -> Option<(i64, Problem)> {
+    let container = list(&status["containerStatuses"])
+        .find(|container| container["ready"] == false && container["state"]["running"].is_object())?;
+    let name = container["name"].as_str().unwrap_or_default();
+    let declared = list(&live.body["spec"]["containers"]).find(|declared| declared["name"] == name)?;
+    let probe = declared.get("readinessProbe")?;
+    let started: Timestamp = container["state"]["running"]["startedAt"].as_str()?.parse().ok()?;
+    let number = |field: &str, default: i64| probe[field].as_i64().unwrap_or(default);
+    let patience = number("initialDelaySeconds", 0) + number("periodSeconds", 10) * number("failureThreshold", 3);
+    let message = Value::String(format!("container {name} runs, but its readiness probe does not succeed"));
+    Some((started.as_second() + patience, problem(live.name(), name, Reason::ReadinessFailing.as_str(), &message)))
+}
+
+fn problem(pod: &str, container: &str, reason: &str, message: &Value) -> Problem {
+    Problem {
+        pod: pod.to_owned(),
+        container: container.to_owned(),
+        reason: reason.to_owned(),
+        message: message.as_str().unwrap_or_default().chars().take(MESSAGE_LIMIT).collect(),
+        exit_code: None,
+        restart_count: 0,
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The problems of all pods at that time, worst first, few enough for a status.
+pub fn problems(pods: &[Pod], now: Timestamp) -> Vec<Problem> {
+    let late = pods.iter().filter_map(|pod| pod.late.as_ref()).filter(|(at, _)| *at <= now.as_second());
+    let mut all: Vec<&Problem> =
+        pods.iter().flat_map(|pod| &pod.problems).chain(late.map(|(_, problem)| problem)).collect();
+    all.sort_by_key(|problem| (severity(problem), &problem.pod, &problem.container));
+    all.into_iter().take(PROBLEM_LIMIT).cloned().collect()
+}
+
+/// The next second (Unix time) at which [`problems`] may say more although nothing moved.
+pub fn next_late(pods: &[Pod], now: Timestamp) -> Option<i64> {
+    pods.iter().filter_map(|pod| pod.late.as_ref()).map(|(at, _)| *at).filter(|at| *at > now.as_second()).min()
+}
+
+/// The reason of a problem among ours; what Kubernetes may add one day counts as a failed container.
+pub fn reason(problem: &Problem) -> Reason {
+    match problem.reason.as_str() {
+        "ImageInspectError" | "RegistryUnavailable" => Reason::ErrImagePull,
+        "CreateContainerError" | "RunContainerError" | "StartError" => Reason::ContainerCannotRun,
+        other => Reason::named(other).unwrap_or(Reason::ContainerFailed),
+    }
+}
+
+/// Rank of a problem: what the user's own edit most likely fixes comes first, a failing probe last.
+fn severity(problem: &Problem) -> u8 {
+    match reason(problem) {
+        Reason::ReadinessFailing => 2,
+        Reason::Unschedulable | Reason::Evicted => 1,
+        _ => 0,
+    }
+}
+
+/// A problem in one sentence, with what to do about it.
+pub fn sentence(problem: &Problem) -> String {
+    let place = if problem.container.is_empty() {
+        format!("pod {}", problem.pod)
+    } else {
+        format!("pod {}, container {}", problem.pod, problem.container)
+    };
+    let mut text = format!("{place}: {}", problem.reason);
+    if !problem.message.is_empty() {
+        text.push_str(": ");
+        text.push_str(&problem.message);
+    }
+    if let Some(code) = problem.exit_code {
+        let _ = write!(text, " (exit code {code}, {} restarts)", problem.restart_count);
+    }
+    text.push_str(advice(problem));
+    text
+}
+
+/// What the author can do about a problem.
+fn advice(problem: &Problem) -> &'static str {
+    if problem.message.contains("runAsNonRoot") {
+        return ". The image runs as root: set spec.securityContext.runAsUser to a number other than 0, or allow it with \
+                spec.securityContext.runAsNonRoot: false and spec.pod.securityContext.runAsNonRoot: false";
+    }
+    match reason(problem) {
+        Reason::ErrImagePull | Reason::ImagePullBackOff | Reason::InvalidImageName => {
+            ". Check spec.image and spec.imagePullSecrets"
+        }
+        Reason::OOMKilled => ". Raise spec.resources.limits.memory",
+        Reason::CrashLoopBackOff | Reason::ContainerFailed => ". Read the container's log: kubectl logs --previous",
+        Reason::CreateContainerConfigError => ". Check the Secrets and ConfigMaps that the spec refers to",
+        _ => "",
+    }
+}

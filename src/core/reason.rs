@@ -1,0 +1,117 @@
+//! The closed set of condition reasons. Each has a page in `docs/reasons/`.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why a condition has its status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The reason as it stands in a condition.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The reason of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Everything is as declared.
+    AsExpected,
+    /// The spec can't be carried out; the message starts with the field.
+    InvalidSpec,
+    /// Another object holds a name that is needed.
+    NameConflict,
+    /// The API server refused an object as invalid.
+    Rejected,
+    /// RBAC, a quota or an admission policy refused a write.
+    Denied,
+    /// The API server could not be reached or did not answer in time; retried.
+    Unavailable,
+    /// The operator failed on this object; a bug worth reporting.
+    InternalError,
+    /// `spec.paused` is true.
+    Paused,
+    /// An older object of the same name is still being deleted.
+    WaitingForDeletion,
+    /// Objects are being written.
+    Applying,
+    /// New pods are replacing old ones, or the first ones are starting.
+    RollingOut,
+    /// The Deployment made no progress within its deadline.
+    ProgressDeadlineExceeded,
+    /// Fewer pods are available than declared.
+    PodsNotReady,
+    /// No pod is available.
+    NoPodAvailable,
+    /// A storage claim is not ready.
+    StorageNotReady,
+    /// The `PersistentVolumeClaim` waits for a volume.
+    WaitingForVolume,
+    /// The volume is made when the first pod uses the claim.
+    WaitingForFirstConsumer,
+    /// The claim names no class and the cluster has no default one.
+    NoDefaultStorageClass,
+    /// The named `StorageClass` does not exist.
+    StorageClassNotFound,
+    /// The storage driver failed to make the volume.
+    ProvisioningFailed,
+    /// The bound volume is gone.
+    VolumeLost,
+    /// The new size waits until the volume is bound.
+    ResizePending,
+    /// The volume is growing.
+    Resizing,
+    /// The storage driver failed to grow the volume.
+    ResizeFailed,
+    /// The `StorageClass` does not allow growth.
+    ExpansionNotAllowed,
+    /// A volume can't become smaller.
+    ShrinkRefused,
+    /// A retained `PersistentVolumeClaim` of this name exists and `spec.adopt` is not set.
+    AdoptionNeeded,
+    /// The data is being deleted, as the deletion policy says.
+    Deleting,
+    /// The claim is bound to its volume.
+    Bound,
+    /// Something mounts the claim.
+    Mounted,
+    /// Nothing mounts the claim.
+    NotMounted,
+    /// The operator may not write Secrets, so several replicas can't share one.
+    SecretAccessMissing,
+    /// The image can't be pulled.
+    ErrImagePull,
+    /// The image can't be pulled; the kubelet waits before it tries again.
+    ImagePullBackOff,
+    /// The image's name is not valid.
+    InvalidImageName,
+    /// The image is not on the node and the pull policy is Never.
+    ErrImageNeverPull,
+    /// The container ends again and again.
+    CrashLoopBackOff,
+    /// The container was killed for using more memory than its limit.
+    OOMKilled,
+    /// The container ended with an error.
+    ContainerFailed,
+    /// The container can't be made, most often for a missing Secret, `ConfigMap` or key.
+    CreateContainerConfigError,
+    /// The container runtime could not make or start the container.
+    ContainerCannotRun,
+    /// No node takes the pod.
+    Unschedulable,
+    /// The readiness probe fails.
+    ReadinessFailing,
+    /// The pod was evicted.
+    Evicted,
+    /// The Deployment can't make pods: a quota or an admission policy refuses them.
+    PodsRefused,
+}

@@ -1,0 +1,183 @@
+//! What the statuses of all kinds have in common: outcomes of a plan, children, and pods behind a Deployment.
+
+use super::conditions::{Summary, Type, Wanted, condition};
+use super::facts::{Facts, Workload};
+use super::observed::{Child, Observed};
+use super::plan::{ErrorClass, Failure, Object, Outcome, Plan};
+use super::pods;
+use super::reason::Reason;
+use crate::api::common::{ChildStatus, Problem};
+
+/// The summary that a plan's outcome alone decides: a bad spec, refused writes, a pause, objects on their way.
+pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option<Summary> {
+    if !plan.invalid.is_empty() {
+        return Some(Summary::Stalled(Reason::InvalidSpec, plan.invalid.join("; ")));
+    }
+    if let Some(failure) = outcome.worst() {
+        return Some(of_failure(failure, outcome.failures.len()));
+    }
+    if let Some(object) = outcome.waiting.first() {
+        return Some(Summary::Waiting(
+            Reason::WaitingForDeletion,
+            format!("{object} of a deleted predecessor is still being deleted"),
+        ));
+    }
+    let differing = plan.objects.iter().find(|object| !observed.agrees(object))?;
+    Some(if plan.paused {
+        Summary::Impaired(
+            Reason::Paused,
+            format!("{} {} differs from the spec; set spec.paused to false to apply it", differing.kind, differing.name),
+        )
+    } else {
+        Summary::Waiting(Reason::Applying, format!("{} {} is being applied", differing.kind, differing.name))
+    })
+}
+
+fn of_failure(failure: &Failure, count: usize) -> Summary {
+    let others = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+    let message = format!("{}: {}{others}", failure.object, failure.message);
+    match failure.class {
+        ErrorClass::Invalid => Summary::Stalled(Reason::Rejected, message),
+        ErrorClass::Conflict => Summary::Stalled(Reason::NameConflict, message),
+        ErrorClass::Denied => Summary::Stalled(Reason::Denied, message),
+        ErrorClass::Internal => Summary::Stalled(Reason::InternalError, message),
+        ErrorClass::Unavailable => Summary::Waiting(Reason::Unavailable, message),
+    }
+}
+
+/// The children of a plan, each with whether it is as declared and works.
+pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
+    plan.objects
+        .iter()
+        .map(|object| {
+            let message = child_message(object, outcome, observed);
+            ChildStatus {
+                kind: object.kind.as_str().to_owned(),
+                name: object.name.clone(),
+                ready: message.is_none(),
+                message: message.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Option<String> {
+    let named = format!("{} {}", object.kind, object.name);
+    if let Some(failure) = outcome.failures.iter().find(|failure| failure.object == named) {
+        return Some(failure.message.clone());
+    }
+    let Some(child) = observed.child(object.kind, &object.name) else {
+        return Some("does not exist yet".to_owned());
+    };
+    if child.deleting {
+        return Some("is being deleted".to_owned());
+    }
+    if child.agrees != Some(object.hash) {
+        return Some("differs from what is declared".to_owned());
+    }
+    facts_message(child)
+}
+
+fn facts_message(child: &Child) -> Option<String> {
+    match &child.facts {
+        Facts::Workload(workload) if !workload.is_complete() => Some(progress(workload)),
+        Facts::Claim(claim) if !claim.ready => {
+            Some(if claim.reason.is_empty() { "waits for its first status".to_owned() } else { claim.message.clone() })
+        }
+        Facts::Workload(_) | Facts::Claim(_) | Facts::Volume(_) | Facts::None => None,
+    }
+}
+
+/// How far a Deployment is, in words.
+pub fn progress(workload: &Workload) -> String {
+    format!(
+        "{} of {} pods updated, {} available",
+        workload.updated.min(workload.desired),
+        workload.desired,
+        workload.available
+    )
+}
+
+/// The conditions of something that runs behind a Deployment.
+pub struct Running<'a> {
+    /// Name of the Deployment.
+    pub name: &'a str,
+    /// Its progress, once it exists.
+    pub workload: Option<&'a Workload>,
+    /// What is wrong with its pods.
+    pub problems: &'a [Problem],
+}
+
+impl Running<'_> {
+    /// The summary when all objects are as declared: how the pods are.
+    pub fn summary(&self) -> Summary {
+        let Some(workload) = self.workload else {
+            return Summary::Waiting(Reason::Applying, format!("Deployment {} does not exist yet", self.name));
+        };
+        if workload.is_complete() {
+            let message = format!("{} of {} pods are available", workload.available, workload.desired);
+            return Summary::Ready(Reason::AsExpected, message);
+        }
+        let worst = self.problems.first();
+        if let Some(stuck) = &workload.stuck {
+            let detail = worst.map_or_else(|| stuck.clone(), pods::sentence);
+            return Summary::Stalled(Reason::ProgressDeadlineExceeded, detail);
+        }
+        if let Some(refused) = &workload.refused {
+            return Summary::Stalled(Reason::PodsRefused, format!("Deployment {}: {refused}", self.name));
+        }
+        let message = worst.map_or_else(|| format!("Deployment {}: {}", self.name, progress(workload)), pods::sentence);
+        match worst {
+            Some(problem) if workload.is_rolled_out() => Summary::Impaired(pods::reason(problem), message),
+            None if workload.is_rolled_out() && workload.available > 0 => {
+                Summary::Impaired(Reason::PodsNotReady, message)
+            }
+            Some(_) | None => Summary::Waiting(Reason::RollingOut, message),
+        }
+    }
+
+    /// Available, Progressing and Degraded, as a `ClusterOperator` tells them.
+    pub fn conditions(&self) -> Vec<Wanted> {
+        vec![self.available(), self.progressing(), self.degraded()]
+    }
+
+    fn available(&self) -> Wanted {
+        match self.workload {
+            Some(workload) if workload.available > 0 || (workload.observed && workload.desired == 0) => {
+                condition(Type::Available, true, Reason::AsExpected, format!("{} pods are available", workload.available))
+            }
+            Some(_) | None => {
+                let message = format!("Deployment {}: no pod is available", self.name);
+                condition(Type::Available, false, Reason::NoPodAvailable, message)
+            }
+        }
+    }
+
+    fn progressing(&self) -> Wanted {
+        match self.workload {
+            Some(workload) if workload.is_rolled_out() => {
+                condition(Type::Progressing, false, Reason::AsExpected, "every pod runs the declared template")
+            }
+            Some(Workload { stuck: Some(stuck), .. }) => {
+                condition(Type::Progressing, false, Reason::ProgressDeadlineExceeded, stuck.as_str())
+            }
+            Some(workload) => condition(Type::Progressing, true, Reason::RollingOut, progress(workload)),
+            None => condition(Type::Progressing, true, Reason::Applying, "the Deployment does not exist yet"),
+        }
+    }
+
+    fn degraded(&self) -> Wanted {
+        if let Some(problem) = self.problems.first() {
+            let others = match self.problems.len() {
+                0 | 1 => String::new(),
+                count => format!(" (and {} more, see status.problems)", count - 1),
+            };
+            let message = format!("{}{others}", pods::sentence(problem));
+            return condition(Type::Degraded, true, pods::reason(problem), message);
+        }
+        match self.workload.and_then(|workload| workload.refused.as_deref()) {
+            Some(refused) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
+            None => condition(Type::Degraded, false, Reason::AsExpected, ""),
+        }
+    }
+}
