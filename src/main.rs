@@ -1,1 +1,8 @@
-fn main(){}
+//! The `moorage` binary.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    moorage::cli::main().await
+}

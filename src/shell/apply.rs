@@ -1,0 +1,133 @@
+//! Carries out the `objects` of a plan by server-side apply, under the two preconditions that keep strangers' objects
+//! untouched: create only what is missing, update only what was seen.
+
+use super::context::Context;
+use super::error::Error;
+use super::key::Key;
+use super::metrics::ApplyOutcome;
+use super::observe::written;
+use crate::core::live::Live;
+use crate::core::observed::{Child, Observed, Ownership, Owner};
+use crate::core::plan::{ErrorClass, Failure, Identity, Object, Outcome, Plan};
+use serde_json::Value;
+
+/// What became of one object.
+enum Applied {
+    /// It stands as wanted.
+    Done,
+    /// A predecessor is still being deleted.
+    Waiting,
+    /// Somebody else holds the name.
+    Taken(String),
+}
+
+/// Applies what differs; what agrees costs no request.
+pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed) -> Outcome {
+    let mut outcome = Outcome::default();
+    for object in &plan.objects {
+        if observed.agrees(object) {
+            context.metrics.apply(object.kind, ApplyOutcome::Skipped);
+            continue;
+        }
+        let named = format!("{} {}", object.kind, object.name);
+        match apply_object(context, parent, object, observed.child(object.kind, &object.name)).await {
+            Ok(Applied::Done) => {}
+            Ok(Applied::Waiting) => outcome.waiting.push(named),
+            Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
+            Err(error) => {
+                context.metrics.apply(object.kind, ApplyOutcome::Failed);
+                let class = error.class();
+                outcome.failures.push(Failure { object: named, class, message: error.message() });
+                if class == ErrorClass::Unavailable {
+                    break;
+                }
+            }
+        }
+    }
+    outcome
+}
+
+fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
+    let message = format!(
+        "exists already and is not this {kind}'s (holder: {holder}); delete or rename it, or give this {kind} another name",
+        kind = parent.kind.as_str()
+    );
+    Failure { object, class: ErrorClass::Conflict, message }
+}
+
+async fn apply_object(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    seen: Option<&Child>,
+) -> Result<Applied, Error> {
+    let Some(child) = seen else { return create(context, parent, object).await };
+    if child.deleting {
+        return Ok(Applied::Waiting);
+    }
+    match child.owner.to(parent) {
+        Ownership::Ours => update(context, parent, object, &child.uid).await,
+        Ownership::Predecessor => Ok(Applied::Waiting),
+        Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
+    }
+}
+
+/// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.
+async fn create(context: &Context, parent: &Identity, object: &Object) -> Result<Applied, Error> {
+    let body = with_metadata(object, "resourceVersion", "1");
+    match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
+        Ok(live) => {
+            context.metrics.apply(object.kind, ApplyOutcome::Created);
+            written(context, object, &live);
+            Ok(Applied::Done)
+        }
+        Err(error) if error.code() == 409 => resolve(context, parent, object, error).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// The known UID keeps an object that was deleted and made again by somebody else from being overwritten.
+async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
+    let body = with_metadata(object, "uid", uid);
+    match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
+        Ok(live) => {
+            context.metrics.apply(object.kind, ApplyOutcome::Updated);
+            written(context, object, &live);
+            Ok(Applied::Done)
+        }
+        Err(error) if error.code() == 409 => {
+            // What was seen is gone; the watch will say so, or the next attempt will find out by creating.
+            let key = Key::new(&parent.namespace, &object.name);
+            context.caches().remove_child(object.kind, &key);
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The name is taken: one read tells by whom.
+async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict: Error) -> Result<Applied, Error> {
+    let Some(live) = context.writer.read(object.kind, &parent.namespace, &object.name).await? else {
+        return Err(conflict);
+    };
+    let owner = Owner::of(object.kind, &live);
+    match owner.to(parent) {
+        _ if live.is_deleting() => Ok(Applied::Waiting),
+        Ownership::Ours => update(context, parent, object, live.uid()).await,
+        Ownership::Predecessor => Ok(Applied::Waiting),
+        Ownership::Foreign(_) if object.adopt && is_free(&live) => update(context, parent, object, live.uid()).await,
+        Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
+    }
+}
+
+/// Whether nobody controls the object, so that it may be adopted.
+fn is_free(live: &Live) -> bool {
+    let references = live.body["metadata"]["ownerReferences"].as_array();
+    !references.into_iter().flatten().any(|reference| reference["controller"] == true)
+}
+
+fn with_metadata(object: &Object, field: &str, value: &str) -> Value {
+    let mut body = object.body.clone();
+    body["metadata"][field] = Value::String(value.to_owned());
+    body
+}

@@ -1,0 +1,280 @@
+//! What the process remembers of the cluster: parents as compact JSON, children and pods as slim facts.
+//!
+//! Synchronous and free of I/O. Versions are compared as numbers, so an event older than what a write of ours returned
+//! is passed over, and the echo of that write is recognised.
+
+use super::key::{Key, ParentKey};
+use crate::core::facts::{self, Claim, Facts};
+use crate::core::live::Live;
+use crate::core::observed::{Child, Observed, StorageClass};
+use crate::core::plan::{ChildKind, ParentKind};
+use crate::core::pods::Pod;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// A parent as it is remembered.
+#[derive(Debug)]
+pub struct ParentEntry {
+    /// `metadata.resourceVersion`
+    pub version: u64,
+    /// `metadata.uid`
+    pub uid: Box<str>,
+    /// The object as JSON, without managedFields.
+    pub body: Box<[u8]>,
+    /// Names of the claims that it mounts.
+    pub claims: Box<[String]>,
+}
+
+/// Everything remembered.
+#[derive(Debug, Default)]
+pub struct Caches {
+    parents: HashMap<ParentKey, ParentEntry>,
+    children: HashMap<(ChildKind, Key), Child>,
+    by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
+    pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
+    pod_parents: HashMap<Key, ParentKey>,
+    consumers: HashMap<Key, BTreeSet<ParentKey>>,
+    failures: HashMap<Key, Box<str>>,
+    classes: Option<BTreeMap<String, StorageClass>>,
+    secrets_allowed: bool,
+}
+
+/// A set of parents to wake.
+pub type Wake = Vec<ParentKey>;
+
+impl Caches {
+    /// The parent of that key.
+    pub fn parent(&self, key: &ParentKey) -> Option<&ParentEntry> {
+        self.parents.get(key)
+    }
+
+    /// Every parent there is.
+    pub fn parents(&self) -> impl Iterator<Item = &ParentKey> {
+        self.parents.keys()
+    }
+
+    /// How many objects are remembered: parents, children, pods with problems.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.parents.len(), self.children.len(), self.pods.values().map(BTreeMap::len).sum())
+    }
+
+    /// Remembers a parent. Wakes it, and whoever mounts it or is mounted by it.
+    pub fn set_parent(&mut self, parent: &ParentKey, entry: ParentEntry, relist: bool) -> Wake {
+        let known = self.parents.get(parent);
+        if known.is_some_and(|known| known.version == entry.version || (known.version > entry.version && !relist)) {
+            return Wake::new();
+        }
+        let before: BTreeSet<String> = known.map(|known| known.claims.to_vec()).unwrap_or_default().into_iter().collect();
+        let after: BTreeSet<String> = entry.claims.iter().cloned().collect();
+        let mut wake = self.mount(parent, &before, &after);
+        wake.extend(self.mounting(parent));
+        wake.push(parent.clone());
+        self.parents.insert(parent.clone(), entry);
+        wake
+    }
+
+    /// Replaces a parent by what a write of ours returned, unless something newer was seen meanwhile.
+    pub fn written_parent(&mut self, parent: &ParentKey, version: u64, body: Box<[u8]>) -> Wake {
+        match self.parents.get_mut(parent) {
+            Some(entry) if entry.version < version => {
+                entry.version = version;
+                entry.body = body;
+                self.mounting(parent)
+            }
+            Some(_) | None => Wake::new(),
+        }
+    }
+
+    /// Forgets a parent.
+    pub fn remove_parent(&mut self, parent: &ParentKey) -> Wake {
+        let Some(entry) = self.parents.remove(parent) else { return Wake::new() };
+        let before = entry.claims.iter().cloned().collect();
+        let mut wake = self.mount(parent, &before, &BTreeSet::new());
+        wake.extend(self.mounting(parent));
+        wake.push(parent.clone());
+        wake
+    }
+
+    /// Moves `parent` between the consumers of claims; wakes the claims whose consumers changed.
+    fn mount(&mut self, parent: &ParentKey, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Wake {
+        for name in before.difference(after) {
+            let claim = parent.key.sibling(name);
+            if let Some(consumers) = self.consumers.get_mut(&claim) {
+                consumers.remove(parent);
+                if consumers.is_empty() {
+                    self.consumers.remove(&claim);
+                }
+            }
+        }
+        for name in after.difference(before) {
+            self.consumers.entry(parent.key.sibling(name)).or_default().insert(parent.clone());
+        }
+        before
+            .symmetric_difference(after)
+            .map(|name| ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(name)))
+            .filter(|claim| self.parents.contains_key(claim))
+            .collect()
+    }
+
+    /// Who mounts this parent, if it is a claim.
+    fn mounting(&self, parent: &ParentKey) -> Wake {
+        let consumers = self.consumers.get(&parent.key).filter(|_| parent.kind == ParentKind::StorageClaim);
+        consumers.into_iter().flatten().cloned().collect()
+    }
+
+    /// The remembered child.
+    pub fn child(&self, kind: ChildKind, key: &Key) -> Option<&Child> {
+        self.children.get(&(kind, key.clone()))
+    }
+
+    /// Remembers a child. Wakes its parent (and the one it had before) if it tells anything new.
+    pub fn set_child(&mut self, kind: ChildKind, key: &Key, child: Child) -> Wake {
+        let parent = parent_of(&child, key);
+        let id = (kind, key.clone());
+        let before = self.children.get(&id);
+        let news = before.is_none_or(|before| Child { version: child.version, ..before.clone() } != child);
+        let former = before.and_then(|before| parent_of(before, key)).filter(|former| Some(former) != parent.as_ref());
+        if let Some(former) = &former {
+            self.unlink(former, kind, key);
+        }
+        if let Some(parent) = &parent {
+            self.by_parent.entry(parent.clone()).or_default().insert((kind, key.name.as_ref().into()));
+        }
+        self.children.insert(id, child);
+        if news { former.into_iter().chain(parent).collect() } else { Wake::new() }
+    }
+
+    /// Forgets a child.
+    pub fn remove_child(&mut self, kind: ChildKind, key: &Key) -> Wake {
+        let Some(child) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
+        let parent = parent_of(&child, key);
+        if let Some(parent) = &parent {
+            self.unlink(parent, kind, key);
+        }
+        parent.into_iter().collect()
+    }
+
+    fn unlink(&mut self, parent: &ParentKey, kind: ChildKind, key: &Key) {
+        if let Some(linked) = self.by_parent.get_mut(parent) {
+            linked.remove(&(kind, key.name.as_ref().into()));
+            if linked.is_empty() {
+                self.by_parent.remove(parent);
+            }
+        }
+    }
+
+    /// Remembers a pod, if anything is wrong with it.
+    pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: Pod) -> Wake {
+        if pod.problems.is_empty() && pod.late.is_none() {
+            return self.remove_pod(key);
+        }
+        self.pod_parents.insert(key.clone(), parent.clone());
+        let before = self.pods.entry(parent.clone()).or_default().insert(key.name.as_ref().into(), pod.clone());
+        if before.as_ref() == Some(&pod) { Wake::new() } else { vec![parent.clone()] }
+    }
+
+    /// Forgets a pod.
+    pub fn remove_pod(&mut self, key: &Key) -> Wake {
+        let Some(parent) = self.pod_parents.remove(key) else { return Wake::new() };
+        if let Some(pods) = self.pods.get_mut(&parent) {
+            pods.remove(key.name.as_ref());
+            if pods.is_empty() {
+                self.pods.remove(&parent);
+            }
+        }
+        vec![parent]
+    }
+
+    /// Remembers or forgets what a storage driver complained of about a claim.
+    pub fn set_failure(&mut self, claim: &Key, message: Option<&str>) -> Wake {
+        let before = match message {
+            Some(message) => self.failures.insert(claim.clone(), message.into()),
+            None => self.failures.remove(claim),
+        };
+        let parent = ParentKey::new(ParentKind::StorageClaim, claim.clone());
+        if before.as_deref() == message || !self.parents.contains_key(&parent) { Wake::new() } else { vec![parent] }
+    }
+
+    /// Replaces what is known of the storage classes. Wakes every claim if it is news.
+    pub fn set_classes(&mut self, classes: Option<BTreeMap<String, StorageClass>>) -> Wake {
+        if self.classes == classes {
+            return Wake::new();
+        }
+        self.classes = classes;
+        self.parents.keys().filter(|parent| parent.kind == ParentKind::StorageClaim).cloned().collect()
+    }
+
+    /// The storage classes known.
+    pub fn classes(&self) -> BTreeMap<String, StorageClass> {
+        self.classes.clone().unwrap_or_default()
+    }
+
+    /// Remembers whether Secrets may be written. Wakes every Registry if it is news.
+    pub fn set_secrets_allowed(&mut self, allowed: bool) -> Wake {
+        if self.secrets_allowed == allowed {
+            return Wake::new();
+        }
+        self.secrets_allowed = allowed;
+        self.parents.keys().filter(|parent| parent.kind == ParentKind::Registry).cloned().collect()
+    }
+
+    /// Every child of that kind not in `seen`: what vanished while nobody watched.
+    pub fn unseen_children(&self, kind: ChildKind, seen: &HashSet<Key>) -> Vec<Key> {
+        let of_kind = self.children.keys().filter(|(other, _)| *other == kind);
+        of_kind.map(|(_, key)| key).filter(|key| !seen.contains(key)).cloned().collect()
+    }
+
+    /// Every parent of that kind not in `seen`.
+    pub fn unseen_parents(&self, kind: ParentKind, seen: &HashSet<Key>) -> Vec<ParentKey> {
+        self.parents.keys().filter(|parent| parent.kind == kind && !seen.contains(&parent.key)).cloned().collect()
+    }
+
+    /// Every pod not in `seen`.
+    pub fn unseen_pods(&self, seen: &HashSet<Key>) -> Vec<Key> {
+        self.pod_parents.keys().filter(|key| !seen.contains(key)).cloned().collect()
+    }
+
+    /// Every claim with a complaint not in `seen`.
+    pub fn unseen_failures(&self, seen: &HashSet<Key>) -> Vec<Key> {
+        self.failures.keys().filter(|key| !seen.contains(key)).cloned().collect()
+    }
+
+    /// Everything a plan for that parent may look at.
+    pub fn observed(&self, parent: &ParentKey, claims: &[String]) -> Observed {
+        let linked = self.by_parent.get(parent).into_iter().flatten();
+        let children = linked
+            .filter_map(|(kind, name)| {
+                let child = self.child(*kind, &parent.key.sibling(name))?;
+                Some(((*kind, name.to_string()), child.clone()))
+            })
+            .collect();
+        let is_claim = parent.kind == ParentKind::StorageClaim;
+        let consumers = self.consumers.get(&parent.key).filter(|_| is_claim);
+        Observed {
+            children,
+            pods: self.pods.get(parent).into_iter().flat_map(BTreeMap::values).cloned().collect(),
+            claims: claims.iter().filter_map(|name| Some((name.clone(), self.claim(parent, name)?))).collect(),
+            classes: self.classes.clone().filter(|_| is_claim),
+            consumers: consumers
+                .into_iter()
+                .flatten()
+                .map(|consumer| format!("{}/{}", consumer.kind.as_str(), consumer.key.name))
+                .collect(),
+            provisioning_failure: self.failures.get(&parent.key).filter(|_| is_claim).map(ToString::to_string),
+            secrets_allowed: self.secrets_allowed,
+        }
+    }
+
+    fn claim(&self, parent: &ParentKey, name: &str) -> Option<Claim> {
+        let key = ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(name));
+        let live: Live = serde_json::from_slice(&self.parents.get(&key)?.body).ok()?;
+        match facts::facts(ChildKind::StorageClaim, &live) {
+            Facts::Claim(claim) => Some(*claim),
+            Facts::None | Facts::Workload(_) | Facts::Volume(_) => None,
+        }
+    }
+}
+
+/// The parent that a child names, in the child's own namespace: an owner reference can't cross it.
+fn parent_of(child: &Child, key: &Key) -> Option<ParentKey> {
+    child.owner.parent().map(|(kind, name)| ParentKey::new(kind, key.sibling(name)))
+}

@@ -1,0 +1,59 @@
+//! What every reconcile needs.
+
+use super::cache::Caches;
+use super::key::ParentKey;
+use super::metrics::Metrics;
+use super::queue::{Lane, Queue};
+use super::writer::Writer;
+use crate::core::plan::PlanSettings;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
+
+/// Shared state of the process, cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// What was seen.
+    caches: Arc<Mutex<Caches>>,
+    /// What is to be done.
+    pub queue: Queue<ParentKey>,
+    /// The only way to write.
+    pub writer: Writer,
+    /// Settings that plans depend on.
+    pub settings: Arc<PlanSettings>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// When each parent's status was last written, for telling small changes together.
+    reported: Arc<Mutex<HashMap<ParentKey, Instant>>>,
+}
+
+impl Context {
+    /// A context with empty caches.
+    pub fn new(writer: Writer, settings: PlanSettings, metrics: Metrics) -> Self {
+        Self {
+            caches: Arc::default(),
+            queue: Queue::new(),
+            writer,
+            settings: Arc::new(settings),
+            metrics,
+            reported: Arc::default(),
+        }
+    }
+
+    /// The caches. Hold the guard for look-ups only.
+    pub fn caches(&self) -> MutexGuard<'_, Caches> {
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Times of the last status writes.
+    pub fn reported(&self) -> MutexGuard<'_, HashMap<ParentKey, Instant>> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues parents whose world moved.
+    pub fn wake(&self, parents: impl IntoIterator<Item = ParentKey>, lane: Lane) {
+        for parent in parents {
+            self.queue.add(parent, lane);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Errors of the shell, each with the class that decides on the retry.
+
+use crate::core::plan::ErrorClass;
+use kube::core::Status;
+
+/// Why a reconcile could not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A request failed.
+    #[error("failed to {action}: {source}")]
+    Request {
+        /// What was tried, such as `apply Service shop`.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Another replica leads now; nothing may be written.
+    #[error("failed to {action}: this replica no longer leads")]
+    NotLeader {
+        /// What was tried.
+        action: String,
+    },
+    /// A cached object is not what its type says.
+    #[error("failed to read {object}: {source}")]
+    Decode {
+        /// Which object.
+        object: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// How to treat it.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Request { source, .. } => class(source),
+            Self::NotLeader { .. } => ErrorClass::Unavailable,
+            Self::Decode { .. } => ErrorClass::Invalid,
+        }
+    }
+
+    /// The API server's answer, if there was one.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Request { source, .. } => status(source),
+            Self::NotLeader { .. } | Self::Decode { .. } => None,
+        }
+    }
+
+    /// The HTTP code of the answer, 0 if there was none.
+    pub fn code(&self) -> u16 {
+        self.status().map_or(0, |status| status.code)
+    }
+
+    /// What to tell the user: the API server's own words where there are any.
+    pub fn message(&self) -> String {
+        match self.status() {
+            Some(status) if !status.message.is_empty() => status.message.clone(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// The API server's answer in an error, if there was one.
+pub fn status(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// How to treat a failed request.
+pub fn class(error: &kube::Error) -> ErrorClass {
+    match status(error) {
+        Some(status) => match status.code {
+            400 | 413 | 422 => ErrorClass::Invalid,
+            401 | 403 => denied(status),
+            _ => ErrorClass::Unavailable,
+        },
+        None => ErrorClass::Unavailable,
+    }
+}
+
+/// A namespace on its way out refuses new objects with 403, which passes by itself.
+fn denied(status: &Status) -> ErrorClass {
+    let terminating = status
+        .details
+        .as_ref()
+        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+    if terminating { ErrorClass::Unavailable } else { ErrorClass::Denied }
+}

@@ -1,0 +1,54 @@
+//! What the queue and the caches are keyed by.
+
+use crate::core::plan::ParentKind;
+use std::fmt;
+use std::sync::Arc;
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Namespace, empty for cluster-scoped objects.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// The key of an object.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The key of another object of the same namespace.
+    pub fn sibling(&self, name: &str) -> Self {
+        Self { namespace: Arc::clone(&self.namespace), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One parent object: what the queue hands out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParentKey {
+    /// Its kind.
+    pub kind: ParentKind,
+    /// Its namespace and name.
+    pub key: Key,
+}
+
+impl ParentKey {
+    /// The key of a parent.
+    pub const fn new(kind: ParentKind, key: Key) -> Self {
+        Self { kind, key }
+    }
+}
+
+impl fmt::Display for ParentKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind.as_str(), self.key)
+    }
+}

@@ -1,0 +1,141 @@
+//! The one table of managed kinds: watches, prune scope, order of applying and RBAC all derive from it.
+
+use crate::api;
+use crate::core::plan::{ChildKind, ParentKind};
+use kube::core::ApiResource;
+
+/// One kind that the operator writes.
+#[derive(Debug)]
+pub struct Row {
+    /// The kind.
+    pub kind: ChildKind,
+    /// Its API group, empty for core.
+    pub group: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its plural.
+    pub plural: &'static str,
+    /// The kinds that have such children.
+    pub parents: &'static [ParentKind],
+    /// Whether a plan may ask for its deletion.
+    pub prune: bool,
+    /// Which role grants it.
+    pub role: Role,
+}
+
+/// Which role grants access to a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The role that the operator can't do without.
+    Base,
+    /// A role that an admin may leave out; Registries then say what they lack.
+    RegistrySecrets,
+}
+
+use ParentKind::{App, Registry, StorageClaim};
+
+/// Every kind that the operator writes.
+#[rustfmt::skip]
+pub static MANAGED: &[Row] = &[
+    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           prune: true,  role: Role::Base },
+    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      prune: false, role: Role::Base },
+    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      prune: false, role: Role::RegistrySecrets },
+    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], prune: false, role: Role::Base },
+    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  prune: true,  role: Role::Base },
+    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], prune: true,  role: Role::Base },
+    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], prune: false, role: Role::Base },
+];
+
+impl Row {
+    /// How the API server addresses the kind.
+    pub fn api_resource(&self) -> ApiResource {
+        api_resource(self.group, self.version, self.kind.as_str(), self.plural)
+    }
+}
+
+/// The row of a kind.
+///
+/// # Panics
+/// Never: a test holds that every kind has its row.
+pub fn row(kind: ChildKind) -> &'static Row {
+    #[allow(clippy::expect_used, reason = "the table is complete, which the test below holds")]
+    MANAGED.iter().find(|row| row.kind == kind).expect("every kind has a row")
+}
+
+/// How the API server addresses a parent kind.
+pub fn parent_resource(kind: ParentKind) -> ApiResource {
+    api_resource(api::GROUP, api::VERSION, kind.as_str(), kind.plural())
+}
+
+/// A kind that is watched and never written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observable {
+    /// Pods of ours, for what is wrong with them.
+    Pod,
+    /// Complaints of storage drivers.
+    Event,
+    /// The cluster's storage classes.
+    StorageClass,
+}
+
+/// One kind that is watched and never written.
+#[derive(Debug)]
+pub struct Watched {
+    /// The kind.
+    pub kind: Observable,
+    /// Its API group, empty for core.
+    pub group: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its kind's name.
+    pub name: &'static str,
+    /// Its plural.
+    pub plural: &'static str,
+    /// Whether it lives in namespaces.
+    pub namespaced: bool,
+}
+
+/// Every kind that is watched and never written.
+pub static OBSERVED: &[Watched] = &[
+    Watched { kind: Observable::Pod, group: "", version: "v1", name: "Pod", plural: "pods", namespaced: true },
+    Watched { kind: Observable::Event, group: "", version: "v1", name: "Event", plural: "events", namespaced: true },
+    Watched {
+        kind: Observable::StorageClass,
+        group: "storage.k8s.io",
+        version: "v1",
+        name: "StorageClass",
+        plural: "storageclasses",
+        namespaced: false,
+    },
+];
+
+impl Watched {
+    /// How the API server addresses the kind.
+    pub fn api_resource(&self) -> ApiResource {
+        api_resource(self.group, self.version, self.name, self.plural)
+    }
+}
+
+fn api_resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChildKind, MANAGED, row};
+
+    #[test]
+    fn every_kind_has_one_row_and_rows_stand_in_the_order_of_applying() {
+        use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim};
+        for kind in [ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Service, Deployment] {
+            assert_eq!(row(kind).kind, kind);
+        }
+        assert!(MANAGED.windows(2).all(|pair| pair[0].kind < pair[1].kind));
+    }
+}

@@ -1,0 +1,357 @@
+//! Leader election on a `Lease`.
+//!
+//! Ours because the crates at hand renew without a resourceVersion precondition or trust wall clocks (ADR 3). Every
+//! write is guarded by resourceVersion; a foreign hold runs out only after this process itself watched it stand still
+//! for its whole duration, on the monotonic clock; and a leader stops acting a good while before its own hold can run
+//! out for others, even when it can't reach the API server or was stopped and resumed. Verbs on `leases`: list, watch,
+//! create, update. A standby costs no request but its watch, a leader one update per renew period.
+
+use super::metrics::Metrics;
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Client;
+use kube::api::{Api, PostParams};
+use kube::runtime::watcher;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often a failed write is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How this replica takes part.
+#[derive(Clone, Debug)]
+pub struct Election {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub lease: String,
+    /// Who this replica is.
+    pub identity: String,
+    /// After which time of silence others take over.
+    pub duration: Duration,
+    /// After which time without a renewal this replica stops acting; less than `duration`.
+    pub deadline: Duration,
+    /// How often this replica renews; less than `deadline`.
+    pub period: Duration,
+}
+
+/// Whether this replica leads, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Leadership {
+    until: Arc<Mutex<Option<Instant>>>,
+    leads: watch::Receiver<bool>,
+}
+
+impl Leadership {
+    /// Whether this replica may act right now. Checked against the clock at every call, so that a process that was
+    /// stopped and resumed does not act on a hold that ran out meanwhile.
+    pub fn is_leader(&self) -> bool {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until leadership is won or lost.
+    pub async fn changed(&mut self) {
+        if self.leads.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The Lease as it was last seen, and since when it stands so.
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    lease: Option<Lease>,
+    /// When this version was first seen.
+    since: Instant,
+    /// How long its holder's silence is to be respected.
+    patience: Duration,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Decision {
+    /// Write ourselves into the Lease now.
+    Take,
+    /// Look again at that time, or when the Lease moves.
+    Wait(Instant),
+}
+
+/// The rule of the election, free of I/O.
+fn decide(seen: &Seen, me: &str, now: Instant) -> Decision {
+    let holder = seen.lease.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.as_deref()).unwrap_or_default();
+    let runs_out = seen.since + seen.patience;
+    let free = if seen.lease.is_some() { holder.is_empty() || holder == me } else { seen.patience.is_zero() };
+    if free || now >= runs_out { Decision::Take } else { Decision::Wait(runs_out) }
+}
+
+impl Seen {
+    fn nothing(now: Instant) -> Self {
+        Self { lease: None, since: now, patience: Duration::ZERO }
+    }
+
+    /// What is known after the Lease moved. One that was deleted under its holder is respected as if it stood.
+    fn update(&self, lease: Option<Lease>, now: Instant) -> Self {
+        let version = |lease: &Option<Lease>| lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
+        if self.lease.is_some() == lease.is_some() && version(&self.lease) == version(&lease) {
+            return self.clone();
+        }
+        let patience = match &lease {
+            Some(lease) => {
+                let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
+                Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+            }
+            None => self.patience,
+        };
+        Self { lease, since: now, patience }
+    }
+}
+
+/// Starts taking part. Cancelling `release` gives the lead away and ends the task.
+pub fn start(client: Client, election: Election, metrics: Metrics, release: CancellationToken) -> (Leadership, JoinHandle<()>) {
+    let (sender, leads) = watch::channel(false);
+    let until: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let leadership = Leadership { until: Arc::clone(&until), leads };
+    let candidate = Candidate {
+        api: Api::namespaced(client, &election.namespace),
+        election,
+        until,
+        leads: sender,
+        metrics,
+        seen: Seen::nothing(Instant::now()),
+    };
+    (leadership, tokio::spawn(candidate.run(release)))
+}
+
+struct Candidate {
+    api: Api<Lease>,
+    election: Election,
+    until: Arc<Mutex<Option<Instant>>>,
+    leads: watch::Sender<bool>,
+    metrics: Metrics,
+    seen: Seen,
+}
+
+impl Candidate {
+    async fn run(mut self, release: CancellationToken) {
+        let (sender, mut moved) = watch::channel(None);
+        let observer = tokio::spawn(observe(self.api.clone(), self.election.lease.clone(), sender));
+        // Without a first look at the Lease, a free one can't be told from one that was not seen yet.
+        let looked = async { moved.wait_for(Option::is_some).await.map(drop) };
+        if let Some(Ok(())) = release.run_until_cancelled(looked).await {
+            self.take_part(&mut moved, &release).await;
+        }
+        observer.abort();
+        self.give_away().await;
+    }
+
+    async fn take_part(&mut self, moved: &mut watch::Receiver<Option<Option<Lease>>>, release: &CancellationToken) {
+        loop {
+            if let Some(lease) = moved.borrow_and_update().clone() {
+                self.saw(lease);
+            }
+            let wait = match decide(&self.seen, &self.election.identity, Instant::now()) {
+                Decision::Take => self.take().await,
+                Decision::Wait(until) => until,
+            };
+            let deadline = self.deadline().unwrap_or(wait).min(wait);
+            tokio::select! {
+                () = release.cancelled() => return,
+                () = tokio::time::sleep_until(deadline) => {}
+                _ = moved.changed() => {}
+            }
+            if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+                self.set(None);
+            }
+            if self.leads() && self.seen_mine() && Instant::now() < wait {
+                // Woken by the echo of our own renewal.
+                self.rest(moved, wait, release).await;
+            }
+        }
+    }
+
+    /// While we hold the Lease and nothing moves it, there is nothing to do before the next renewal.
+    async fn rest(&mut self, moved: &mut watch::Receiver<Option<Option<Lease>>>, until: Instant, release: &CancellationToken) {
+        while Instant::now() < until {
+            if let Some(lease) = moved.borrow_and_update().clone() {
+                self.saw(lease);
+            }
+            if !self.leads() || !self.seen_mine() {
+                return;
+            }
+            tokio::select! {
+                () = release.cancelled() => return,
+                () = tokio::time::sleep_until(until) => return,
+                _ = moved.changed() => {}
+            }
+        }
+    }
+
+    /// Takes in what the watch shows, unless a write of ours returned something newer.
+    fn saw(&mut self, lease: Option<Lease>) {
+        let number = |lease: &Option<Lease>| {
+            lease.as_ref().and_then(|lease| lease.metadata.resource_version.as_ref()?.parse::<u64>().ok())
+        };
+        if let (Some(seen), Some(known)) = (number(&lease), number(&self.seen.lease))
+            && seen < known
+        {
+            return;
+        }
+        self.seen = self.seen.update(lease, Instant::now());
+        if self.leads() && !self.seen_mine() {
+            // Somebody took or deleted the Lease under us: stop at once.
+            self.set(None);
+        }
+    }
+
+    fn seen_mine(&self) -> bool {
+        let spec = self.seen.lease.as_ref().and_then(|lease| lease.spec.as_ref());
+        spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(&self.election.identity)
+    }
+
+    /// Writes ourselves into the Lease; when to come back.
+    async fn take(&mut self) -> Instant {
+        let began = Instant::now();
+        match tokio::time::timeout(self.election.period, self.write(&self.election.identity, self.election.duration)).await {
+            Ok(Ok(lease)) => {
+                self.seen = self.seen.update(Some(lease), Instant::now());
+                self.set(Some(began + self.election.deadline));
+                began + self.election.period
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "failed to write the Lease");
+                Instant::now() + RETRY
+            }
+            Err(_) => Instant::now(),
+        }
+    }
+
+    /// Creates the Lease, or replaces the very version that was seen.
+    async fn write(&self, holder: &str, duration: Duration) -> Result<Lease, kube::Error> {
+        let before = self.seen.lease.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let now = jiff::Timestamp::now();
+        let same = before.holder_identity.as_deref() == Some(holder);
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: i32::try_from(duration.as_secs()).ok(),
+            acquire_time: if same { before.acquire_time } else { Some(MicroTime(now)) },
+            renew_time: Some(MicroTime(now)),
+            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!same)),
+            ..LeaseSpec::default()
+        };
+        let mut lease = Lease {
+            metadata: ObjectMeta { name: Some(self.election.lease.clone()), ..ObjectMeta::default() },
+            spec: Some(spec),
+        };
+        match &self.seen.lease {
+            None => self.api.create(&PostParams::default(), &lease).await,
+            Some(seen) => {
+                lease.metadata.resource_version.clone_from(&seen.metadata.resource_version);
+                lease.metadata.uid.clone_from(&seen.metadata.uid);
+                self.api.replace(&self.election.lease, &PostParams::default(), &lease).await
+            }
+        }
+    }
+
+    async fn give_away(mut self) {
+        let led = self.leads();
+        self.set(None);
+        if led && self.seen_mine() {
+            let released = self.write("", Duration::from_secs(1));
+            if !matches!(tokio::time::timeout(RETRY, released).await, Ok(Ok(_))) {
+                tracing::warn!("failed to release the Lease; another replica takes over when it runs out");
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leads(&self) -> bool {
+        self.deadline().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn set(&mut self, until: Option<Instant>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        self.metrics.set_leader(until.is_some());
+        self.leads.send_if_modified(|leads| {
+            let changed = *leads != until.is_some();
+            *leads = until.is_some();
+            if changed {
+                tracing::info!(leads = *leads, "leadership changed");
+            }
+            changed
+        });
+    }
+}
+
+/// Follows the Lease; the outer `None` stands until it was looked at once.
+async fn observe(api: Api<Lease>, name: String, seen: watch::Sender<Option<Option<Lease>>>) {
+    let mut stream = pin!(watcher::watch_object(api, &name));
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(lease) => {
+                seen.send_replace(Some(lease));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "failed to watch the Lease");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decision, Duration, Instant, Lease, LeaseSpec, ObjectMeta, Seen, decide};
+
+    fn lease(holder: &str, version: &str) -> Option<Lease> {
+        Some(Lease {
+            metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                lease_duration_seconds: Some(15),
+                ..LeaseSpec::default()
+            }),
+        })
+    }
+
+    #[test]
+    fn a_missing_or_released_lease_is_taken_at_once() {
+        let now = Instant::now();
+        assert_eq!(decide(&Seen::nothing(now), "me", now), Decision::Take);
+        assert_eq!(decide(&Seen::nothing(now).update(lease("", "1"), now), "me", now), Decision::Take);
+    }
+
+    #[test]
+    fn a_held_lease_is_taken_only_after_it_stood_still_for_its_duration() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let seen = Seen::nothing(now).update(lease("other", "1"), now);
+        assert_eq!(decide(&seen, "me", now + 14 * second), Decision::Wait(now + 15 * second));
+        let renewed = seen.update(lease("other", "2"), now + 14 * second);
+        assert_eq!(decide(&renewed, "me", now + 16 * second), Decision::Wait(now + 29 * second));
+        assert_eq!(decide(&renewed, "me", now + 29 * second), Decision::Take);
+    }
+
+    #[test]
+    fn a_lease_deleted_under_its_holder_is_respected_as_if_it_stood() {
+        let now = Instant::now();
+        let seen = Seen::nothing(now).update(lease("other", "1"), now).update(None, now);
+        assert!(matches!(decide(&seen, "me", now), Decision::Wait(_)));
+        assert_eq!(decide(&seen, "me", now + Duration::from_secs(15)), Decision::Take);
+    }
+
+    #[test]
+    fn our_own_lease_is_renewed() {
+        let now = Instant::now();
+        let seen = Seen::nothing(now).update(lease("me", "1"), now);
+        assert_eq!(decide(&seen, "me", now), Decision::Take);
+    }
+}

@@ -1,0 +1,220 @@
+//! Counters, as `OpenMetrics`. Labels are closed sets: kinds, results, outcomes.
+
+use super::reconcile::Done;
+use super::watch::Subject;
+use crate::core::plan::{ChildKind, ErrorClass, ParentKind};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a reconcile ended, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReconcileResult {
+    /// Nothing more to do.
+    Settled,
+    /// Waits for a moment.
+    Again,
+    /// The spec or an object is invalid.
+    Invalid,
+    /// A name is taken.
+    Conflict,
+    /// Refused by RBAC, quota or admission.
+    Denied,
+    /// A fault of the operator.
+    Internal,
+    /// A request failed in passing.
+    Unavailable,
+    /// The deadline passed.
+    Timeout,
+    /// It panicked.
+    Panic,
+}
+
+impl ReconcileResult {
+    /// The result of a reconcile that ended by itself.
+    pub const fn of(done: Done) -> Self {
+        match done {
+            Done::Settled => Self::Settled,
+            Done::Again(_) => Self::Again,
+            Done::Failed(ErrorClass::Invalid) => Self::Invalid,
+            Done::Failed(ErrorClass::Conflict) => Self::Conflict,
+            Done::Failed(ErrorClass::Denied) => Self::Denied,
+            Done::Failed(ErrorClass::Internal) => Self::Internal,
+            Done::Failed(ErrorClass::Unavailable) => Self::Unavailable,
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Again => "again",
+            Self::Invalid => "invalid",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+/// What became of one object of a plan, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ApplyOutcome {
+    /// It did not exist.
+    Created,
+    /// It differed.
+    Updated,
+    /// It agreed; no request was made.
+    Skipped,
+    /// The request failed.
+    Failed,
+}
+
+impl ApplyOutcome {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResult {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByResource {
+    resource: String,
+    code: u16,
+}
+
+/// All counters, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    reconciles: Family<ByResult, Counter>,
+    durations: Family<ByKind, Histogram>,
+    applies: Family<ByOutcome, Counter>,
+    prunes: Family<ByKind, Counter>,
+    status_writes: Family<ByKind, Counter>,
+    watch_errors: Family<ByResource, Counter>,
+    queue_depth: Gauge,
+    cache_objects: Family<ByKind, Gauge>,
+    leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Counters at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("moorage");
+        let reconciles = Family::default();
+        let durations = Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 4.0, 10))) as fn() -> _);
+        let (applies, prunes, status_writes) = (Family::default(), Family::default(), Family::default());
+        let (watch_errors, cache_objects) = (Family::default(), Family::default());
+        let (queue_depth, leader) = (Gauge::default(), Gauge::default());
+        registry.register("reconciles", "Reconciles, by kind and how they ended", reconciles.clone());
+        registry.register("reconcile_duration_seconds", "Time of one reconcile", durations.clone());
+        registry.register("applies", "Objects of plans, by what became of them", applies.clone());
+        registry.register("prunes", "Objects deleted because no plan wants them any more", prunes.clone());
+        registry.register("status_writes", "Statuses written", status_writes.clone());
+        registry.register("watch_errors", "Failures of watches, by resource and HTTP code", watch_errors.clone());
+        registry.register("queue_depth", "Objects that wait for a worker", queue_depth.clone());
+        registry.register("cache_objects", "Objects remembered", cache_objects.clone());
+        registry.register("leader", "1 while this replica leads", leader.clone());
+        registry.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        Self {
+            registry: Arc::new(registry),
+            reconciles,
+            durations,
+            applies,
+            prunes,
+            status_writes,
+            watch_errors,
+            queue_depth,
+            cache_objects,
+            leader,
+        }
+    }
+
+    /// Counts a reconcile.
+    pub fn reconcile(&self, kind: ParentKind, result: ReconcileResult, took: Duration) {
+        let kind = kind.as_str();
+        self.reconciles.get_or_create(&ByResult { kind, result: result.label() }).inc();
+        self.durations.get_or_create(&ByKind { kind }).observe(took.as_secs_f64());
+    }
+
+    /// Counts what became of one object of a plan.
+    pub fn apply(&self, kind: ChildKind, outcome: ApplyOutcome) {
+        self.applies.get_or_create(&ByOutcome { kind: kind.as_str(), outcome: outcome.label() }).inc();
+    }
+
+    /// Counts a deletion.
+    pub fn prune(&self, kind: ChildKind) {
+        self.prunes.get_or_create(&ByKind { kind: kind.as_str() }).inc();
+    }
+
+    /// Counts a status write.
+    pub fn status_write(&self, kind: ParentKind) {
+        self.status_writes.get_or_create(&ByKind { kind: kind.as_str() }).inc();
+    }
+
+    /// Counts a failure of a watch; code 0 means that there was no answer.
+    pub fn watch_error(&self, subject: Subject, code: u16) {
+        self.watch_errors.get_or_create(&ByResource { resource: subject.to_string(), code }).inc();
+    }
+
+    /// Sets how many objects wait for a worker.
+    pub fn set_queue_depth(&self, depth: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many objects of a sort are remembered.
+    pub fn set_cache_objects(&self, kind: &'static str, count: usize) {
+        self.cache_objects.get_or_create(&ByKind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Sets whether this replica leads.
+    pub fn set_leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Everything as `OpenMetrics` text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = encode(&mut text, &self.registry) {
+            tracing::error!(%error, "failed to encode metrics");
+        }
+        text
+    }
+}

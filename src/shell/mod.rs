@@ -1,0 +1,24 @@
+//! The shell: everything that touches a cluster, a clock or the process.
+//!
+//! It fills caches from watches, calls the pure core, and carries out what the core plans. It decides nothing itself.
+
+pub mod apply;
+pub mod cache;
+pub mod context;
+pub mod error;
+pub mod http;
+pub mod key;
+pub mod kinds;
+pub mod leader;
+pub mod metrics;
+pub mod observe;
+pub mod prune;
+pub mod queue;
+pub mod reconcile;
+pub mod report;
+pub mod run;
+pub mod secret_key;
+pub mod settings;
+pub mod telemetry;
+pub mod watch;
+pub mod writer;

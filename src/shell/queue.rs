@@ -1,0 +1,367 @@
+//! The work queue: a key is queued at most once, never handed out twice at a time, and backs off on its own.
+//!
+//! kube-runtime's runner is private and has no lanes and no per-object backoff, which is why this is ours. The rules
+//! live in [`Core`], which is synchronous and takes the time as an argument; [`Queue`] adds waiting.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Shortest wait after a failure.
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+/// Longest wait after failures.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// Of this many picks, one is the oldest of the background lane, so that a storm of edits can't starve it.
+const FAIRNESS: u32 = 8;
+
+/// How soon a key is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Something moved; a user may be waiting.
+    Edit,
+    /// Initial list, takeover, retries.
+    Background,
+}
+
+/// What the queue says when asked for work.
+#[derive(Debug, PartialEq, Eq)]
+enum Pick<K> {
+    Ready(K),
+    Wait(Option<Instant>),
+}
+
+/// The rules, free of waiting.
+#[derive(Debug)]
+struct Core<K> {
+    edits: VecDeque<K>,
+    background: VecDeque<K>,
+    queued: HashMap<K, Lane>,
+    in_flight: HashSet<K>,
+    again: HashMap<K, Lane>,
+    delayed: BinaryHeap<Reverse<(Instant, u64)>>,
+    due: HashMap<u64, K>,
+    delayed_keys: HashMap<K, (Instant, u64)>,
+    failures: HashMap<K, u32>,
+    picks: u32,
+    tickets: u64,
+    open: bool,
+    closed: bool,
+}
+
+impl<K: Clone + Eq + Hash> Core<K> {
+    fn new() -> Self {
+        Self {
+            edits: VecDeque::new(),
+            background: VecDeque::new(),
+            queued: HashMap::new(),
+            in_flight: HashSet::new(),
+            again: HashMap::new(),
+            delayed: BinaryHeap::new(),
+            due: HashMap::new(),
+            delayed_keys: HashMap::new(),
+            failures: HashMap::new(),
+            picks: 0,
+            tickets: 0,
+            open: false,
+            closed: false,
+        }
+    }
+
+    fn add(&mut self, key: K, lane: Lane) {
+        self.undelay(&key);
+        if self.in_flight.contains(&key) {
+            let lane = if self.again.get(&key) == Some(&Lane::Edit) { Lane::Edit } else { lane };
+            self.again.insert(key, lane);
+            return;
+        }
+        match self.queued.get(&key) {
+            Some(Lane::Edit) => {}
+            Some(Lane::Background) if lane == Lane::Background => {}
+            Some(Lane::Background) => {
+                self.background.retain(|other| *other != key);
+                self.push(key, lane);
+            }
+            None => self.push(key, lane),
+        }
+    }
+
+    fn push(&mut self, key: K, lane: Lane) {
+        self.queued.insert(key.clone(), lane);
+        match lane {
+            Lane::Edit => self.edits.push_back(key),
+            Lane::Background => self.background.push_back(key),
+        }
+    }
+
+    fn add_at(&mut self, key: K, at: Instant) {
+        let sooner = self.queued.contains_key(&key)
+            || self.again.contains_key(&key)
+            || self.delayed_keys.get(&key).is_some_and(|(other, _)| *other <= at);
+        if sooner {
+            return;
+        }
+        self.undelay(&key);
+        self.tickets += 1;
+        self.delayed.push(Reverse((at, self.tickets)));
+        self.due.insert(self.tickets, key.clone());
+        self.delayed_keys.insert(key, (at, self.tickets));
+    }
+
+    fn undelay(&mut self, key: &K) {
+        if let Some((_, ticket)) = self.delayed_keys.remove(key) {
+            self.due.remove(&ticket);
+        }
+    }
+
+    /// Moves what is due into the background lane; the time of the next that will be.
+    fn promote(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(Reverse((at, ticket))) = self.delayed.peek().copied() {
+            if !self.due.contains_key(&ticket) {
+                self.delayed.pop();
+                continue;
+            }
+            if at > now {
+                return Some(at);
+            }
+            self.delayed.pop();
+            if let Some(key) = self.due.remove(&ticket) {
+                self.delayed_keys.remove(&key);
+                self.add(key, Lane::Background);
+            }
+        }
+        None
+    }
+
+    fn pick(&mut self, now: Instant) -> Pick<K> {
+        let next = self.promote(now);
+        if !self.open {
+            return Pick::Wait(None);
+        }
+        self.picks = self.picks.wrapping_add(1);
+        let background_first = self.picks.is_multiple_of(FAIRNESS);
+        let key = if background_first {
+            self.background.pop_front().or_else(|| self.edits.pop_front())
+        } else {
+            self.edits.pop_front().or_else(|| self.background.pop_front())
+        };
+        match key {
+            Some(key) => {
+                self.queued.remove(&key);
+                self.in_flight.insert(key.clone());
+                Pick::Ready(key)
+            }
+            None => Pick::Wait(next),
+        }
+    }
+
+    fn done(&mut self, key: &K) {
+        self.in_flight.remove(key);
+        if let Some(lane) = self.again.remove(key) {
+            self.add(key.clone(), lane);
+        }
+    }
+
+    /// Counts a failure; `jitter` between 0 and 1 shortens the wait by up to a quarter.
+    fn fail(&mut self, key: &K, now: Instant, jitter: f64) -> Duration {
+        let failures = self.failures.entry(key.clone()).or_insert(0);
+        *failures += 1;
+        let doubled = BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+        let delay = doubled.min(BACKOFF_MAX).mul_f64(1.0 - jitter / 4.0);
+        self.add_at(key.clone(), now + delay);
+        delay
+    }
+}
+
+/// The queue, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue<K> {
+    core: Arc<Mutex<Core<K>>>,
+    news: Arc<Notify>,
+}
+
+impl<K: Clone + Eq + Hash> Default for Queue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Clone + Eq + Hash> Queue<K> {
+    /// An empty queue that hands out nothing until it is opened.
+    pub fn new() -> Self {
+        Self { core: Arc::new(Mutex::new(Core::new())), news: Arc::default() }
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core<K>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts handing out.
+    pub fn open(&self) {
+        self.core().open = true;
+        self.news.notify_one();
+    }
+
+    /// Stops handing out: [`Queue::next`] returns `None` from now on.
+    pub fn close(&self) {
+        self.core().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Queues a key. While it is in flight the wish is remembered.
+    pub fn add(&self, key: K, lane: Lane) {
+        self.core().add(key, lane);
+        self.news.notify_one();
+    }
+
+    /// Queues a key after a while, unless it is wanted sooner already.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        self.core().add_at(key, Instant::now() + delay);
+        self.news.notify_one();
+    }
+
+    /// The next key; every call must be followed by [`Queue::done`].
+    pub async fn next(&self) -> Option<K> {
+        loop {
+            let news = self.news.notified();
+            let wait = {
+                let mut core = self.core();
+                if core.closed {
+                    self.news.notify_one();
+                    return None;
+                }
+                match core.pick(Instant::now()) {
+                    Pick::Ready(key) => {
+                        // One permit wakes one worker; there may be work for another.
+                        self.news.notify_one();
+                        return Some(key);
+                    }
+                    Pick::Wait(until) => until,
+                }
+            };
+            match wait {
+                Some(until) => {
+                    let _ = tokio::time::timeout_at(until, news).await;
+                }
+                None => news.await,
+            }
+        }
+    }
+
+    /// Gives a key back.
+    pub fn done(&self, key: &K) {
+        self.core().done(key);
+        self.news.notify_one();
+    }
+
+    /// Counts a failure of a key and queues it again after its backoff.
+    pub fn fail(&self, key: &K) -> Duration {
+        let delay = self.core().fail(key, Instant::now(), rand::random());
+        self.news.notify_one();
+        delay
+    }
+
+    /// Forgets a key's failures.
+    pub fn succeed(&self, key: &K) {
+        self.core().failures.remove(key);
+    }
+
+    /// How many keys wait for a worker now.
+    pub fn len(&self) -> usize {
+        self.core().queued.len()
+    }
+
+    /// Whether no key waits for a worker now.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BACKOFF_MAX, Core, Duration, FAIRNESS, Instant, Lane, Pick};
+
+    fn core() -> (Core<&'static str>, Instant) {
+        let mut core = Core::new();
+        core.open = true;
+        (core, Instant::now())
+    }
+
+    fn ready(core: &mut Core<&'static str>, now: Instant) -> Option<&'static str> {
+        match core.pick(now) {
+            Pick::Ready(key) => Some(key),
+            Pick::Wait(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_queued_once_and_never_in_flight_twice() {
+        let (mut core, now) = core();
+        core.add("a", Lane::Edit);
+        core.add("a", Lane::Edit);
+        assert_eq!(ready(&mut core, now), Some("a"));
+        assert_eq!(ready(&mut core, now), None);
+        core.add("a", Lane::Edit);
+        assert_eq!(ready(&mut core, now), None, "in flight");
+        core.done(&"a");
+        assert_eq!(ready(&mut core, now), Some("a"), "the wish was remembered");
+    }
+
+    #[test]
+    fn edits_come_first_but_do_not_starve_the_background() {
+        let (mut core, now) = core();
+        core.add("slow", Lane::Background);
+        for key in ["1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+            core.add(key, Lane::Edit);
+        }
+        let order: Vec<_> = (0..FAIRNESS).filter_map(|_| ready(&mut core, now)).collect();
+        assert_eq!(order.first(), Some(&"1"));
+        assert!(order.contains(&"slow"));
+    }
+
+    #[test]
+    fn an_edit_lifts_a_key_out_of_the_background() {
+        let (mut core, now) = core();
+        core.add("b", Lane::Background);
+        core.add("a", Lane::Background);
+        core.add("a", Lane::Edit);
+        assert_eq!(ready(&mut core, now), Some("a"));
+        assert_eq!(ready(&mut core, now), Some("b"));
+        assert_eq!(ready(&mut core, now), None);
+    }
+
+    #[test]
+    fn the_earliest_time_wins_and_now_beats_later() {
+        let (mut core, now) = core();
+        core.add_at("a", now + Duration::from_secs(10));
+        core.add_at("a", now + Duration::from_secs(5));
+        core.add_at("a", now + Duration::from_secs(20));
+        assert_eq!(core.pick(now), Pick::Wait(Some(now + Duration::from_secs(5))));
+        core.add("a", Lane::Edit);
+        assert_eq!(ready(&mut core, now), Some("a"));
+        core.done(&"a");
+        assert_eq!(core.pick(now + Duration::from_secs(60)), Pick::Wait(None), "the later wish is gone");
+    }
+
+    #[test]
+    fn failures_double_the_wait_up_to_a_limit_and_success_resets_it() {
+        let (mut core, now) = core();
+        let waits: Vec<u64> = (0..12).map(|_| core.fail(&"a", now, 0.0).as_secs()).collect();
+        assert_eq!(waits[..4], [1, 2, 4, 8]);
+        assert_eq!(waits[11], BACKOFF_MAX.as_secs());
+        assert!(core.fail(&"a", now, 1.0) < BACKOFF_MAX, "jitter shortens");
+        core.failures.remove("a");
+        assert_eq!(core.fail(&"a", now, 0.0).as_secs(), 1);
+    }
+
+    #[test]
+    fn nothing_is_handed_out_before_the_queue_opens() {
+        let (mut core, now) = core();
+        core.open = false;
+        core.add("a", Lane::Edit);
+        assert_eq!(core.pick(now), Pick::Wait(None));
+    }
+}

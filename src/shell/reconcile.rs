@@ -1,0 +1,99 @@
+//! The one reconcile: observe, plan, apply, prune, report; the same for every kind.
+
+use super::apply::apply;
+use super::context::Context;
+use super::error::Error;
+use super::key::ParentKey;
+use super::observe::{compact, observe};
+use super::prune::prune;
+use super::report::report;
+use crate::core::meta::FINALIZER;
+use crate::core::plan::{ErrorClass, Failure, FinalizerChange, Outcome, Parent, Plan};
+use crate::core::pods;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Nothing more to do until something moves.
+    Settled,
+    /// Look again after that time.
+    Again(Duration),
+    /// Something failed; try again with backoff.
+    Failed(ErrorClass),
+}
+
+/// Drives the cluster toward what one parent declares.
+pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
+    let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
+    let plan = parent.plan(&observed, &context.settings);
+    let mut outcome = Outcome::default();
+    if plan.finalizer == FinalizerChange::Add {
+        change_finalizer(context, key, &parent, plan.finalizer).await?;
+    }
+    if plan.invalid.is_empty() && !plan.paused {
+        outcome = apply(context, &parent.identity(), &plan, &observed).await;
+        if outcome.is_complete() {
+            prune(context, &parent.identity(), &plan, &observed, &mut outcome).await;
+        }
+    }
+    if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
+        change_finalizer(context, key, &parent, plan.finalizer).await?;
+        return Ok(Done::Settled);
+    }
+    tell(context, key, &plan, &outcome, parent).await
+}
+
+/// Reports what became of a plan, judged by what is seen now.
+async fn tell<P: Parent>(
+    context: &Context,
+    key: &ParentKey,
+    plan: &Plan,
+    outcome: &Outcome,
+    planned: P,
+) -> Result<Done, Error> {
+    let now = Timestamp::now();
+    let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
+    // A newer spec may have arrived meanwhile; this report still speaks of the one that was carried out.
+    let status = planned.status(plan, outcome, &observed, now);
+    let rest = if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
+    if let Some(failure) = outcome.worst() {
+        return Ok(Done::Failed(failure.class));
+    }
+    let late = pods::next_late(&observed.pods, now)
+        .and_then(|at| u64::try_from(at - now.as_second()).ok())
+        .map(|seconds| Duration::from_secs(seconds + 1));
+    let soonest = [rest, plan.requeue, late].into_iter().flatten().min();
+    Ok(soonest.map_or(Done::Settled, Done::Again))
+}
+
+/// Tells the user that the operator itself failed on this object, by the kind's own status.
+pub async fn tell_panic<P: Parent>(context: &Context, key: &ParentKey, message: &str) -> Result<Done, Error> {
+    let Some((parent, _)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
+    let failure = Failure {
+        object: key.to_string(),
+        class: ErrorClass::Internal,
+        message: format!("the operator failed on this object; please report it: {message}"),
+    };
+    let outcome = Outcome { failures: vec![failure], ..Outcome::default() };
+    tell(context, key, &Plan::default(), &outcome, parent).await
+}
+
+async fn change_finalizer<P: Parent>(
+    context: &Context,
+    key: &ParentKey,
+    parent: &P,
+    change: FinalizerChange,
+) -> Result<(), Error> {
+    let meta = parent.meta();
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+    finalizers.retain(|finalizer| finalizer != FINALIZER);
+    if change == FinalizerChange::Add {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let version = meta.resource_version.as_deref().unwrap_or_default();
+    let live = context.writer.finalizers(&parent.identity(), version, &finalizers).await?;
+    context.caches().written_parent(key, live.version(), compact(live));
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Writes a status when it says something new; small news wait a moment to be told together.
+
+use super::context::Context;
+use super::error::Error;
+use super::key::ParentKey;
+use super::observe::compact;
+use super::queue::Lane;
+use super::writer::reference;
+use crate::core::conditions::{Type, find, is_urgent};
+use crate::core::plan::Parent;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long counts and messages wait for each other. Truth that a user waits for is told at once.
+pub const GATHERING: Duration = Duration::from_secs(3);
+
+/// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
+pub async fn report<P: Parent>(
+    context: &Context,
+    key: &ParentKey,
+    parent: &P,
+    status: &P::Status,
+) -> Result<Option<Duration>, Error> {
+    let standing = parent.current_status();
+    if standing == Some(status) {
+        return Ok(None);
+    }
+    let before = standing.map(P::conditions).unwrap_or_default();
+    let after = P::conditions(status);
+    let since = context.reported().get(key).map(Instant::elapsed);
+    if let Some(rest) = since.and_then(|since| GATHERING.checked_sub(since))
+        && !is_urgent(before, after)
+    {
+        return Ok(Some(rest));
+    }
+    write(context, key, parent, status).await?;
+    for condition in after.iter().filter(|condition| is_alarm(before, condition)) {
+        context.writer.event(&alarm(condition), &reference(parent)).await;
+    }
+    Ok(None)
+}
+
+async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<(), Error> {
+    let value = serde_json::to_value(status).map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    match context.writer.status(&parent.identity(), &value).await {
+        Ok(live) => {
+            context.metrics.status_write(key.kind);
+            context.reported().insert(key.clone(), Instant::now());
+            let wake = context.caches().written_parent(key, live.version(), compact(live));
+            context.wake(wake, Lane::Edit);
+            Ok(())
+        }
+        // The object is gone, or another of its name stands there; its own event brings what to do.
+        Err(error) if matches!(error.code(), 404 | 409) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a condition newly says that something is wrong.
+fn is_alarm(before: &[Condition], condition: &Condition) -> bool {
+    let alarming = [Type::Stalled, Type::Degraded]
+        .into_iter()
+        .find(|type_| type_.as_str() == condition.type_ && condition.status == "True");
+    alarming.is_some_and(|type_| {
+        find(before, type_).is_none_or(|old| old.status != condition.status || old.reason != condition.reason)
+    })
+}
+
+fn alarm(condition: &Condition) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: condition.reason.clone(),
+        note: Some(condition.message.chars().take(1000).collect()),
+        action: condition.type_.clone(),
+        secondary: None,
+    }
+}

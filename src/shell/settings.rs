@@ -1,0 +1,119 @@
+//! Settings of `moorage run`: each by flag and by environment variable.
+
+use super::leader::Election;
+use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Image of a Registry that names none.
+pub const REGISTRY_IMAGE: &str = "docker.io/library/registry:3.1.1";
+
+/// What `moorage run` takes.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Namespace of the operator itself, where its Lease and its key live.
+    #[arg(long, env = "MOORAGE_NAMESPACE", default_value = "moorage-system")]
+    pub namespace: String,
+    /// Name of this replica in the Lease and in Events; in a cluster, the name of the pod.
+    #[arg(long, env = "MOORAGE_IDENTITY", default_value_t = default_identity())]
+    pub identity: String,
+    /// Watch this namespace only. A Role there is then enough. Default: all namespaces.
+    #[arg(long, env = "MOORAGE_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http_address: SocketAddr,
+    /// Objects reconciled at the same time.
+    #[arg(long, env = "MOORAGE_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+    /// Seconds after which one reconcile is given up and tried again later.
+    #[arg(long, env = "MOORAGE_RECONCILE_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub reconcile_timeout_seconds: u64,
+    /// Name of the Lease by which replicas elect a leader.
+    #[arg(long, env = "MOORAGE_LEASE_NAME", default_value = "moorage")]
+    pub lease_name: String,
+    /// Seconds after which a silent leader is replaced.
+    #[arg(long, env = "MOORAGE_LEASE_DURATION_SECONDS", default_value_t = 15)]
+    pub lease_duration_seconds: u32,
+    /// Seconds without a renewal after which a leader stops acting; must be less than the lease duration.
+    #[arg(long, env = "MOORAGE_RENEW_DEADLINE_SECONDS", default_value_t = 10)]
+    pub renew_deadline_seconds: u32,
+    /// Seconds between renewals; must be less than the renew deadline.
+    #[arg(long, env = "MOORAGE_RENEW_PERIOD_SECONDS", default_value_t = 5)]
+    pub renew_period_seconds: u32,
+    /// Objects per page when a kind is listed; smaller pages need less memory at start.
+    #[arg(long, env = "MOORAGE_PAGE_SIZE", default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub page_size: u32,
+    /// Seconds after which the API server ends a watch, which is then renewed.
+    #[arg(long, env = "MOORAGE_WATCH_TIMEOUT_SECONDS", default_value_t = 290, value_parser = clap::value_parser!(u32).range(5..=294))]
+    pub watch_timeout_seconds: u32,
+    /// Image of Registries that name none.
+    #[arg(long, env = "MOORAGE_REGISTRY_IMAGE", default_value = REGISTRY_IMAGE)]
+    pub registry_image: String,
+    /// Form of the log.
+    #[arg(long, env = "MOORAGE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// What is logged, as a tracing filter: a level, or levels by module such as `info,moorage=debug`.
+    #[arg(long, env = "MOORAGE_LOG", default_value = "info")]
+    pub log_filter: String,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+/// A setting that makes no sense with another.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SettingsError {
+    /// The leader would act on a lease that has run out.
+    #[error("--renew-deadline-seconds ({0}) must be less than --lease-duration-seconds ({1})")]
+    Deadline(u32, u32),
+    /// The leader would never renew in time.
+    #[error("--renew-period-seconds ({0}) must be at least 1 and less than --renew-deadline-seconds ({1})")]
+    Period(u32, u32),
+}
+
+/// Random, for a process outside a cluster: two of them on one machine must differ.
+fn default_identity() -> String {
+    format!("moorage-{:08x}", rand::random::<u32>())
+}
+
+impl Settings {
+    /// Checks what one setting alone can't tell.
+    ///
+    /// # Errors
+    /// The first two settings that contradict each other.
+    pub const fn validate(&self) -> Result<(), SettingsError> {
+        let (duration, deadline, period) =
+            (self.lease_duration_seconds, self.renew_deadline_seconds, self.renew_period_seconds);
+        if deadline >= duration {
+            return Err(SettingsError::Deadline(deadline, duration));
+        }
+        if period == 0 || period >= deadline {
+            return Err(SettingsError::Period(period, deadline));
+        }
+        Ok(())
+    }
+
+    /// Longest time of one reconcile.
+    pub const fn reconcile_timeout(&self) -> Duration {
+        Duration::from_secs(self.reconcile_timeout_seconds)
+    }
+
+    /// How this replica takes part in the election.
+    pub fn election(&self) -> Election {
+        Election {
+            namespace: self.namespace.clone(),
+            lease: self.lease_name.clone(),
+            identity: self.identity.clone(),
+            duration: Duration::from_secs(u64::from(self.lease_duration_seconds)),
+            deadline: Duration::from_secs(u64::from(self.renew_deadline_seconds)),
+            period: Duration::from_secs(u64::from(self.renew_period_seconds)),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Watches: one task per kind, each with its own backoff, so that a missing API delays no other.
+
+use super::cache::Wake;
+use super::context::Context;
+use super::error::status;
+use super::key::{Key, ParentKey};
+use super::kinds::{MANAGED, OBSERVED, Observable, Role, parent_resource, row};
+use super::observe::{take_child, take_parent, take_pod};
+use super::queue::Lane;
+use crate::core::live::Live;
+use crate::core::meta::{MANAGED_BY, MANAGER};
+use crate::core::observed::StorageClass;
+use crate::core::plan::{ChildKind, ParentKind};
+use futures::StreamExt;
+use kube::api::Api;
+use kube::core::ApiResource;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, runtime::watcher::Error};
+use std::collections::HashSet;
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What one watch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A kind that users write.
+    Parent(ParentKind),
+    /// A kind that the operator writes.
+    Child(ChildKind),
+    /// A kind that is only looked at.
+    Observed(Observable),
+}
+
+impl Subject {
+    /// Every parent kind.
+    pub fn parents() -> impl Iterator<Item = Self> {
+        ParentKind::ALL.into_iter().map(Self::Parent)
+    }
+
+    /// Every other kind.
+    pub fn others() -> impl Iterator<Item = Self> {
+        let children = MANAGED.iter().map(|row| Self::Child(row.kind));
+        children.chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
+    }
+
+    /// Whether the operator works without it, and then says what it lacks.
+    pub fn is_optional(self) -> bool {
+        match self {
+            Self::Parent(_) => false,
+            Self::Child(kind) => row(kind).role == Role::RegistrySecrets,
+            Self::Observed(kind) => kind != Observable::Pod,
+        }
+    }
+
+    fn resource(self) -> (ApiResource, bool) {
+        match self {
+            Self::Parent(kind) => (parent_resource(kind), true),
+            Self::Child(kind) => (row(kind).api_resource(), true),
+            Self::Observed(kind) => {
+                let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
+                watched.map_or_else(
+                    || (parent_resource(ParentKind::App), true),
+                    |watched| (watched.api_resource(), watched.namespaced),
+                )
+            }
+        }
+    }
+
+    fn config(self, settings: &WatchSettings) -> watcher::Config {
+        let config = watcher::Config::default().page_size(settings.page_size).timeout(settings.timeout_seconds);
+        match self {
+            Self::Parent(_) | Self::Observed(Observable::StorageClass) => config,
+            Self::Child(_) | Self::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
+            Self::Observed(Observable::Event) => {
+                config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.resource().0.plural)
+    }
+}
+
+/// How to watch.
+#[derive(Clone, Debug)]
+pub struct WatchSettings {
+    /// The one namespace to watch, or all.
+    pub namespace: Option<String>,
+    /// Objects per page of the initial list.
+    pub page_size: u32,
+    /// Seconds after which the API server ends a watch, which is then renewed.
+    pub timeout_seconds: u32,
+}
+
+/// How far a watch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Its initial list is in.
+    Done,
+    /// Its initial list failed.
+    Failed(String),
+}
+
+/// Follows one kind until cancelled; `synced` is told of every list that is in or failed.
+pub async fn follow(
+    client: Client,
+    context: Context,
+    subject: Subject,
+    settings: WatchSettings,
+    stop: CancellationToken,
+    synced: impl Fn(Subject, Sync),
+) {
+    let (resource, namespaced) = subject.resource();
+    let api: Api<Live> = match settings.namespace.as_deref().filter(|_| namespaced) {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    let mut stream = pin!(watcher(api, subject.config(&settings)));
+    let mut follower = Follower { context, subject, seen: HashSet::new(), failures: 0, told: String::new() };
+    while let Some(Some(event)) = stop.run_until_cancelled(stream.next()).await {
+        match event {
+            Ok(event) => {
+                if follower.take(event) {
+                    synced(subject, Sync::Done);
+                }
+            }
+            Err(error) => {
+                let (delay, message) = follower.fail(&error);
+                synced(subject, Sync::Failed(message));
+                if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+struct Follower {
+    context: Context,
+    subject: Subject,
+    /// What the running relist has shown so far.
+    seen: HashSet<Key>,
+    failures: u32,
+    told: String,
+}
+
+impl Follower {
+    /// Takes in one event; true when a list is complete.
+    fn take(&mut self, event: Event<Live>) -> bool {
+        if !matches!(event, Event::Init) {
+            self.failures = 0;
+            self.told.clear();
+        }
+        match event {
+            Event::Init => self.seen.clear(),
+            Event::InitApply(live) => {
+                self.seen.insert(key(self.subject, &live));
+                let wake = take(&self.context, self.subject, live, true);
+                self.context.wake(wake, Lane::Background);
+            }
+            Event::InitDone => {
+                let wake = sweep(&self.context, self.subject, &std::mem::take(&mut self.seen));
+                self.context.wake(wake, Lane::Edit);
+                return true;
+            }
+            Event::Apply(live) => {
+                let wake = take(&self.context, self.subject, live, false);
+                self.context.wake(wake, Lane::Edit);
+            }
+            Event::Delete(live) => {
+                let wake = forget(&self.context, self.subject, &key(self.subject, &live));
+                self.context.wake(wake, Lane::Edit);
+            }
+        }
+        false
+    }
+
+    /// Counts a failure, tells it once, and says how long to wait.
+    fn fail(&mut self, error: &Error) -> (Duration, String) {
+        let (code, message) = describe(error);
+        self.context.metrics.watch_error(self.subject, code);
+        let message = format!("{}: {message}", self.subject);
+        if self.told != message {
+            tracing::warn!(resource = %self.subject, code, "{message}; trying again");
+            self.told.clone_from(&message);
+        }
+        if code == 403 {
+            let wake = denied(&self.context, self.subject);
+            self.context.wake(wake, Lane::Edit);
+        }
+        self.failures += 1;
+        (delay(self.failures), message)
+    }
+}
+
+/// Half a second, doubling to ten: an API that appears is noticed within that time.
+fn delay(failures: u32) -> Duration {
+    let base = Duration::from_millis(500).saturating_mul(1 << failures.saturating_sub(1).min(5));
+    base.min(Duration::from_secs(10)).mul_f64(rand::random_range(0.8..1.2))
+}
+
+fn describe(error: &Error) -> (u16, String) {
+    let status = match error {
+        Error::InitialListFailed(source) | Error::WatchStartFailed(source) | Error::WatchFailed(source) => status(source),
+        Error::WatchError(status) => Some(status.as_ref()),
+        Error::NoResourceVersion => None,
+    };
+    match status {
+        Some(status) if status.code == 404 => (404, "the API server does not serve this kind; is its CRD installed?".to_owned()),
+        Some(status) => (status.code, status.message.clone()),
+        None => (0, error.to_string()),
+    }
+}
+
+/// By what an object is remembered: itself, or the claim that an Event speaks of.
+fn key(subject: Subject, live: &Live) -> Key {
+    match subject {
+        Subject::Observed(Observable::Event) => {
+            let about = &live.body["involvedObject"];
+            Key::new(about["namespace"].as_str().unwrap_or_default(), about["name"].as_str().unwrap_or_default())
+        }
+        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Key::new(live.namespace(), live.name()),
+    }
+}
+
+fn take(context: &Context, subject: Subject, live: Live, relist: bool) -> Wake {
+    match subject {
+        Subject::Parent(kind) => take_parent(context, kind, live, relist),
+        Subject::Child(kind) => take_child(context, kind, &live, relist),
+        Subject::Observed(Observable::Pod) => take_pod(context, &live),
+        Subject::Observed(Observable::Event) => {
+            context.caches().set_failure(&key(subject, &live), live.body["message"].as_str())
+        }
+        Subject::Observed(Observable::StorageClass) => {
+            let mut caches = context.caches();
+            let mut classes = caches.classes();
+            classes.insert(live.name().to_owned(), storage_class(&live));
+            caches.set_classes(Some(classes))
+        }
+    }
+}
+
+fn storage_class(live: &Live) -> StorageClass {
+    StorageClass {
+        default: live.annotation("storageclass.kubernetes.io/is-default-class") == Some("true"),
+        waits_for_consumer: live.body["volumeBindingMode"] == "WaitForFirstConsumer",
+        expandable: live.body["allowVolumeExpansion"] == true,
+    }
+}
+
+fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
+    let mut caches = context.caches();
+    match subject {
+        Subject::Parent(kind) => {
+            let parent = ParentKey::new(kind, key.clone());
+            context.reported().remove(&parent);
+            caches.remove_parent(&parent)
+        }
+        Subject::Child(kind) => caches.remove_child(kind, key),
+        Subject::Observed(Observable::Pod) => caches.remove_pod(key),
+        Subject::Observed(Observable::Event) => caches.set_failure(key, None),
+        Subject::Observed(Observable::StorageClass) => {
+            let mut classes = caches.classes();
+            classes.remove(key.name.as_ref());
+            caches.set_classes(Some(classes))
+        }
+    }
+}
+
+/// Forgets what a complete list no longer shows.
+fn sweep(context: &Context, subject: Subject, seen: &HashSet<Key>) -> Wake {
+    let caches = context.caches();
+    let gone: Vec<Key> = match subject {
+        Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
+        Subject::Child(kind) => caches.unseen_children(kind, seen),
+        Subject::Observed(Observable::Pod) => caches.unseen_pods(seen),
+        Subject::Observed(Observable::Event) => caches.unseen_failures(seen),
+        Subject::Observed(Observable::StorageClass) => {
+            caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()
+        }
+    };
+    drop(caches);
+    let mut wake: Wake = gone.iter().flat_map(|key| forget(context, subject, key)).collect();
+    wake.extend(match subject {
+        Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(true),
+        Subject::Observed(Observable::StorageClass) => {
+            let mut caches = context.caches();
+            let classes = caches.classes();
+            caches.set_classes(Some(classes))
+        }
+        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
+    });
+    wake
+}
+
+/// Remembers that a kind may not be looked at.
+fn denied(context: &Context, subject: Subject) -> Wake {
+    match subject {
+        Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(false),
+        Subject::Observed(Observable::StorageClass) => context.caches().set_classes(None),
+        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
+    }
+}

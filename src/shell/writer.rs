@@ -1,0 +1,122 @@
+//! The only way to write: every request that changes the cluster passes here, and none does unless this replica leads.
+
+use super::error::Error;
+use super::kinds::{parent_resource, row};
+use super::leader::Leadership;
+use crate::core::live::Live;
+use crate::core::meta::FIELD_MANAGER;
+use crate::core::plan::{ChildKind, Identity};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::core::ApiResource;
+use kube::runtime::events::{Event, Recorder};
+use kube::{Client, Resource};
+use k8s_openapi::api::core::v1::ObjectReference;
+use serde_json::Value;
+
+/// Writes to the cluster while this replica leads.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    leadership: Leadership,
+    recorder: Recorder,
+}
+
+impl Writer {
+    /// A writer over that client.
+    pub fn new(client: Client, leadership: Leadership, recorder: Recorder) -> Self {
+        Self { client, leadership, recorder }
+    }
+
+    /// Whether this replica may write.
+    pub fn leads(&self) -> bool {
+        self.leadership.is_leader()
+    }
+
+    /// Applies a child. The body carries its precondition: `resourceVersion` to create, `uid` to update.
+    pub async fn apply(&self, kind: ChildKind, namespace: &str, name: &str, body: &Value) -> Result<Live, Error> {
+        let action = || format!("apply {kind} {name}");
+        self.check(action)?;
+        let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
+        self.children(kind, namespace).patch(name, &params, &Patch::Apply(body)).await.map_err(|e| failed(action, e))
+    }
+
+    /// Reads a child whose name is taken. No write, but it only follows a refused one.
+    pub async fn read(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Option<Live>, Error> {
+        let found = self.children(kind, namespace).get_opt(name).await;
+        found.map_err(|error| failed(|| format!("read {kind} {name}"), error))
+    }
+
+    /// Deletes a child, if it still is exactly the one that was seen.
+    pub async fn delete(&self, kind: ChildKind, namespace: &str, name: &str, uid: &str, version: u64) -> Result<(), Error> {
+        let action = || format!("delete {kind} {name}");
+        self.check(action)?;
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: Some(version.to_string()),
+            }),
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        self.children(kind, namespace).delete(name, &params).await.map(|_| ()).map_err(|error| failed(action, error))
+    }
+
+    /// Writes the status of a parent, if it still is the same object.
+    pub async fn status(&self, parent: &Identity, status: &Value) -> Result<Live, Error> {
+        let action = || format!("write the status of {parent}");
+        self.check(action)?;
+        let body = serde_json::json!({
+            "apiVersion": crate::api::API_VERSION,
+            "kind": parent.kind.as_str(),
+            "metadata": {"name": parent.name, "namespace": parent.namespace, "uid": parent.uid},
+            "status": status,
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let api = self.parents(parent);
+        api.patch_status(&parent.name, &params, &Patch::Apply(&body)).await.map_err(|error| failed(action, error))
+    }
+
+    /// Replaces the finalizers of a parent, if nobody changed it since it was seen.
+    pub async fn finalizers(&self, parent: &Identity, version: &str, finalizers: &[String]) -> Result<Live, Error> {
+        let action = || format!("change the finalizers of {parent}");
+        self.check(action)?;
+        let body = serde_json::json!({"metadata": {"resourceVersion": version, "uid": parent.uid, "finalizers": finalizers}});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.parents(parent).patch(&parent.name, &params, &Patch::Merge(&body)).await.map_err(|error| failed(action, error))
+    }
+
+    /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not.
+    pub async fn event(&self, event: &Event, about: &ObjectReference) {
+        if self.leads()
+            && let Err(error) = self.recorder.publish(event, about).await
+        {
+            tracing::debug!(%error, "failed to publish an Event");
+        }
+    }
+
+    fn check(&self, action: impl Fn() -> String) -> Result<(), Error> {
+        if self.leads() { Ok(()) } else { Err(Error::NotLeader { action: action() }) }
+    }
+
+    fn children(&self, kind: ChildKind, namespace: &str) -> Api<Live> {
+        namespaced(&self.client, namespace, &row(kind).api_resource())
+    }
+
+    fn parents(&self, parent: &Identity) -> Api<Live> {
+        namespaced(&self.client, &parent.namespace, &parent_resource(parent.kind))
+    }
+}
+
+/// The API of one kind in one namespace.
+fn namespaced(client: &Client, namespace: &str, resource: &ApiResource) -> Api<Live> {
+    Api::namespaced_with(client.clone(), namespace, resource)
+}
+
+fn failed(action: impl Fn() -> String, source: kube::Error) -> Error {
+    Error::Request { action: action(), source: Box::new(source) }
+}
+
+/// The reference by which an Event names its subject.
+pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    object.object_ref(&())
+}
