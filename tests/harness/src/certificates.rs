@@ -57,7 +57,13 @@ impl Authority {
     }
 
     /// A client certificate: Kubernetes takes the common name as user, the organization as group.
-    pub fn client(&self, work: &WorkDir, file: &str, user: &str, group: Option<&str>) -> Result<Pair> {
+    pub fn client(
+        &self,
+        work: &WorkDir,
+        file: &str,
+        user: &str,
+        group: Option<&str>,
+    ) -> Result<Pair> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         if let Some(group) = group {

@@ -97,7 +97,10 @@ pub fn install(
     if !status.success() {
         bail!("go install ended with {status}:\n{}", go.tail(30));
     }
-    progress.line(&format!("{label}: built in {} s", start.elapsed().as_secs()));
+    progress.line(&format!(
+        "{label}: built in {} s",
+        start.elapsed().as_secs()
+    ));
     Ok(())
 }
 

@@ -43,8 +43,8 @@ impl Process {
             .stdout(output.try_clone()?)
             .stderr(output)
             .process_group(0);
-        let child = spawn_from_lasting_thread(command)
-            .with_context(|| format!("starting {name}"))?;
+        let child =
+            spawn_from_lasting_thread(command).with_context(|| format!("starting {name}"))?;
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
         guard::register_child(&child);

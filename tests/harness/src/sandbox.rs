@@ -85,7 +85,9 @@ impl ControlPlane {
         let leader = self
             .get(api, kind, OPERATOR_NAMESPACE, LEADER_ROLE)
             .await?
-            .with_context(|| format!("no Role {OPERATOR_NAMESPACE}/{LEADER_ROLE}: install first"))?;
+            .with_context(|| {
+                format!("no Role {OPERATOR_NAMESPACE}/{LEADER_ROLE}: install first")
+            })?;
         objects.push(json!({
             "apiVersion": api,
             "kind": kind,

@@ -30,9 +30,7 @@ where
             }
         }
         if Instant::now() + INTERVAL >= end {
-            return Err(anyhow!(
-                "waited {deadline:?} for {what}; last seen: {last}"
-            ));
+            return Err(anyhow!("waited {deadline:?} for {what}; last seen: {last}"));
         }
         sleep(INTERVAL).await;
     }

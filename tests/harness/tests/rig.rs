@@ -107,7 +107,7 @@ async fn audit(rig: &ControlPlane) -> Result<()> {
         Ok(events.into_iter().next())
     })
     .await?;
-    assert_eq!(created.summary(), "patch deployments/ default/web -> 201");
+    assert_eq!(created.summary(), "patch deployments default/web -> 201");
     let sent = created.request_object.unwrap_or_default();
     assert_eq!(sent["spec"]["replicas"], 3);
     let answered = created.response_object.unwrap_or_default();
