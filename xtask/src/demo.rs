@@ -18,7 +18,7 @@ use moorage_harness::{
 use crate::{cargo::build_operator, tree};
 
 /// How long the quickstart may take to become ready; it takes seconds.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 const NAMESPACE: &str = "default";
 const KINDS: [&str; 3] = ["App", "StorageClaim", "Registry"];
 
@@ -58,7 +58,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     pending().await
 }
 
-/// Applies every YAML file of the folder; returns the Apps, StorageClaims and Registries in it.
+/// Applies every YAML file of the folder; returns the Apps, `StorageClaims` and Registries in it.
 async fn apply_folder(rig: &ControlPlane, folder: &Path) -> Result<Vec<DynamicObject>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .with_context(|| format!("reading {}", folder.display()))?

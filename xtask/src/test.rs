@@ -49,15 +49,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut table: Vec<(String, Duration, Outcome)> = Vec::new();
     for mut step in steps(arguments.fast)? {
         let begin = Instant::now();
-        let outcome = match step.skip {
-            Some(why) => Outcome::Skipped(why),
-            None => {
-                eprintln!("\n=== {}", step.name);
-                if step.command.status()?.success() {
-                    Outcome::Passed
-                } else {
-                    Outcome::Failed
-                }
+        let outcome = if let Some(why) = step.skip {
+            Outcome::Skipped(why)
+        } else {
+            eprintln!("\n=== {}", step.name);
+            if step.command.status()?.success() {
+                Outcome::Passed
+            } else {
+                Outcome::Failed
             }
         };
         let failed = matches!(outcome, Outcome::Failed);

@@ -87,7 +87,7 @@ impl Access {
         &self.work
     }
 
-    /// A kubeconfig that holds a token of that ServiceAccount, valid for a day.
+    /// A kubeconfig that holds a token of that `ServiceAccount`, valid for a day.
     pub async fn token_kubeconfig(&self, namespace: &str, account: &str) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {

@@ -7,7 +7,9 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    fmt::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -173,13 +175,11 @@ fn output_dir(module: &Module) -> Result<PathBuf> {
         let path = module_dir(module).join(file);
         hash.update(fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
     }
-    let hex: String = hash.finalize()[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(target_dir()
-        .join("rig")
-        .join(format!("{}-{hex}", module.name)))
+    let mut name = format!("{}-", module.name);
+    for byte in &hash.finalize()[..6] {
+        write!(name, "{byte:02x}")?;
+    }
+    Ok(target_dir().join("rig").join(name))
 }
 
 fn is_complete(module: &Module, out: &Path) -> bool {

@@ -85,7 +85,7 @@ impl Authority {
     }
 }
 
-/// The key that ServiceAccount tokens are signed with: private and public PEM files.
+/// The key that `ServiceAccount` tokens are signed with: private and public PEM files.
 pub fn service_account_key(work: &WorkDir) -> Result<Pair> {
     let key = KeyPair::generate()?;
     Ok(Pair {

@@ -1,6 +1,7 @@
 //! A control plane's life: start, readiness, faults, end.
 
 use std::{
+    fmt::Write,
     ops::Deref,
     path::Path,
     sync::{Arc, Mutex},
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// How long any one step of the start may take. It takes seconds; a busy machine gets patience.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 /// kube-apiserver waits a minute for open connections after SIGTERM; no test wants to.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -251,7 +252,7 @@ impl ControlPlane {
         let mut text =
             String::from("the control plane is not ready; the last lines of each log:\n");
         for process in lock(&self.processes).iter() {
-            text.push_str(&format!("--- {}\n{}\n", process.name(), process.tail(12)));
+            let _ = write!(text, "--- {}\n{}\n", process.name(), process.tail(12));
         }
         text
     }

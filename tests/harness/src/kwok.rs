@@ -25,7 +25,8 @@ pub fn arguments(assets: &Assets, work: &WorkDir, kubeconfig: &str) -> Result<Ve
         format!("--kubeconfig={kubeconfig}"),
         format!("--config={}", stages.display()),
         "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".into(),
-        "--node-lease-duration-seconds=40".into(),
+        // With leases, a kwok started after a kill would wait 40 s for its predecessor's to run out.
+        "--node-lease-duration-seconds=0".into(),
         "--cidr=10.244.0.0/16".into(),
     ])
 }

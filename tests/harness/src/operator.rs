@@ -22,9 +22,9 @@ pub struct OperatorOptions {
     pub binary: PathBuf,
     /// The one namespace to watch; `None` is the whole cluster.
     pub watch_namespace: Option<String>,
-    /// Where its Lease and its ServiceAccount are.
+    /// Where its Lease and its `ServiceAccount` are.
     pub operator_namespace: String,
-    /// The ServiceAccount whose rights it has.
+    /// The `ServiceAccount` whose rights it has.
     pub service_account: String,
     /// Its identity in the Lease, and the name of its log.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct OperatorOptions {
     pub extra_args: Vec<String>,
     /// `RUST_LOG`.
     pub log_filter: String,
-    /// The generated ClusterRoles that a [`crate::Sandbox`] binds inside its namespace.
+    /// The generated `ClusterRoles` that a [`crate::Sandbox`] binds inside its namespace.
     pub namespaced_roles: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ pub struct Operator {
 }
 
 impl ControlPlane {
-    /// Starts an operator with the rights of its ServiceAccount, which must exist.
+    /// Starts an operator with the rights of its `ServiceAccount`, which must exist.
     pub async fn operator(&self, options: OperatorOptions) -> Result<Operator> {
         Operator::start(self, options).await
     }

@@ -39,7 +39,7 @@ impl Deref for Sandbox {
 }
 
 impl ControlPlane {
-    /// Makes a namespace `name`, gives a ServiceAccount in it the generated RBAC for that namespace only,
+    /// Makes a namespace `name`, gives a `ServiceAccount` in it the generated RBAC for that namespace only,
     /// starts the operator there and waits until it is ready. Needs [`ControlPlane::install`] first.
     ///
     /// `watch_namespace` and `operator_namespace` of the options are set to `name`.
@@ -59,7 +59,7 @@ impl ControlPlane {
         })
     }
 
-    /// The ServiceAccount and its bindings.
+    /// The `ServiceAccount` and its bindings.
     async fn grants(&self, namespace: &str, options: &OperatorOptions) -> Result<Vec<Value>> {
         let account = &options.service_account;
         let mut objects = vec![json!({

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use moorage_harness::{ControlPlane, Options, eventually};
 use serde_json::Value;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 const WORKLOAD: &str = r"
 apiVersion: apps/v1
@@ -60,7 +60,7 @@ async fn wait_for(
 async fn pods_run_volumes_bind_and_nothing_stays() -> Result<()> {
     let rig = ControlPlane::start(Options::default()).await?;
     println!("ready after {:?}", rig.start_time());
-    ensure!(rig.start_time() < Duration::from_secs(60));
+    ensure!(rig.start_time() < Duration::from_mins(1));
     let (pids, work) = (rig.pids(), rig.work_dir().to_owned());
     assert_eq!(pids.len(), 5);
 
@@ -125,7 +125,9 @@ async fn audit(rig: &ControlPlane) -> Result<()> {
 }
 
 async fn faults(rig: &ControlPlane) -> Result<()> {
+    let begin = std::time::Instant::now();
     rig.restart("kube-apiserver").await?;
+    println!("apiserver back after {:?}", begin.elapsed());
     rig.kill("kwok")?;
     rig.kill("kube-controller-manager")?;
     rig.resume("kube-controller-manager").await?;
@@ -133,5 +135,7 @@ async fn faults(rig: &ControlPlane) -> Result<()> {
     rig.run_kubectl(&["scale", "deployment/web", "--replicas=4"])
         .await?;
     let deployment = ("apps/v1", "Deployment", "web");
-    wait_for(rig, deployment, "/status/readyReplicas", 4.into()).await
+    wait_for(rig, deployment, "/status/readyReplicas", 4.into()).await?;
+    println!("fourth replica ready after {:?}", begin.elapsed());
+    Ok(())
 }
