@@ -1,1 +1,48 @@
-fn main(){}
+//! Moorage's developer commands: `cargo xtask demo | test | rig | generate`.
+
+mod cargo;
+mod demo;
+mod generate;
+mod rig;
+mod test;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Moorage's developer commands")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a cluster on this machine, run Moorage in it, and watch the quickstart become ready
+    Demo(demo::Arguments),
+    /// Run every check: format, lints, licences, unit and cluster tests
+    Test(test::Arguments),
+    /// Build the test rig's binaries; with --up, keep a control plane running
+    Rig(rig::Arguments),
+    /// Write crds/ and deploy/ from the code
+    Generate,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Rig(arguments) => rig::run(&arguments).await,
+        Command::Generate => generate::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

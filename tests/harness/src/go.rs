@@ -1,0 +1,137 @@
+//! The Go toolchain: is it there, is it new enough, and building one module's tools with it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process::Process, progress::Progress};
+
+/// The oldest Go that the rig's modules accept.
+pub const MINIMUM: &str = "1.26";
+
+/// No Go, or one too old: the one build failure that ready-made binaries can make up for.
+#[derive(Debug)]
+pub struct Unusable(String);
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "building the rig needs Go {MINIMUM} or newer, and {}. Install it from https://go.dev/dl, or \
+             set KUBEBUILDER_ASSETS to a folder with ready-made etcd, kube-apiserver, \
+             kube-controller-manager, kube-scheduler, kubectl and kwok",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// Fails with [`Unusable`] unless a new enough Go is in `PATH`.
+pub fn check() -> Result<()> {
+    let output = go().args(["env", "GOVERSION"]).output();
+    let version = match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => return Err(Unusable("no go command was found".to_owned()).into()),
+    };
+    if parse(&version) >= parse(MINIMUM) {
+        Ok(())
+    } else {
+        Err(Unusable(format!("this one is {version}")).into())
+    }
+}
+
+/// `go1.26.8` and `1.26` as (major, minor); anything else counts as too old.
+fn parse(version: &str) -> (u32, u32) {
+    let mut parts = version
+        .trim_start_matches("go")
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+fn go() -> Command {
+    let mut go = Command::new("go");
+    go.env("GOTOOLCHAIN", "local").env("CGO_ENABLED", "0");
+    go
+}
+
+/// Builds every `tool` line of the module in `source` into `out`.
+pub fn install(
+    source: &Path,
+    out: &Path,
+    kubernetes: bool,
+    label: &str,
+    progress: Progress,
+) -> Result<()> {
+    let mut flags = String::from("-s -w");
+    if kubernetes {
+        flags.push_str(&version_flags(&fs::read_to_string(source.join("go.mod"))?)?);
+    }
+    let mut command = go();
+    command
+        .args(["install", "-v", "-trimpath", "-ldflags", &flags, "tool"])
+        .env("GOBIN", out)
+        .current_dir(source);
+    let log = out.join("build.log");
+    let start = Instant::now();
+    progress.line(&format!("{label}: building"));
+    let go = Process::spawn("go install", &command, &log)?;
+    let status = loop {
+        if let Some(status) = go.exited()? {
+            break status;
+        }
+        let last = go.tail(1);
+        progress.update(&format!("{label}: {} s  {last}", start.elapsed().as_secs()));
+        // Not a wait for a state of the cluster: only the rate at which the line is redrawn.
+        thread::sleep(Duration::from_millis(200));
+    };
+    if !status.success() {
+        bail!("go install ended with {status}:\n{}", go.tail(30));
+    }
+    progress.line(&format!(
+        "{label}: built in {} s",
+        start.elapsed().as_secs()
+    ));
+    Ok(())
+}
+
+/// Linker flags that make the servers report their own version instead of v0.0.0.
+fn version_flags(go_mod: &str) -> Result<String> {
+    let version = go_mod
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("go.mod requires no k8s.io/kubernetes")?;
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("0"));
+    Ok(["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
+        .map(|package| {
+            format!(
+                " -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+            )
+        })
+        .concat())
+}
+
+/// The folder in the module cache of a module that `source` requires.
+pub fn module_folder(source: &Path, module: &str) -> Result<PathBuf> {
+    let output = go()
+        .args(["mod", "download", "-json", module])
+        .current_dir(source)
+        .stderr(Stdio::inherit())
+        .output()?;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let folder = answer["Dir"]
+        .as_str()
+        .with_context(|| format!("go mod download {module}: {}", answer["Error"]))?;
+    Ok(PathBuf::from(folder))
+}

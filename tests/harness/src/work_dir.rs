@@ -1,0 +1,82 @@
+//! The folder a run keeps its certificates, data and logs in.
+
+use std::{
+    env, fs,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process, thread,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::guard;
+
+/// A folder of its own, readable by this user alone, removed when dropped.
+///
+/// It stays, and its path is printed, when the environment holds `MOORAGE_RIG_KEEP` or the thread that
+/// drops it is panicking: the logs in it then tell why.
+#[derive(Debug)]
+pub struct WorkDir(PathBuf);
+
+impl WorkDir {
+    /// Makes a new folder under the system's temporary one.
+    pub fn new() -> Result<Self> {
+        let base = env::temp_dir();
+        for attempt in 0..1000 {
+            let path = base.join(format!("moorage-rig-{}-{attempt}", process::id()));
+            match fs::DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => {
+                    fs::create_dir(path.join("logs"))?;
+                    guard::register_dir(&path);
+                    return Ok(Self(path));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("creating {}", path.display()));
+                }
+            }
+        }
+        bail!("{} holds too many leftover rig folders", base.display())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The log of the process of that name.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.0.join("logs").join(format!("{name}.log"))
+    }
+
+    /// Writes a file that only this user may read.
+    pub fn write(&self, name: &str, content: &str) -> Result<PathBuf> {
+        let path = self.0.join(name);
+        write_private(&path, content)?;
+        Ok(path)
+    }
+}
+
+/// Writes a file that only this user may read.
+pub fn write_private(path: &Path, content: &str) -> Result<()> {
+    use std::io::Write;
+    fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .with_context(|| format!("writing {}", path.display()))
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        guard::forget_dir(&self.0);
+        if thread::panicking() || env::var_os("MOORAGE_RIG_KEEP").is_some() {
+            eprintln!("the rig's logs stay in {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Running cargo, the same one that runs this command.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use moorage_harness::build::workspace;
+
+/// cargo in the workspace's folder.
+pub fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(workspace());
+    command
+}
+
+/// Runs a command with its output shown; failure is an error that names it.
+pub fn succeed(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command
+        .status()
+        .with_context(|| format!("starting {shown}"))?;
+    if !status.success() {
+        bail!("{shown} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Builds the operator (dev profile) and says where cargo put it.
+pub fn build_operator() -> Result<PathBuf> {
+    let output = cargo(&[
+        "build",
+        "--package=moorage",
+        "--bin=moorage",
+        "--message-format=json-render-diagnostics",
+    ])
+    .stderr(Stdio::inherit())
+    .output()?;
+    if !output.status.success() {
+        bail!("building the operator ended with {}", output.status);
+    }
+    String::from_utf8(output.stdout)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "moorage")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo did not say where it put the operator")
+}

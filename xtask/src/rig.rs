@@ -1,0 +1,39 @@
+//! `cargo xtask rig`: build the control plane's binaries, and with `--up` keep one running.
+
+use std::future::pending;
+
+use anyhow::Result;
+use clap::Args;
+use moorage_harness::{ControlPlane, Options, Progress, build, guard};
+use tokio::task::spawn_blocking;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Start a control plane and stay until Ctrl-C
+    #[arg(long)]
+    up: bool,
+    /// How many fake nodes it has
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+}
+
+/// Builds what is missing; stays when asked to.
+pub async fn run(arguments: &Arguments) -> Result<()> {
+    if !arguments.up {
+        let assets = spawn_blocking(|| build::assets(Progress::stderr())).await??;
+        println!("the rig is built: {}", assets.bin("kubectl")?.display());
+        return Ok(());
+    }
+    let options = Options {
+        nodes: arguments.nodes,
+        ..Options::default()
+    };
+    let rig = ControlPlane::start(options).await?;
+    eprintln!(
+        "ready after {:.1} s; Ctrl-C ends it",
+        rig.start_time().as_secs_f64()
+    );
+    println!("export KUBECONFIG={}", rig.kubeconfig_path().display());
+    guard::exit_code_on_interrupt(0);
+    pending().await
+}
