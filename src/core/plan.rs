@@ -138,6 +138,8 @@ pub struct Object {
     pub body: Value,
     /// Hash of the body.
     pub hash: u64,
+    /// Whether an existing object of that name that nobody controls may be taken over.
+    pub adopt: bool,
 }
 
 impl Object {
@@ -158,7 +160,7 @@ impl Object {
         }
         annotations[APPLIED_HASH] = Value::String(format!("{hash:016x}"));
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { kind, name, body, hash })
+        Ok(Self { kind, name, body, hash, adopt: false })
     }
 }
 

@@ -68,7 +68,7 @@ pub fn parent_resource(kind: ParentKind) -> ApiResource {
 }
 
 /// A kind that is watched and never written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Observable {
     /// Pods of ours, for what is wrong with them.
     Pod,

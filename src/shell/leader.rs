@@ -124,6 +124,7 @@ pub fn start(client: Client, election: Election, metrics: Metrics, release: Canc
         leads: sender,
         metrics,
         seen: Seen::nothing(Instant::now()),
+        not_before: Instant::now(),
     };
     (leadership, tokio::spawn(candidate.run(release)))
 }
@@ -135,6 +136,8 @@ struct Candidate {
     leads: watch::Sender<bool>,
     metrics: Metrics,
     seen: Seen,
+    /// When the next write is due: the next renewal, or the next try after a failure.
+    not_before: Instant,
 }
 
 impl Candidate {
@@ -155,39 +158,20 @@ impl Candidate {
             if let Some(lease) = moved.borrow_and_update().clone() {
                 self.saw(lease);
             }
-            let wait = match decide(&self.seen, &self.election.identity, Instant::now()) {
-                Decision::Take => self.take().await,
+            let now = Instant::now();
+            let next = match decide(&self.seen, &self.election.identity, now) {
+                Decision::Take if now >= self.not_before => self.take().await,
+                Decision::Take => self.not_before,
                 Decision::Wait(until) => until,
             };
-            let deadline = self.deadline().unwrap_or(wait).min(wait);
+            let next = self.deadline().map_or(next, |deadline| deadline.min(next));
             tokio::select! {
                 () = release.cancelled() => return,
-                () = tokio::time::sleep_until(deadline) => {}
+                () = tokio::time::sleep_until(next) => {}
                 _ = moved.changed() => {}
             }
             if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
                 self.set(None);
-            }
-            if self.leads() && self.seen_mine() && Instant::now() < wait {
-                // Woken by the echo of our own renewal.
-                self.rest(moved, wait, release).await;
-            }
-        }
-    }
-
-    /// While we hold the Lease and nothing moves it, there is nothing to do before the next renewal.
-    async fn rest(&mut self, moved: &mut watch::Receiver<Option<Option<Lease>>>, until: Instant, release: &CancellationToken) {
-        while Instant::now() < until {
-            if let Some(lease) = moved.borrow_and_update().clone() {
-                self.saw(lease);
-            }
-            if !self.leads() || !self.seen_mine() {
-                return;
-            }
-            tokio::select! {
-                () = release.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return,
-                _ = moved.changed() => {}
             }
         }
     }
@@ -217,7 +201,7 @@ impl Candidate {
     /// Writes ourselves into the Lease; when to come back.
     async fn take(&mut self) -> Instant {
         let began = Instant::now();
-        match tokio::time::timeout(self.election.period, self.write(&self.election.identity, self.election.duration)).await {
+        self.not_before = match tokio::time::timeout(self.election.period, self.write(&self.election.identity, self.election.duration)).await {
             Ok(Ok(lease)) => {
                 self.seen = self.seen.update(Some(lease), Instant::now());
                 self.set(Some(began + self.election.deadline));
@@ -228,7 +212,8 @@ impl Candidate {
                 Instant::now() + RETRY
             }
             Err(_) => Instant::now(),
-        }
+        };
+        self.not_before
     }
 
     /// Creates the Lease, or replaces the very version that was seen.

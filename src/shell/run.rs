@@ -45,7 +45,8 @@ pub enum RunError {
 /// Runs the operator until `stop`.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     // Retries are the queue's: the client's own would hold a worker for minutes.
-    let config = Config { default_retry: false, ..Config::infer().await? };
+    let mut config = Config::infer().await?;
+    config.default_retry = false;
     run_with(Client::try_from(config)?, settings, stop).await
 }
 
