@@ -30,7 +30,7 @@ pub struct OperatorOptions {
     pub name: String,
     /// Further command line arguments.
     pub extra_args: Vec<String>,
-    /// `RUST_LOG`.
+    /// `MOORAGE_LOG`.
     pub log_filter: String,
     /// The generated `ClusterRoles` that a [`crate::Sandbox`] binds inside its namespace.
     pub namespaced_roles: Vec<String>,
@@ -179,7 +179,7 @@ fn command(options: &OperatorOptions, kubeconfig: &Path, address: SocketAddr) ->
     command
         .args(&options.extra_args)
         .env("KUBECONFIG", kubeconfig)
-        .env("RUST_LOG", &options.log_filter)
+        .env("MOORAGE_LOG", &options.log_filter)
         .env("RUST_BACKTRACE", "1");
     command
 }

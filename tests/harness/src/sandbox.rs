@@ -15,9 +15,9 @@ use crate::{
 
 /// Cluster-scoped reads, bound cluster-wide even for an operator that watches one namespace.
 const CLUSTER_ROLE: &str = "moorage-cluster";
-/// The right to its own Lease.
-const LEADER_ROLE: &str = "moorage-leader";
-/// Where the generated manifests put the leader Role.
+/// The rights to its own Lease and its own key.
+const OWN_ROLES: [&str; 2] = ["moorage-leader", "moorage-registry-key"];
+/// Where the generated manifests put these Roles.
 const OPERATOR_NAMESPACE: &str = "moorage-system";
 
 /// One test's namespace and operator. The namespace goes with the control plane.
@@ -80,29 +80,26 @@ impl ControlPlane {
             namespace,
             account,
         ));
-        let kind = "Role";
-        let api = "rbac.authorization.k8s.io/v1";
-        let leader = self
-            .get(api, kind, OPERATOR_NAMESPACE, LEADER_ROLE)
+        for role in OWN_ROLES {
+            objects.extend(self.own_role(namespace, role, account).await?);
+        }
+        Ok(objects)
+    }
+
+    /// A copy, in the sandbox's namespace, of a Role that the manifests put into the operator's.
+    async fn own_role(&self, namespace: &str, role: &str, account: &str) -> Result<[Value; 2]> {
+        let (api, kind) = ("rbac.authorization.k8s.io/v1", "Role");
+        let generated = self
+            .get(api, kind, OPERATOR_NAMESPACE, role)
             .await?
-            .with_context(|| {
-                format!("no Role {OPERATOR_NAMESPACE}/{LEADER_ROLE}: install first")
-            })?;
-        objects.push(json!({
+            .with_context(|| format!("no Role {OPERATOR_NAMESPACE}/{role}: install first"))?;
+        let copy = json!({
             "apiVersion": api,
             "kind": kind,
-            "metadata": {"name": LEADER_ROLE},
-            "rules": leader.data["rules"],
-        }));
-        let reference = (kind, LEADER_ROLE);
-        objects.push(binding(
-            "RoleBinding",
-            LEADER_ROLE,
-            reference,
-            namespace,
-            account,
-        ));
-        Ok(objects)
+            "metadata": {"name": role},
+            "rules": generated.data["rules"],
+        });
+        Ok([copy, binding("RoleBinding", role, (kind, role), namespace, account)])
     }
 }
 
