@@ -138,6 +138,8 @@ pub struct Object {
     pub body: Value,
     /// Hash of the body.
     pub hash: u64,
+    /// Whether an object of that name which nobody controls may be taken over.
+    pub adopt: bool,
 }
 
 impl Object {
@@ -158,7 +160,7 @@ impl Object {
         }
         annotations[APPLIED_HASH] = Value::String(format!("{hash:016x}"));
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { kind, name, body, hash })
+        Ok(Self { kind, name, body, hash, adopt: false })
     }
 }
 
@@ -208,6 +210,14 @@ impl Plan {
     pub fn apply<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
         match Object::new(kind, object) {
             Ok(object) => self.objects.push(object),
+            Err(error) => self.invalid.push(format!("{kind}: {error}")),
+        }
+    }
+
+    /// Adds an object that may take over one of its name which nobody controls.
+    pub fn adopt<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
+        match Object::new(kind, object) {
+            Ok(object) => self.objects.push(Object { adopt: true, ..object }),
             Err(error) => self.invalid.push(format!("{kind}: {error}")),
         }
     }
