@@ -63,8 +63,14 @@ pub struct Volume {
     pub requested: String,
     /// `status.capacity.storage`, empty until bound.
     pub capacity: String,
-    /// `spec.storageClassName`
+    /// `spec.storageClassName`; an empty one binds only volumes that have no class.
     pub class: Option<String>,
+    /// `spec.accessModes`
+    pub declared_modes: Vec<String>,
+    /// `spec.volumeMode`
+    pub mode: Option<String>,
+    /// `spec.selector`
+    pub selector: Option<Value>,
     /// `spec.volumeName`
     pub volume: Option<String>,
     /// `status.accessModes`
@@ -75,6 +81,8 @@ pub struct Volume {
     pub resize_status: Option<String>,
     /// UID of the `StorageClaim` that keeps it, from our annotation.
     pub claim_uid: Option<String>,
+    /// Whether a later `StorageClaim` took it over, from our annotation.
+    pub adopted: bool,
     /// Name of the App or Registry whose storage it is, from our labels.
     pub parent_label: Option<String>,
 }
@@ -132,12 +140,16 @@ fn volume(live: &Live) -> Volume {
         phase: text(&status["phase"]),
         requested: text(&spec["resources"]["requests"]["storage"]),
         capacity: text(&status["capacity"]["storage"]),
-        class: optional(&spec["storageClassName"]),
+        class: spec["storageClassName"].as_str().map(str::to_owned),
+        declared_modes: items(&spec["accessModes"]).map(text).collect(),
+        mode: optional(&spec["volumeMode"]),
+        selector: spec.get("selector").cloned(),
         volume: optional(&spec["volumeName"]),
         access_modes: items(&status["accessModes"]).map(text).collect(),
         conditions,
         resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),
         claim_uid: live.annotation(super::meta::CLAIM_UID).map(str::to_owned),
+        adopted: live.annotation(super::meta::ADOPTED).is_some(),
         parent_label: super::observed::parent_labels(live),
     }
 }

@@ -16,6 +16,9 @@ pub const NAME: &str = "app.kubernetes.io/name";
 pub const APPLIED_HASH: &str = "moorage.dev/applied-hash";
 /// Annotation on a `PersistentVolumeClaim` with the UID of the `StorageClaim` that keeps it.
 pub const CLAIM_UID: &str = "moorage.dev/claim-uid";
+/// Annotation on a `PersistentVolumeClaim` that a later `StorageClaim` took over: what the later one leaves open keeps the
+/// value that the earlier one gave, as Kubernetes never lets it change.
+pub const ADOPTED: &str = "moorage.dev/adopted";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.
 pub const FINALIZER: &str = "moorage.dev/deletion-policy";
 

@@ -138,7 +138,7 @@ pub struct Object {
     pub body: Value,
     /// Hash of the body.
     pub hash: u64,
-    /// Whether an existing object of that name that nobody controls may be taken over.
+    /// Whether an object of that name which nobody controls may be taken over.
     pub adopt: bool,
 }
 
@@ -210,6 +210,14 @@ impl Plan {
     pub fn apply<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
         match Object::new(kind, object) {
             Ok(object) => self.objects.push(object),
+            Err(error) => self.invalid.push(format!("{kind}: {error}")),
+        }
+    }
+
+    /// Adds an object that may take over one of its name which nobody controls.
+    pub fn adopt<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
+        match Object::new(kind, object) {
+            Ok(object) => self.objects.push(Object { adopt: true, ..object }),
             Err(error) => self.invalid.push(format!("{kind}: {error}")),
         }
     }

@@ -1,0 +1,3 @@
+//! One file per object, one function named for it.
+
+pub mod pvc;

@@ -1,0 +1,147 @@
+//! Which size is asked for, and how far a growth is.
+//!
+//! Kubernetes lets the request of a `PersistentVolumeClaim` change only once it is bound, upward only under a class that
+//! allows it, and downward only to more than the volume really has, which takes back a growth that did not happen.
+//! What it would refuse is not tried: the request stays as it is and the status says why.
+
+use super::validate::ValidClaim;
+use crate::core::conditions::Summary;
+use crate::core::facts::Volume;
+use crate::core::observed::StorageClass;
+use crate::core::quantity::Quantity;
+use crate::core::reason::Reason;
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::collections::BTreeMap;
+
+/// What to do about the declared size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sizing {
+    /// Ask for it.
+    Declared,
+    /// Keep the request: it can't change before the volume is bound.
+    AwaitsBinding,
+    /// Keep the request: the volume came larger than asked for and has room for the declared size.
+    Covered,
+    /// Keep the request: the volume can't grow, for this reason.
+    NotExpandable(String),
+    /// Keep the request: the volume is larger than declared.
+    Shrink,
+    /// Keep the request: a growth under way can be taken back to more than the present size, but not to it.
+    Revert,
+}
+
+impl Sizing {
+    /// Decides on the size of a claim that has that volume.
+    pub fn of(claim: &ValidClaim<'_>, volume: &Volume, classes: Option<&BTreeMap<String, StorageClass>>) -> Self {
+        let Some(requested) = quantity(&volume.requested).filter(|requested| *requested != claim.size) else {
+            return Self::Declared;
+        };
+        let Some(capacity) = quantity(&volume.capacity).filter(|_| volume.phase == "Bound") else {
+            return Self::AwaitsBinding;
+        };
+        match (claim.size.cmp(&requested), claim.size.cmp(&capacity)) {
+            (Greater, Greater) => obstacle(volume, classes).map_or(Self::Declared, Self::NotExpandable),
+            (Greater, Less | Equal) => Self::Covered,
+            (Less | Equal, Greater) => Self::Declared,
+            (Less | Equal, Equal) => Self::Revert,
+            (Less | Equal, Less) => Self::Shrink,
+        }
+    }
+
+    /// The size to ask for; one that is kept is kept to the letter.
+    pub fn request<'a>(&self, claim: &ValidClaim<'a>, volume: &'a Volume) -> &'a str {
+        match self {
+            Self::Declared => &claim.spec.size,
+            Self::AwaitsBinding | Self::Covered | Self::NotExpandable(_) | Self::Shrink | Self::Revert => {
+                &volume.requested
+            }
+        }
+    }
+
+    /// What keeps the volume from having the declared size; `None` when it has it.
+    pub fn complaint(&self, claim: &ValidClaim<'_>, volume: &Volume) -> Option<Summary> {
+        let Volume { requested, capacity, .. } = volume;
+        let (name, size) = (&claim.identity.name, &claim.spec.size);
+        Some(match self {
+            Self::Declared if reaches(volume, claim.size) => return None,
+            Self::Covered => return None,
+            Self::Declared => progress(name, size, volume),
+            Self::AwaitsBinding => Summary::Waiting(
+                Reason::ResizePending,
+                format!(
+                    "PersistentVolumeClaim {name} asks for {requested}; that can become {size} only once it is bound"
+                ),
+            ),
+            Self::NotExpandable(obstacle) => Summary::Stalled(
+                Reason::ExpansionNotAllowed,
+                format!("spec.size: {size} can't be reached: {obstacle}, or set spec.size back to {capacity}"),
+            ),
+            Self::Shrink => Summary::Stalled(
+                Reason::ShrinkRefused,
+                format!(
+                    "spec.size: must not be smaller than the volume's {capacity}; set it to that, \
+                     or copy the data to a new, smaller StorageClaim"
+                ),
+            ),
+            Self::Revert => Summary::Stalled(
+                Reason::ShrinkRefused,
+                format!(
+                    "spec.size: the growth to {requested} can be taken back only to more than the volume's {capacity}; \
+                     set it to {requested}, or to a size between the two"
+                ),
+            ),
+        })
+    }
+}
+
+fn quantity(text: &str) -> Option<Quantity> {
+    text.parse().ok()
+}
+
+fn reaches(volume: &Volume, size: Quantity) -> bool {
+    quantity(&volume.capacity).is_some_and(|capacity| capacity >= size)
+}
+
+/// Why the volume can't grow and what an admin can do about it; the API server would refuse a larger request for the same
+/// reasons. Where the classes can't be seen it is asked.
+fn obstacle(volume: &Volume, classes: Option<&BTreeMap<String, StorageClass>>) -> Option<String> {
+    let classes = classes?;
+    let Some(name) = volume.class.as_deref().filter(|name| !name.is_empty()) else {
+        return Some("the volume has no StorageClass; create a larger StorageClaim and copy the data".to_owned());
+    };
+    match classes.get(name) {
+        Some(class) if class.expandable => None,
+        Some(_) => Some(format!(
+            "StorageClass {name} does not allow growth; set its allowVolumeExpansion to true if its driver can grow volumes"
+        )),
+        None => Some(format!("StorageClass {name} does not exist any more; create it again")),
+    }
+}
+
+/// How far a growth is that was asked for. The words are those of `PersistentVolumeClaim.status` (KEP-1790, KEP-284);
+/// ones unknown here count as growth under way.
+fn progress(name: &str, size: &str, volume: &Volume) -> Summary {
+    let told = |wanted: &str| volume.conditions.iter().find(|(type_, _)| type_ == wanted).map(|(_, message)| message);
+    let error = told("ControllerResizeError").or_else(|| told("NodeResizeError"));
+    let status = volume.resize_status.as_deref();
+    let growth = format!("the volume of PersistentVolumeClaim {name} grows from {} to {size}", volume.capacity);
+    let waits = |step: &str| Summary::Waiting(Reason::Resizing, format!("{growth}: {step}"));
+    match (status, error) {
+        (
+            Some("ControllerResizeInfeasible" | "ControllerResizeFailed" | "NodeResizeInfeasible" | "NodeResizeFailed"),
+            error,
+        ) => {
+            let detail =
+                error.filter(|message| !message.is_empty()).map_or("the storage driver can't do it", String::as_str);
+            let advice = format!("set spec.size to more than {} and less than {size}", volume.capacity);
+            Summary::Stalled(Reason::ResizeFailed, format!("{growth}, which failed: {detail}; {advice}"))
+        }
+        (_, Some(error)) => {
+            Summary::Impaired(Reason::ResizeFailed, format!("{growth}, which failed and is tried again: {error}"))
+        }
+        (Some("NodeResizePending"), None) => waits("will finish when a pod mounts it"),
+        (Some("NodeResizeInProgress"), None) => waits("the node grows the file system"),
+        (_, None) if told("FileSystemResizePending").is_some() => waits("will finish when a pod mounts it"),
+        (Some(_) | None, None) => waits("the storage driver is at work"),
+    }
+}

@@ -1,0 +1,152 @@
+//! What the user is told about a claim.
+
+use super::binding;
+use super::expansion::Sizing;
+use super::retention::{Holding, doomed};
+use super::validate::validate;
+use crate::api::StorageClaim;
+use crate::api::common::AccessMode;
+use crate::api::storage_claim::StorageClaimStatus;
+use crate::core::conditions::{Summary, Type, Wanted, condition, merge};
+use crate::core::facts::Volume;
+use crate::core::observed::Observed;
+use crate::core::plan::{Outcome, Parent, Plan};
+use crate::core::reason::Reason;
+use crate::core::status::of_outcome;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The status of a claim after its plan was carried out.
+pub fn status(
+    claim: &StorageClaim,
+    plan: &Plan,
+    outcome: &Outcome,
+    observed: &Observed,
+    now: Timestamp,
+) -> StorageClaimStatus {
+    let generation = claim.identity().generation;
+    let volume = Holding::of(claim, observed).volume();
+    let state = State::of(claim, observed);
+    let summary = of_outcome(plan, outcome, observed).unwrap_or_else(|| state.summary());
+    let mut wanted = summary.conditions();
+    wanted.extend([state.bound(), state.resized(), in_use(&observed.consumers)]);
+    let old = claim.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let text = |of: fn(&Volume) -> &str| volume.map(of).filter(|text| !text.is_empty()).map(str::to_owned);
+    StorageClaimStatus {
+        observed_generation: Some(generation),
+        conditions: merge(old, wanted, generation, now),
+        requested: text(|volume| &volume.requested),
+        capacity: text(|volume| &volume.capacity),
+        storage_class_name: text(|volume| volume.class.as_deref().unwrap_or_default()),
+        volume_name: text(|volume| volume.volume.as_deref().unwrap_or_default()),
+        access_modes: volume.map(access_modes).unwrap_or_default(),
+        consumers: observed.consumers.clone(),
+    }
+}
+
+/// Modes unknown here are left out.
+fn access_modes(volume: &Volume) -> Vec<AccessMode> {
+    volume.access_modes.iter().filter_map(|mode| serde_json::from_value(Value::String(mode.clone())).ok()).collect()
+}
+
+/// Where a claim stands, once its plan is carried out.
+struct State {
+    /// What a claim that is being deleted waits for.
+    leaving: Option<Summary>,
+    /// `PersistentVolume` that is bound, and its size; empty until then.
+    bound_to: String,
+    /// Why the claim has no volume, or none that lasts; `None` when it has.
+    unbound: Option<Summary>,
+    /// Why the volume has not the declared size, as far as the size itself is the cause.
+    size: Option<Summary>,
+}
+
+impl State {
+    fn of(claim: &StorageClaim, observed: &Observed) -> Self {
+        let holding = Holding::of(claim, observed);
+        let leaving = leaving(claim, observed);
+        let Some(volume) = holding.volume() else {
+            let unbound = leaving.clone().unwrap_or_else(|| absent(&claim.identity().name, &holding));
+            return Self { leaving, bound_to: String::new(), unbound: Some(unbound), size: None };
+        };
+        let size = match validate(claim) {
+            Ok(valid) => Sizing::of(&valid, volume, observed.classes.as_ref()).complaint(&valid, volume),
+            Err(errors) => Some(Summary::Stalled(Reason::InvalidSpec, errors.join("; "))),
+        };
+        let bound_to = format!(
+            "bound to PersistentVolume {} of {}",
+            volume.volume.as_deref().unwrap_or_default(),
+            volume.capacity
+        );
+        let unbound = binding::unbound(&claim.identity().name, &claim.spec, volume, observed);
+        Self { leaving, bound_to, unbound, size }
+    }
+
+    fn summary(&self) -> Summary {
+        let ready = || Summary::Ready(Reason::AsExpected, self.bound_to.clone());
+        [&self.leaving, &self.unbound, &self.size].into_iter().flatten().next().cloned().unwrap_or_else(ready)
+    }
+
+    fn bound(&self) -> Wanted {
+        match &self.unbound {
+            Some(summary) => unmet(Type::Bound, summary),
+            None => condition(Type::Bound, true, Reason::Bound, self.bound_to.as_str()),
+        }
+    }
+
+    /// A size that waits for binding is told as that; any other one is not worth a word before there is a volume.
+    fn resized(&self) -> Wanted {
+        match (&self.size, &self.unbound) {
+            (Some(pending @ Summary::Waiting(Reason::ResizePending, _)), _) => unmet(Type::Resized, pending),
+            (_, Some(summary)) | (Some(summary), None) => unmet(Type::Resized, summary),
+            (None, None) => condition(Type::Resized, true, Reason::AsExpected, "the volume has the declared size"),
+        }
+    }
+}
+
+/// A false condition with the reason and message of a summary.
+fn unmet(type_: Type, summary: &Summary) -> Wanted {
+    let (Summary::Ready(reason, message)
+    | Summary::Waiting(reason, message)
+    | Summary::Stalled(reason, message)
+    | Summary::Impaired(reason, message)) = summary;
+    condition(type_, false, *reason, message.as_str())
+}
+
+/// Why a claim without a volume has none.
+fn absent(name: &str, holding: &Holding<'_>) -> Summary {
+    if *holding == Holding::Retained {
+        let message = format!(
+            "PersistentVolumeClaim {name} holds data kept from a deleted StorageClaim; set spec.adopt to true to use it, \
+             or delete the PersistentVolumeClaim to start with an empty volume"
+        );
+        return Summary::Stalled(Reason::AdoptionNeeded, message);
+    }
+    Summary::Waiting(Reason::Applying, format!("PersistentVolumeClaim {name} does not exist yet"))
+}
+
+/// What a claim that is being deleted waits for.
+fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
+    let name = claim.identity().name;
+    if !claim.identity().deleting {
+        return None;
+    }
+    let message = if doomed(claim, observed).is_none() {
+        format!("being deleted; PersistentVolumeClaim {name} and its data stay")
+    } else if observed.consumers.is_empty() {
+        format!("PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more")
+    } else {
+        let users = observed.consumers.join(", ");
+        format!(
+            "PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more; still used by {users}"
+        )
+    };
+    Some(Summary::Waiting(Reason::Deleting, message))
+}
+
+fn in_use(consumers: &[String]) -> Wanted {
+    if consumers.is_empty() {
+        return condition(Type::InUse, false, Reason::NotMounted, "no App or Registry mounts it");
+    }
+    condition(Type::InUse, true, Reason::Mounted, format!("mounted by {}", consumers.join(", ")))
+}

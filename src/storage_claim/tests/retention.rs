@@ -1,0 +1,110 @@
+//! Whose data it is, and what becomes of it.
+
+use super::{KIND, UID, bound, claim, deleting, message, of_app, plan, retained, seen, status, told};
+use crate::api::common::DeletionPolicy;
+use crate::core::conditions::Type;
+use crate::core::meta::FINALIZER;
+use crate::core::observed::Observed;
+use crate::core::plan::{FinalizerChange, Plan};
+use serde_json::json;
+
+#[test]
+fn a_kept_volume_is_taken_over_only_by_consent() {
+    let mut adopting = claim("5Gi");
+    adopting.spec.adopt = true;
+    let cases = [
+        (claim("5Gi"), false),
+        (of_app(claim("5Gi"), "other"), false),
+        (of_app(claim("5Gi"), "shop"), true),
+        (adopting, true),
+    ];
+    for (claim, taken) in cases {
+        let plan = plan(&claim, &seen(&retained()));
+        assert_eq!(plan.objects.len(), usize::from(taken), "{claim:?}");
+        assert!(plan.prune.is_empty());
+        let status = status(&claim, seen(&retained()));
+        assert_eq!(told(&status, Type::Ready) == "True AsExpected", taken, "{claim:?}");
+        assert_eq!(told(&status, Type::Stalled) == "True AdoptionNeeded", !taken, "{claim:?}");
+        assert_eq!(status.capacity.is_some(), taken);
+    }
+}
+
+#[test]
+fn what_an_earlier_claim_declared_stays_when_the_later_one_is_silent() {
+    let mut live = retained();
+    live["spec"]["accessModes"] = json!(["ReadWriteMany"]);
+    live["spec"]["storageClassName"] = json!("");
+    live["spec"]["selector"] = json!({"matchLabels": {"a": "b"}});
+    let claim = of_app(claim("5Gi"), "shop");
+    let taken = plan(&claim, &seen(&live));
+    let spec = &taken.objects[0].body["spec"];
+    for field in ["accessModes", "storageClassName", "selector", "volumeMode", "volumeName"] {
+        assert_eq!(spec[field], live["spec"][field], "{field}");
+    }
+    live["metadata"]["annotations"] = taken.objects[0].body["metadata"]["annotations"].clone();
+    assert_eq!(plan(&claim, &seen(&live)).objects, taken.objects, "the next plan wants the same");
+}
+
+#[test]
+fn a_strangers_volume_is_left_to_the_conflict() {
+    let mut live = retained();
+    live["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "u", "controller": true}]);
+    live["metadata"]["annotations"]["moorage.dev/claim-uid"] = json!(UID);
+    let leaving = deleting(claim("5Gi"), DeletionPolicy::Delete, &[FINALIZER]);
+    let plan = plan(&leaving, &seen(&live));
+    assert_eq!((plan.prune.len(), plan.finalizer), (0, FinalizerChange::Remove));
+}
+
+#[test]
+fn the_finalizer_is_there_exactly_under_delete() {
+    let cases = [
+        (DeletionPolicy::Retain, false, FinalizerChange::Keep),
+        (DeletionPolicy::Retain, true, FinalizerChange::Remove),
+        (DeletionPolicy::Delete, false, FinalizerChange::Add),
+        (DeletionPolicy::Delete, true, FinalizerChange::Keep),
+    ];
+    for (policy, present, change) in cases {
+        let mut claim = claim("5Gi");
+        claim.spec.deletion_policy = policy;
+        claim.metadata.finalizers = present.then(|| vec![FINALIZER.to_owned()]);
+        let plan = plan(&claim, &Observed::default());
+        assert_eq!((plan.finalizer, plan.objects.len()), (change, 1), "{policy:?} {present}");
+    }
+}
+
+#[test]
+fn only_delete_deletes_and_only_its_own_volume() {
+    let gone = Observed::default();
+    let mut terminating = bound("5Gi", "5Gi");
+    terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let prune = vec![(KIND, "data".to_owned())];
+    let (delete, retain) = (DeletionPolicy::Delete, DeletionPolicy::Retain);
+    let ours = || seen(&bound("5Gi", "5Gi"));
+    let cases = [
+        (delete, [FINALIZER].as_slice(), ours(), prune, FinalizerChange::Keep),
+        (delete, &[FINALIZER], seen(&terminating), vec![], FinalizerChange::Keep),
+        (delete, &[FINALIZER], gone.clone(), vec![], FinalizerChange::Remove),
+        (delete, &[FINALIZER], seen(&retained()), vec![], FinalizerChange::Remove),
+        (retain, &[FINALIZER], ours(), vec![], FinalizerChange::Remove),
+        (retain, &["other"], ours(), vec![], FinalizerChange::Keep),
+        (retain, &["other"], gone, vec![], FinalizerChange::Keep),
+    ];
+    for (policy, finalizers, observed, prune, finalizer) in cases {
+        let mut claim = deleting(claim("5Gi"), policy, finalizers);
+        claim.spec.adopt = true;
+        let plan = plan(&claim, &observed);
+        assert_eq!(plan, Plan { prune, finalizer, ..Plan::default() }, "{policy:?} {finalizers:?}");
+    }
+}
+
+#[test]
+fn a_claim_that_leaves_says_who_still_uses_it() {
+    let leaving = deleting(claim("5Gi"), DeletionPolicy::Delete, &[FINALIZER]);
+    let used = Observed { consumers: vec!["App/shop".to_owned()], ..seen(&bound("5Gi", "5Gi")) };
+    let used = status(&leaving, used);
+    assert_eq!((told(&used, Type::Ready), told(&used, Type::Bound)), ("False Deleting".into(), "True Bound".into()));
+    assert!(message(&used).ends_with("still used by App/shop"), "{}", message(&used));
+    let kept = status(&deleting(claim("5Gi"), DeletionPolicy::Retain, &["other"]), seen(&bound("5Gi", "5Gi")));
+    assert!(message(&kept).ends_with("and its data stay"), "{}", message(&kept));
+}
