@@ -20,6 +20,17 @@ use serde::{Deserialize, Serialize};
     status = "RegistryStatus",
     derive = "PartialEq",
     category = "moorage",
+    shortname = "mreg",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint.internal"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+    ),
     doc = "Registry runs an OCI image registry on storage that outlives it."
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,8 +1,127 @@
-//! Schemas of embedded Kubernetes types.
+//! Schemas: embedded Kubernetes types without their descriptions, and bounds on everything.
+//!
+//! The API server refuses what the schema refuses, before anything is stored, so every string, list, map and number
+//! is bounded here, every list says how server-side apply merges it, and nothing is nullable.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
 
-/// The schema of an upstream Kubernetes type.
+/// The schema of an upstream Kubernetes type. Its own descriptions would make the CRD several times as long and are
+/// in Kubernetes' reference already.
 pub fn upstream<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    T::json_schema(generator)
+    let mut value = T::json_schema(generator).to_value();
+    strip_descriptions(&mut value);
+    Schema::try_from(value).unwrap_or_default()
+}
+
+fn strip_descriptions(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if map.get("description").is_some_and(Value::is_string) {
+                map.remove("description");
+            }
+            map.values_mut().for_each(strip_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_descriptions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Makes a schema what the API server should enforce.
+pub fn bound(schema: &mut Value, field: &str) {
+    let Some(map) = schema.as_object_mut() else { return };
+    map.remove("nullable");
+    match map.get("type").and_then(Value::as_str) {
+        Some("array") => bound_list(map, field),
+        Some("string") => bound_string(map, field),
+        Some("integer") => bound_integer(map, field),
+        Some("object") => bound_object(map, field),
+        Some(_) | None => {}
+    }
+}
+
+fn bound_object(map: &mut Map<String, Value>, field: &str) {
+    if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, property) in properties {
+            bound(property, name);
+        }
+    }
+    if let Some(values) = map.get_mut("additionalProperties") {
+        bound(values, &format!("{field}[]"));
+        map.entry("maxProperties").or_insert(json!(64));
+    }
+}
+
+fn bound_list(map: &mut Map<String, Value>, field: &str) {
+    let (most, keys): (u32, &[&str]) = match field {
+        "env" => (256, &["name"]),
+        "volumes" => (32, &["name"]),
+        "ports" => (32, &["port", "protocol"]),
+        "imagePullSecrets" => (16, &["name"]),
+        "conditions" => (16, &["type"]),
+        "children" => (128, &["kind", "name"]),
+        "args" | "command" => (256, &[]),
+        "consumers" => (1024, &[]),
+        "accessModes" => (4, &[]),
+        _ => (64, &[]),
+    };
+    map.entry("maxItems").or_insert(json!(most));
+    if keys.is_empty() {
+        map.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
+    } else {
+        map.insert("x-kubernetes-list-type".to_owned(), json!("map"));
+        map.insert("x-kubernetes-list-map-keys".to_owned(), json!(keys));
+    }
+    let Some(items) = map.get_mut("items") else { return };
+    bound(items, &format!("{field}[]"));
+    for key in keys {
+        require(items, key);
+    }
+}
+
+/// A list's key must be required, or have a default.
+fn require(items: &mut Value, key: &str) {
+    if items["properties"][key].get("default").is_some() {
+        return;
+    }
+    let Some(map) = items.as_object_mut() else { return };
+    let required = map.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut()
+        && !required.contains(&json!(key))
+    {
+        required.push(json!(key));
+    }
+}
+
+fn bound_string(map: &mut Map<String, Value>, field: &str) {
+    if map.contains_key("enum") || map.get("format").is_some_and(|format| format == "date-time") {
+        return;
+    }
+    let most = match field {
+        "value" | "args[]" | "command[]" | "message" => 32768,
+        "mountPath" | "devicePath" | "subPath" | "path" | "workingDir" | "image" => 1024,
+        "annotations[]" => 16384,
+        "labels[]" | "nodeSelector[]" | "matchLabels[]" => 63,
+        "size" | "capacity" | "requested" => 32,
+        _ => 253,
+    };
+    map.entry("maxLength").or_insert(json!(most));
+}
+
+fn bound_integer(map: &mut Map<String, Value>, field: &str) {
+    map.remove("format").filter(|format| format == "int64").map(|_| map.insert("format".to_owned(), json!("int64")));
+    map.entry("format").or_insert(json!("int32"));
+    let (least, most) = match field {
+        "port" | "containerPort" | "nodePort" => (1, 65535),
+        "replicas" | "readyReplicas" | "updatedReplicas" => (0, 10_000),
+        "observedGeneration" => return,
+        "exitCode" => (-2_147_483_648, 2_147_483_647),
+        "runAsUser" | "runAsGroup" | "fsGroup" | "supplementalGroups[]" => (0, 4_294_967_295_i64),
+        "periodSeconds" | "timeoutSeconds" | "successThreshold" | "failureThreshold" => (1, 86_400),
+        "expirationSeconds" => (600, 4_294_967_296),
+        "defaultMode" | "mode" => (0, 0o777),
+        _ => (0, 2_147_483_647),
+    };
+    map.entry("minimum").or_insert(json!(least));
+    map.entry("maximum").or_insert(json!(most));
 }

@@ -17,6 +17,20 @@ use serde::{Deserialize, Serialize};
     status = "StorageClaimStatus",
     derive = "PartialEq",
     category = "moorage",
+    shortname = "mclaim",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Capacity", type_ = "string", json_path = ".status.capacity"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".status.storageClassName"),
+    printcolumn(name = "Policy", type_ = "string", json_path = ".spec.deletionPolicy"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Volume", type_ = "string", priority = 1, json_path = ".status.volumeName"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+    ),
     doc = "StorageClaim keeps a PersistentVolumeClaim of the same name and decides what becomes of its data."
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -10,7 +10,9 @@ use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::observed::Observed;
 use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
-use build::{deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims};
+use build::{
+    deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use validate::{ValidApp, validate};

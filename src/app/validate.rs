@@ -103,11 +103,15 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
     errors.extend(name(&identity.name));
     errors.extend(image(&app.spec.image));
     errors.extend(ports(&app.spec.ports, service_type(&app.spec)));
-    errors.extend(app.spec.service.as_ref().filter(|service| service.headless && service.type_ != ServiceType::ClusterIP).map(
-        |_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned(),
-    ));
+    errors.extend(
+        app.spec
+            .service
+            .as_ref()
+            .filter(|service| service.headless && service.type_ != ServiceType::ClusterIP)
+            .map(|_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned()),
+    );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
-    let volumes = volumes(&app.spec.volumes, &mut errors);
+    let volumes = volumes(&identity.name, &app.spec.volumes, &mut errors);
     if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes }) } else { Err(errors) }
 }
 
@@ -136,7 +140,10 @@ pub fn image(image: &str) -> Option<String> {
         return Some("spec.image: must name an image, for example registry.example.com/team/shop:1.4".to_owned());
     }
     let bad = image.contains("://") || image.chars().any(|c| c.is_whitespace() || c.is_control());
-    bad.then(|| "spec.image: must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces".to_owned())
+    bad.then(|| {
+        "spec.image: must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces"
+            .to_owned()
+    })
 }
 
 fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
@@ -144,7 +151,9 @@ fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
     let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
     for (index, port) in ports.iter().enumerate() {
         let field = format!("spec.ports[{index}]");
-        for (part, number) in [("port", Some(port.port)), ("containerPort", port.container_port), ("nodePort", port.node_port)] {
+        for (part, number) in
+            [("port", Some(port.port)), ("containerPort", port.container_port), ("nodePort", port.node_port)]
+        {
             if number.is_some_and(|number| !(1..=65535).contains(&number)) {
                 errors.push(format!("{field}.{part}: must be between 1 and 65535"));
             }
@@ -159,7 +168,8 @@ fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
             errors.push(format!("{field}.port: must be unique for its protocol"));
         }
         if port.node_port.is_some() && service == ServiceType::ClusterIP {
-            errors.push(format!("{field}.nodePort: must be unset unless spec.service.type is NodePort or LoadBalancer"));
+            errors
+                .push(format!("{field}.nodePort: must be unset unless spec.service.type is NodePort or LoadBalancer"));
         }
     }
     errors
@@ -172,7 +182,7 @@ fn rollout(rollout: &Rollout) -> Option<String> {
     })
 }
 
-fn volumes<'a>(declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
+fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
     let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
     let mut valid = Vec::new();
     for (index, volume) in declared.iter().enumerate() {
@@ -187,6 +197,9 @@ fn volumes<'a>(declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<Valid
                     errors.push(format!("{field}.mountPath: must be unique"));
                 }
                 if let Source::Storage(storage) = source {
+                    if app.len() + 1 + volume.name.len() > NAME_LIMIT {
+                        errors.push(format!("{field}.name: must be shorter: the claim's name {app}-{} may have at most {NAME_LIMIT} characters", volume.name));
+                    }
                     errors.extend(size(&storage.size).map(|error| format!("{field}.storage.{error}")));
                 }
                 valid.push(ValidVolume { declared: volume, source, target });

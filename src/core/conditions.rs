@@ -88,10 +88,9 @@ impl Summary {
                 condition(Type::Ready, false, *reason, message),
                 condition(Type::Reconciling, true, *reason, message),
             ],
-            Self::Stalled(reason, message) => vec![
-                condition(Type::Ready, false, *reason, message),
-                condition(Type::Stalled, true, *reason, message),
-            ],
+            Self::Stalled(reason, message) => {
+                vec![condition(Type::Ready, false, *reason, message), condition(Type::Stalled, true, *reason, message)]
+            }
         }
     }
 }

@@ -42,10 +42,7 @@ pub struct Workload {
 impl Workload {
     /// Whether every declared pod runs the current template and is available, and no other is left.
     pub fn is_complete(&self) -> bool {
-        self.observed
-            && self.updated == self.desired
-            && self.available == self.desired
-            && self.replicas == self.desired
+        self.observed && self.updated == self.desired && self.available == self.desired && self.replicas == self.desired
     }
 
     /// Whether the current template has reached every pod, available or not.

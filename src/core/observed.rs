@@ -222,8 +222,7 @@ impl Observed {
 
     /// Whether the live object is exactly the wanted one.
     pub fn agrees(&self, wanted: &Object) -> bool {
-        self.child(wanted.kind, &wanted.name)
-            .is_some_and(|child| child.agrees == Some(wanted.hash) && !child.deleting)
+        self.child(wanted.kind, &wanted.name).is_some_and(|child| child.agrees == Some(wanted.hash) && !child.deleting)
     }
 
     /// Children that the plan no longer wants and that may go.

@@ -261,12 +261,14 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Objects whose predecessor is still being deleted, as `Service shop`.
     pub waiting: Vec<String>,
+    /// Something was found that the plan did not know of; it must be made again.
+    pub late: bool,
 }
 
 impl Outcome {
     /// Whether every object of the plan stands.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.waiting.is_empty()
+        self.failures.is_empty() && self.waiting.is_empty() && !self.late
     }
 
     /// The failure that decides: the first of the gravest class.
@@ -285,7 +287,9 @@ pub struct PlanSettings {
 }
 
 /// A kind that users write, as the engine sees it: two pure functions and its status type.
-pub trait Parent: kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Parent:
+    kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
+{
     /// Which kind it is.
     const KIND: ParentKind;
     /// The type of its status.

@@ -34,8 +34,8 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
         Owner::Controller { .. } | Owner::Foreign(_) => return None,
     };
     let status = &live.body["status"];
-    let ready = list(&status["conditions"])
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let ready =
+        list(&status["conditions"]).any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     let (mut problems, mut late) = (Vec::new(), None);
     if !live.is_deleting() {
         problems.extend(pod_problem(live.name(), status));
@@ -79,7 +79,8 @@ fn container_problem(pod: &str, container: &Value) -> Option<Problem> {
     } else if !HARMLESS.contains(&waits_for) {
         problem(pod, name, waits_for, &waiting["message"])
     } else if ended["exitCode"].as_i64().is_some_and(|code| code != 0) {
-        let reason = if ended["reason"] == Reason::OOMKilled.as_str() { Reason::OOMKilled } else { Reason::ContainerFailed };
+        let reason =
+            if ended["reason"] == Reason::OOMKilled.as_str() { Reason::OOMKilled } else { Reason::ContainerFailed };
         problem(pod, name, reason.as_str(), &ended["message"])
     } else {
         return None;

@@ -26,7 +26,10 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     Some(if plan.paused {
         Summary::Impaired(
             Reason::Paused,
-            format!("{} {} differs from the spec; set spec.paused to false to apply it", differing.kind, differing.name),
+            format!(
+                "{} {} differs from the spec; set spec.paused to false to apply it",
+                differing.kind, differing.name
+            ),
         )
     } else {
         Summary::Waiting(Reason::Applying, format!("{} {} is being applied", differing.kind, differing.name))
@@ -143,9 +146,12 @@ impl Running<'_> {
 
     fn available(&self) -> Wanted {
         match self.workload {
-            Some(workload) if workload.available > 0 || (workload.observed && workload.desired == 0) => {
-                condition(Type::Available, true, Reason::AsExpected, format!("{} pods are available", workload.available))
-            }
+            Some(workload) if workload.available > 0 || (workload.observed && workload.desired == 0) => condition(
+                Type::Available,
+                true,
+                Reason::AsExpected,
+                format!("{} pods are available", workload.available),
+            ),
             Some(_) | None => {
                 let message = format!("Deployment {}: no pod is available", self.name);
                 condition(Type::Available, false, Reason::NoPodAvailable, message)

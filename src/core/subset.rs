@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn defaults_and_foreign_fields_are_not_differences() {
-        let wanted = deployment(&json!({"name": "a", "image": "x", "ports": [{"containerPort": 80, "protocol": "TCP"}]}));
+        let wanted =
+            deployment(&json!({"name": "a", "image": "x", "ports": [{"containerPort": 80, "protocol": "TCP"}]}));
         let live = json!({"spec": {"replicas": 1, "template": {"spec": {"restartPolicy": "Always", "containers": [
             {"name": "mesh", "image": "m"},
             {"name": "a", "image": "x", "imagePullPolicy": "Always", "ports": [{"containerPort": 80, "protocol": "TCP"}]}

@@ -5,11 +5,11 @@ use super::context::Context;
 use super::error::Error;
 use super::key::Key;
 use super::metrics::ApplyOutcome;
-use super::observe::written;
+use super::observe::{take_child, written};
 use crate::core::live::Live;
-use crate::core::observed::{Child, Observed, Ownership, Owner};
+use crate::core::observed::{Child, Observed, Owner, Ownership};
 use crate::core::plan::{ErrorClass, Failure, Identity, Object, Outcome, Plan};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What became of one object.
 enum Applied {
@@ -17,6 +17,8 @@ enum Applied {
     Done,
     /// A predecessor is still being deleted.
     Waiting,
+    /// The cache was late: what was read instead is remembered, and the parent is to be planned again.
+    Late,
     /// Somebody else holds the name.
     Taken(String),
 }
@@ -30,9 +32,11 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             continue;
         }
         let named = format!("{} {}", object.kind, object.name);
+        tracing::debug!(object = named, "differs from what is wanted");
         match apply_object(context, parent, object, observed.child(object.kind, &object.name)).await {
             Ok(Applied::Done) => {}
             Ok(Applied::Waiting) => outcome.waiting.push(named),
+            Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
             Err(error) => {
                 context.metrics.apply(object.kind, ApplyOutcome::Failed);
@@ -105,19 +109,32 @@ async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str
     }
 }
 
-/// The name is taken: one read tells by whom.
+/// The name is taken: one read tells by whom. What turns out to be ours is only remembered, as the plan that is being
+/// carried out was made without it.
 async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict: Error) -> Result<Applied, Error> {
     let Some(live) = context.writer.read(object.kind, &parent.namespace, &object.name).await? else {
         return Err(conflict);
     };
-    let owner = Owner::of(object.kind, &live);
-    match owner.to(parent) {
-        _ if live.is_deleting() => Ok(Applied::Waiting),
-        Ownership::Ours => update(context, parent, object, live.uid()).await,
-        Ownership::Predecessor => Ok(Applied::Waiting),
-        Ownership::Foreign(_) if object.adopt && is_free(&live) => update(context, parent, object, live.uid()).await,
-        Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
+    match Owner::of(object.kind, &live).to(parent) {
+        Ownership::Ours => {}
+        Ownership::Predecessor => return Ok(Applied::Waiting),
+        Ownership::Foreign(_) if object.adopt && is_free(&live) => {
+            return adopt(context, parent, object, live.uid()).await;
+        }
+        Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
+    take_child(context, object.kind, &live, true);
+    Ok(Applied::Late)
+}
+
+/// Takes over an object that nobody controls by marking it ours; what it should become is planned once it is seen.
+async fn adopt(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
+    let marked = with_metadata(object, "uid", uid);
+    let body = json!({"apiVersion": marked["apiVersion"], "kind": marked["kind"], "metadata": marked["metadata"]});
+    let live = context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await?;
+    context.metrics.apply(object.kind, ApplyOutcome::Updated);
+    take_child(context, object.kind, &live, true);
+    Ok(Applied::Late)
 }
 
 /// Whether nobody controls the object, so that it may be adopted.

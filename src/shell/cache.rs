@@ -63,7 +63,8 @@ impl Caches {
         if known.is_some_and(|known| known.version == entry.version || (known.version > entry.version && !relist)) {
             return Wake::new();
         }
-        let before: BTreeSet<String> = known.map(|known| known.claims.to_vec()).unwrap_or_default().into_iter().collect();
+        let before: BTreeSet<String> =
+            known.map(|known| known.claims.to_vec()).unwrap_or_default().into_iter().collect();
         let after: BTreeSet<String> = entry.claims.iter().cloned().collect();
         let mut wake = self.mount(parent, &before, &after);
         wake.extend(self.mounting(parent));

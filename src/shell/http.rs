@@ -1,18 +1,24 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use super::metrics::Metrics;
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// What is still missing before the process can work.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Vec<String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(vec!["starting".to_owned()])))
+    }
+}
 
 impl Readiness {
     /// Replaces the list of what is missing, one line each; empty means ready.

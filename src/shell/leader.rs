@@ -84,7 +84,8 @@ enum Decision {
 
 /// The rule of the election, free of I/O.
 fn decide(seen: &Seen, me: &str, now: Instant) -> Decision {
-    let holder = seen.lease.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.as_deref()).unwrap_or_default();
+    let holder =
+        seen.lease.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.as_deref()).unwrap_or_default();
     let runs_out = seen.since + seen.patience;
     let free = if seen.lease.is_some() { holder.is_empty() || holder == me } else { seen.patience.is_zero() };
     if free || now >= runs_out { Decision::Take } else { Decision::Wait(runs_out) }
@@ -113,7 +114,12 @@ impl Seen {
 }
 
 /// Starts taking part. Cancelling `release` gives the lead away and ends the task.
-pub fn start(client: Client, election: Election, metrics: Metrics, release: CancellationToken) -> (Leadership, JoinHandle<()>) {
+pub fn start(
+    client: Client,
+    election: Election,
+    metrics: Metrics,
+    release: CancellationToken,
+) -> (Leadership, JoinHandle<()>) {
     let (sender, leads) = watch::channel(false);
     let until: Arc<Mutex<Option<Instant>>> = Arc::default();
     let leadership = Leadership { until: Arc::clone(&until), leads };
@@ -201,7 +207,12 @@ impl Candidate {
     /// Writes ourselves into the Lease; when to come back.
     async fn take(&mut self) -> Instant {
         let began = Instant::now();
-        self.not_before = match tokio::time::timeout(self.election.period, self.write(&self.election.identity, self.election.duration)).await {
+        self.not_before = match tokio::time::timeout(
+            self.election.period,
+            self.write(&self.election.identity, self.election.duration),
+        )
+        .await
+        {
             Ok(Ok(lease)) => {
                 self.seen = self.seen.update(Some(lease), Instant::now());
                 self.set(Some(began + self.election.deadline));

@@ -139,7 +139,8 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("moorage");
         let reconciles = Family::default();
-        let durations = Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 4.0, 10))) as fn() -> _);
+        let durations =
+            Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 4.0, 10))) as fn() -> _);
         let (applies, prunes, status_writes) = (Family::default(), Family::default(), Family::default());
         let (watch_errors, cache_objects) = (Family::default(), Family::default());
         let (queue_depth, leader) = (Gauge::default(), Gauge::default());

@@ -14,8 +14,8 @@ use crate::core::{observed, pods};
 pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(P, Observed)>, Error> {
     let caches = context.caches();
     let Some(entry) = caches.parent(key) else { return Ok(None) };
-    let parent = serde_json::from_slice(&entry.body)
-        .map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    let parent =
+        serde_json::from_slice(&entry.body).map_err(|source| Error::Decode { object: key.to_string(), source })?;
     Ok(Some((parent, caches.observed(key, &entry.claims))))
 }
 
@@ -27,12 +27,8 @@ pub fn take_parent(context: &Context, kind: ParentKind, live: Live, relist: bool
         ParentKind::StorageClaim => claims::<StorageClaim>(&live),
         ParentKind::Registry => claims::<Registry>(&live),
     };
-    let entry = ParentEntry {
-        version: live.version(),
-        uid: live.uid().into(),
-        claims: claims.into(),
-        body: compact(live),
-    };
+    let entry =
+        ParentEntry { version: live.version(), uid: live.uid().into(), claims: claims.into(), body: compact(live) };
     context.caches().set_parent(&key, entry, relist)
 }
 

@@ -32,11 +32,21 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
     if plan.finalizer == FinalizerChange::Add {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
     }
+    let identity = parent.identity();
+    if identity.deleting && !has_finalizer(&parent) {
+        // Its children are the garbage collector's now; one that it just orphaned must not be claimed back.
+        return Ok(Done::Settled);
+    }
     if plan.invalid.is_empty() && !plan.paused {
-        outcome = apply(context, &parent.identity(), &plan, &observed).await;
-        if outcome.is_complete() {
-            prune(context, &parent.identity(), &plan, &observed, &mut outcome).await;
+        if !identity.deleting {
+            outcome = apply(context, &identity, &plan, &observed).await;
         }
+        if outcome.is_complete() {
+            prune(context, &identity, &plan, &observed, &mut outcome).await;
+        }
+    }
+    if outcome.late {
+        return Ok(Done::Again(Duration::ZERO));
     }
     if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
@@ -57,7 +67,8 @@ async fn tell<P: Parent>(
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
     // A newer spec may have arrived meanwhile; this report still speaks of the one that was carried out.
     let status = planned.status(plan, outcome, &observed, now);
-    let rest = if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
+    let rest =
+        if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
     if let Some(failure) = outcome.worst() {
         return Ok(Done::Failed(failure.class));
     }
@@ -78,6 +89,10 @@ pub async fn tell_panic<P: Parent>(context: &Context, key: &ParentKey, message: 
     };
     let outcome = Outcome { failures: vec![failure], ..Outcome::default() };
     tell(context, key, &Plan::default(), &outcome, parent).await
+}
+
+fn has_finalizer<P: Parent>(parent: &P) -> bool {
+    parent.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
 }
 
 async fn change_finalizer<P: Parent>(

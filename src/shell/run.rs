@@ -131,8 +131,9 @@ impl Synced {
 
     fn set(&self, subject: Subject, state: Sync) {
         let changed = self.states.send_if_modified(|states| {
-            let before = states.insert(subject, state.clone());
-            before.as_ref() != Some(&state)
+            // A list that is in stays in: a watch that breaks later is renewed from where it stood.
+            let late = matches!(state, Sync::Failed(_)) && states.get(&subject) == Some(&Sync::Done);
+            !late && states.insert(subject, state.clone()).as_ref() != Some(&state)
         });
         if changed {
             self.show();
@@ -188,7 +189,8 @@ fn watches(
             if !matches!(subject, Subject::Parent(_)) {
                 synced.wait(Subject::parents()).await;
             }
-            follow(client, context, subject, watch_settings, stop, move |subject, state| synced.set(subject, state)).await;
+            follow(client, context, subject, watch_settings, stop, move |subject, state| synced.set(subject, state))
+                .await;
         });
     }
     tasks

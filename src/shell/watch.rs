@@ -206,12 +206,16 @@ fn delay(failures: u32) -> Duration {
 
 fn describe(error: &Error) -> (u16, String) {
     let status = match error {
-        Error::InitialListFailed(source) | Error::WatchStartFailed(source) | Error::WatchFailed(source) => status(source),
+        Error::InitialListFailed(source) | Error::WatchStartFailed(source) | Error::WatchFailed(source) => {
+            status(source)
+        }
         Error::WatchError(status) => Some(status.as_ref()),
         Error::NoResourceVersion => None,
     };
     match status {
-        Some(status) if status.code == 404 => (404, "the API server does not serve this kind; is its CRD installed?".to_owned()),
+        Some(status) if status.code == 404 => {
+            (404, "the API server does not serve this kind; is its CRD installed?".to_owned())
+        }
         Some(status) => (status.code, status.message.clone()),
         None => (0, error.to_string()),
     }

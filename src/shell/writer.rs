@@ -6,11 +6,11 @@ use super::leader::Leadership;
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
 use crate::core::plan::{ChildKind, Identity};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder};
 use kube::{Client, Resource};
-use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::Value;
 
 /// Writes to the cluster while this replica leads.
@@ -47,7 +47,14 @@ impl Writer {
     }
 
     /// Deletes a child, if it still is exactly the one that was seen.
-    pub async fn delete(&self, kind: ChildKind, namespace: &str, name: &str, uid: &str, version: u64) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        kind: ChildKind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        version: u64,
+    ) -> Result<(), Error> {
         let action = || format!("delete {kind} {name}");
         self.check(action)?;
         let params = DeleteParams {
@@ -80,9 +87,13 @@ impl Writer {
     pub async fn finalizers(&self, parent: &Identity, version: &str, finalizers: &[String]) -> Result<Live, Error> {
         let action = || format!("change the finalizers of {parent}");
         self.check(action)?;
-        let body = serde_json::json!({"metadata": {"resourceVersion": version, "uid": parent.uid, "finalizers": finalizers}});
+        let body =
+            serde_json::json!({"metadata": {"resourceVersion": version, "uid": parent.uid, "finalizers": finalizers}});
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.parents(parent).patch(&parent.name, &params, &Patch::Merge(&body)).await.map_err(|error| failed(action, error))
+        self.parents(parent)
+            .patch(&parent.name, &params, &Patch::Merge(&body))
+            .await
+            .map_err(|error| failed(action, error))
     }
 
     /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not.

@@ -81,7 +81,7 @@ fn main() -> ExitCode {
             &arguments,
             trials(all, move |test| {
                 let control_plane = Arc::clone(&control_plane);
-                runtime.block_on(test(control_plane)).map_err(|error| Failed::from(format!("{error:?}")))
+                runtime.block_on(test(control_plane)).map_err(|error| Failed::from(format!("{error:#}")))
             }),
         )
     })
@@ -125,6 +125,6 @@ fn with_control_plane(run: impl FnOnce(Runtime, Arc<ControlPlane>) -> ExitCode) 
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:?}");
+    eprintln!("error: {error:#}");
     ExitCode::FAILURE
 }

@@ -89,8 +89,15 @@ pub async fn must_get(sandbox: &Sandbox, kind: &str, name: &str) -> Result<Value
 }
 
 /// Waits until an object is as `wanted` says.
-pub async fn until(sandbox: &Sandbox, kind: &str, name: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let found = eventually(DEADLINE, &format!("{kind} {name}: {what}"), || async {
+pub async fn until(
+    sandbox: &Sandbox,
+    kind: &str,
+    name: &str,
+    what: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    let what = format!("{kind} {name}: {what}");
+    let found = eventually(DEADLINE, &what, || async {
         let object = must_get(sandbox, kind, name).await?;
         ensure!(wanted(&object), "it is {}", brief(&object));
         Ok(Some(object))
@@ -144,19 +151,14 @@ pub async fn ready(sandbox: &Sandbox, kind: &str, name: &str) -> Result<Value> {
 
 /// Waits until Ready is False, or any other condition True, with that reason.
 pub async fn reason(sandbox: &Sandbox, kind: &str, name: &str, type_: &str, reason: &str) -> Result<Value> {
-    until(sandbox, kind, name, &format!("{type_} to have reason {reason}"), |object| has_reason(object, type_, reason)).await
+    until(sandbox, kind, name, &format!("{type_} to have reason {reason}"), |object| has_reason(object, type_, reason))
+        .await
 }
 
 /// Merges a patch into an object, as an administrator would.
 pub async fn patch(sandbox: &Sandbox, kind: &str, name: &str, patch: &Value) -> Result<()> {
     let params = PatchParams { field_manager: Some("a-user".to_owned()), ..PatchParams::default() };
     api(sandbox, kind).patch(name, &params, &Patch::Merge(patch)).await?;
-    Ok(())
-}
-
-/// Merges a patch into the status of an object, as its controller would.
-pub async fn patch_status(sandbox: &Sandbox, kind: &str, name: &str, patch: &Value) -> Result<()> {
-    api(sandbox, kind).patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
     Ok(())
 }
 
@@ -183,8 +185,10 @@ pub async fn exactly(
     let found = || -> Result<Vec<AuditEvent>> {
         Ok(writes(control_plane, sandbox, mark)?.into_iter().filter(&counted).collect())
     };
-    eventually(DEADLINE, "the writes to be in the audit log", || async { Ok((found()?.len() >= count).then_some(())) }).await?;
+    eventually(DEADLINE, "the writes to be in the audit log", || async { Ok((found()?.len() >= count).then_some(())) })
+        .await?;
     let events = found()?;
-    ensure!(events.len() == count, "expected {count} writes, found {}:\n{}", events.len(), lines(&events));
+    let log = sandbox.operator.process().tail(30);
+    ensure!(events.len() == count, "expected {count} writes, found {}:\n{}\n{log}", events.len(), lines(&events));
     Ok(())
 }

@@ -19,9 +19,7 @@ pub fn cargo(args: &[&str]) -> Command {
 /// Runs a command with its output shown; failure is an error that names it.
 pub fn succeed(command: &mut Command) -> Result<()> {
     let shown = format!("{command:?}");
-    let status = command
-        .status()
-        .with_context(|| format!("starting {shown}"))?;
+    let status = command.status().with_context(|| format!("starting {shown}"))?;
     if !status.success() {
         bail!("{shown} ended with {status}");
     }
@@ -30,14 +28,9 @@ pub fn succeed(command: &mut Command) -> Result<()> {
 
 /// Builds the operator (dev profile) and says where cargo put it.
 pub fn build_operator() -> Result<PathBuf> {
-    let output = cargo(&[
-        "build",
-        "--package=moorage",
-        "--bin=moorage",
-        "--message-format=json-render-diagnostics",
-    ])
-    .stderr(Stdio::inherit())
-    .output()?;
+    let output = cargo(&["build", "--package=moorage", "--bin=moorage", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()?;
     if !output.status.success() {
         bail!("building the operator ended with {}", output.status);
     }

@@ -11,9 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use kube::api::DynamicObject;
-use moorage_harness::{
-    ControlPlane, Operator, OperatorOptions, Options, Progress, build::workspace, guard,
-};
+use moorage_harness::{ControlPlane, Operator, OperatorOptions, Options, Progress, build::workspace, guard};
 
 use crate::{cargo::build_operator, tree};
 
@@ -34,13 +32,9 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     eprintln!("building the operator");
     let binary = tokio::task::spawn_blocking(build_operator).await??;
     let rig = ControlPlane::start(Options::default()).await?;
-    eprintln!(
-        "cluster ready after {:.1} s",
-        rig.start_time().as_secs_f64()
-    );
+    eprintln!("cluster ready after {:.1} s", rig.start_time().as_secs_f64());
     let root = workspace();
-    rig.install(&root.join("crds"), &root.join("deploy"))
-        .await?;
+    rig.install(&root.join("crds"), &root.join("deploy")).await?;
     let operator = rig.operator(OperatorOptions::new(binary)).await?;
     operator.ready().await?;
     eprintln!("operator ready; applying examples/quickstart");
@@ -75,10 +69,7 @@ async fn apply_folder(rig: &ControlPlane, folder: &Path) -> Result<Vec<DynamicOb
         }));
     }
     if ours.is_empty() {
-        bail!(
-            "{} holds no App, StorageClaim or Registry",
-            folder.display()
-        );
+        bail!("{} holds no App, StorageClaim or Registry", folder.display());
     }
     Ok(ours)
 }
@@ -120,10 +111,7 @@ async fn loop_until_ready(
             return Ok(());
         }
         if let Some(status) = operator.process().exited()? {
-            bail!(
-                "the operator ended with {status}:\n{}",
-                operator.process().tail(20)
-            );
+            bail!("the operator ended with {status}:\n{}", operator.process().tail(20));
         }
         if Instant::now() > end {
             bail!(

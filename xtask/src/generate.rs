@@ -11,11 +11,7 @@ use crate::cargo::{build_operator, succeed};
 pub fn run() -> Result<()> {
     let operator = build_operator()?;
     for (what, folder) in [("crds", "crds"), ("manifests", "deploy")] {
-        succeed(
-            Command::new(&operator)
-                .args([what, "--output", folder])
-                .current_dir(workspace()),
-        )?;
+        succeed(Command::new(&operator).args([what, "--output", folder]).current_dir(workspace()))?;
     }
     Ok(())
 }

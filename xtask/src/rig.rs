@@ -24,15 +24,9 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
         println!("the rig is built: {}", assets.bin("kubectl")?.display());
         return Ok(());
     }
-    let options = Options {
-        nodes: arguments.nodes,
-        ..Options::default()
-    };
+    let options = Options { nodes: arguments.nodes, ..Options::default() };
     let rig = ControlPlane::start(options).await?;
-    eprintln!(
-        "ready after {:.1} s; Ctrl-C ends it",
-        rig.start_time().as_secs_f64()
-    );
+    eprintln!("ready after {:.1} s; Ctrl-C ends it", rig.start_time().as_secs_f64());
     println!("export KUBECONFIG={}", rig.kubeconfig_path().display());
     guard::exit_code_on_interrupt(0);
     pending().await

@@ -15,13 +15,7 @@ use crate::cargo::cargo;
 /// Test binaries that start a control plane.
 const NEED_RIG: [&str; 3] = ["cluster", "node", "rig"];
 
-const CLIPPY: [&str; 5] = [
-    "clippy",
-    "--workspace",
-    "--all-targets",
-    "--",
-    "--deny=warnings",
-];
+const CLIPPY: [&str; 5] = ["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"];
 const DENY: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
 
 #[derive(Args)]
@@ -53,11 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Outcome::Skipped(why)
         } else {
             eprintln!("\n=== {}", step.name);
-            if step.command.status()?.success() {
-                Outcome::Passed
-            } else {
-                Outcome::Failed
-            }
+            if step.command.status()?.success() { Outcome::Passed } else { Outcome::Failed }
         };
         let failed = matches!(outcome, Outcome::Failed);
         eprintln!("=== {}: {}", step.name, show(begin.elapsed(), &outcome));
@@ -86,9 +76,8 @@ fn show(elapsed: Duration, outcome: &Outcome) -> String {
 }
 
 fn steps(fast: bool) -> Result<Vec<Step>> {
-    let (with_rig, without): (Vec<String>, Vec<String>) = test_binaries()?
-        .into_iter()
-        .partition(|name| NEED_RIG.contains(&name.as_str()));
+    let (with_rig, without): (Vec<String>, Vec<String>) =
+        test_binaries()?.into_iter().partition(|name| NEED_RIG.contains(&name.as_str()));
     let mut unit = cargo(&["test", "--workspace", "--lib", "--bins"]);
     for name in without {
         unit.arg(format!("--test={name}"));
@@ -99,10 +88,7 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
     let mut steps = vec![
         step("format", cargo(&["fmt", "--all", "--check"])),
         step("clippy", cargo(&CLIPPY)),
-        Step {
-            skip: (!deny).then_some("cargo-deny is not installed"),
-            ..step("deny", cargo(&DENY))
-        },
+        Step { skip: (!deny).then_some("cargo-deny is not installed"), ..step("deny", cargo(&DENY)) },
         step("tests", unit),
         step("doc tests", cargo(&["test", "--workspace", "--doc"])),
         step("build the rig", rig),
@@ -112,10 +98,7 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
         steps.push(step(format!("tests: {name}"), command));
     }
     if fast {
-        for step in steps
-            .iter_mut()
-            .skip_while(|step| step.name != "build the rig")
-        {
+        for step in steps.iter_mut().skip_while(|step| step.name != "build the rig") {
             step.skip = Some("--fast");
         }
     }
@@ -123,18 +106,12 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
 }
 
 fn step(name: impl Into<String>, command: Command) -> Step {
-    Step {
-        name: name.into(),
-        command,
-        skip: None,
-    }
+    Step { name: name.into(), command, skip: None }
 }
 
 /// The names of the workspace's integration test binaries.
 fn test_binaries() -> Result<Vec<String>> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version=1"])
-        .stderr(Stdio::inherit())
-        .output()?;
+    let output = cargo(&["metadata", "--no-deps", "--format-version=1"]).stderr(Stdio::inherit()).output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let mut names: Vec<String> = packages

@@ -23,13 +23,7 @@ pub async fn live(rig: &ControlPlane, object: &DynamicObject) -> Result<Option<D
         return Ok(None);
     };
     let namespace = object.namespace().unwrap_or_default();
-    rig.get(
-        &types.api_version,
-        &types.kind,
-        &namespace,
-        &object.name_any(),
-    )
-    .await
+    rig.get(&types.api_version, &types.kind, &namespace, &object.name_any()).await
 }
 
 /// Whether the Ready condition is true for this generation, and what it says.
@@ -38,20 +32,13 @@ pub fn readiness(object: Option<&DynamicObject>) -> (bool, String) {
         return (false, "is gone".into());
     };
     let conditions = object.data["status"]["conditions"].as_array();
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition["type"] == "Ready");
+    let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
     let Some(ready) = ready else {
         return (false, "no status yet".into());
     };
     let current = ready["observedGeneration"].as_i64() == object.metadata.generation;
     let status = text(ready, "status");
-    let state = format!(
-        "Ready={status} {}: {}",
-        text(ready, "reason"),
-        text(ready, "message")
-    );
+    let state = format!("Ready={status} {}: {}", text(ready, "reason"), text(ready, "message"));
     (current && status == "True", state)
 }
 
@@ -81,17 +68,8 @@ fn children(object: &DynamicObject) -> Vec<String> {
         .into_iter()
         .flatten()
         .map(|child| {
-            let mark = if child["ready"] == true {
-                "ready"
-            } else {
-                "not ready"
-            };
-            let line = format!(
-                "{} {}  {mark}  {}",
-                text(child, "kind"),
-                text(child, "name"),
-                text(child, "message")
-            );
+            let mark = if child["ready"] == true { "ready" } else { "not ready" };
+            let line = format!("{} {}  {mark}  {}", text(child, "kind"), text(child, "name"), text(child, "message"));
             line.trim_end().to_owned()
         })
         .collect()
@@ -107,12 +85,7 @@ async fn pods(rig: &ControlPlane, object: &DynamicObject) -> Result<Vec<String>>
     let line = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone());
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-        format!(
-            "Pod {}  {} on {}",
-            pod.name_any(),
-            phase.unwrap_or_default(),
-            node.unwrap_or_else(|| "no node".into())
-        )
+        format!("Pod {}  {} on {}", pod.name_any(), phase.unwrap_or_default(), node.unwrap_or_else(|| "no node".into()))
     };
     Ok(pods.iter().map(line).collect())
 }

@@ -29,11 +29,10 @@ pub fn deployment(app: &ValidApp<'_>, observed: &Observed) -> Deployment {
 }
 
 fn strategy(app: &ValidApp<'_>, rollout: &Rollout, observed: &Observed) -> DeploymentStrategy {
-    let derived = if mounts_on_one_node_only(app, observed) { RolloutStrategy::Recreate } else { RolloutStrategy::RollingUpdate };
+    let derived =
+        if mounts_on_one_node_only(app, observed) { RolloutStrategy::Recreate } else { RolloutStrategy::RollingUpdate };
     match rollout.strategy.unwrap_or(derived) {
-        RolloutStrategy::Recreate => {
-            DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }
-        }
+        RolloutStrategy::Recreate => DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None },
         RolloutStrategy::RollingUpdate => DeploymentStrategy {
             type_: Some("RollingUpdate".to_owned()),
             rolling_update: (rollout.max_surge.is_some() || rollout.max_unavailable.is_some()).then(|| {

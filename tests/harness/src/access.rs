@@ -41,11 +41,8 @@ impl Access {
         let authority = plan.authority.certificate.clone();
         let content = kubeconfig_with_certificate(&plan.server, &authority, &plan.admin);
         let kubeconfig = work.write("kubeconfig", &content)?;
-        let config = Config::from_custom_kubeconfig(
-            Kubeconfig::from_yaml(&content)?,
-            &KubeConfigOptions::default(),
-        )
-        .await?;
+        let config =
+            Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&content)?, &KubeConfigOptions::default()).await?;
         Ok(Self {
             client: Client::try_from(config)?,
             assets: assets.clone(),
@@ -106,8 +103,7 @@ impl Access {
             .context("the apiserver answered without a token")?
             .token;
         let content = kubeconfig(&self.server, &self.authority, &json!({"token": token}));
-        self.work
-            .write(&format!("{namespace}.{account}.kubeconfig"), &content)
+        self.work.write(&format!("{namespace}.{account}.kubeconfig"), &content)
     }
 
     /// Applies every document of a YAML stream by server-side apply, in order.
@@ -128,13 +124,9 @@ impl Access {
         let name = object.metadata.name.clone().context("object has no name")?;
         let namespace = object.metadata.namespace.as_deref().unwrap_or(namespace);
         let api = self.api(&resource, &capabilities, namespace);
-        api.patch(
-            &name,
-            &PatchParams::apply(FIELD_MANAGER).force(),
-            &Patch::Apply(&object),
-        )
-        .await
-        .with_context(|| format!("applying {} {name}", resource.kind))
+        api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&object))
+            .await
+            .with_context(|| format!("applying {} {name}", resource.kind))
     }
 
     /// Reads one object of any kind; `None` when it does not exist.
@@ -155,23 +147,14 @@ impl Access {
         self.discover(&types.api_version, &types.kind).await
     }
 
-    pub(crate) async fn discover(
-        &self,
-        api_version: &str,
-        kind: &str,
-    ) -> Result<(ApiResource, ApiCapabilities)> {
+    pub(crate) async fn discover(&self, api_version: &str, kind: &str) -> Result<(ApiResource, ApiCapabilities)> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind))
             .await
             .with_context(|| format!("looking up {kind} in {api_version}"))
     }
 
-    fn api(
-        &self,
-        resource: &ApiResource,
-        capabilities: &ApiCapabilities,
-        namespace: &str,
-    ) -> Api<DynamicObject> {
+    fn api(&self, resource: &ApiResource, capabilities: &ApiCapabilities, namespace: &str) -> Api<DynamicObject> {
         match capabilities.scope {
             Scope::Cluster => Api::all_with(self.client(), resource),
             Scope::Namespaced => Api::namespaced_with(self.client(), namespace, resource),
@@ -180,11 +163,7 @@ impl Access {
 
     /// Runs kubectl and returns its stdout; its stderr is the error.
     pub async fn run_kubectl(&self, args: &[&str]) -> Result<String> {
-        let output = tokio::process::Command::from(self.kubectl()?)
-            .args(args)
-            .kill_on_drop(true)
-            .output()
-            .await?;
+        let output = tokio::process::Command::from(self.kubectl()?).args(args).kill_on_drop(true).output().await?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr);
             bail!("kubectl {}: {}", args.join(" "), why.trim());
@@ -196,10 +175,7 @@ impl Access {
 /// The objects of a YAML stream; empty documents are skipped.
 pub fn documents(yaml: &str) -> Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
-    Ok(documents
-        .into_iter()
-        .filter(|document| !document.is_null())
-        .collect())
+    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
 }
 
 /// A kubeconfig whose user holds a client certificate.

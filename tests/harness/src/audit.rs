@@ -56,10 +56,7 @@ pub struct AuditEvent {
 impl AuditEvent {
     /// Whether the request asked for a change.
     pub fn is_write(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
     /// `patch deployments/scale ns/name -> 200`: one line for a test's message.
@@ -92,9 +89,7 @@ impl AuditLog {
             let start = end.saturating_sub(CHUNK);
             file.seek(SeekFrom::Start(start))?;
             let mut bytes = Vec::new();
-            Read::by_ref(&mut file)
-                .take(end - start)
-                .read_to_end(&mut bytes)?;
+            Read::by_ref(&mut file).take(end - start).read_to_end(&mut bytes)?;
             if let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n') {
                 return Ok(Mark(start + newline as u64 + 1));
             }
@@ -113,8 +108,7 @@ impl AuditLog {
         let text = self.read(mark)?;
         let mut events = Vec::new();
         for line in text.lines().filter(|line| !line.is_empty()) {
-            let raw: Raw =
-                serde_json::from_str(line).with_context(|| format!("audit line {line}"))?;
+            let raw: Raw = serde_json::from_str(line).with_context(|| format!("audit line {line}"))?;
             if raw.stage == "ResponseComplete" {
                 events.push(raw.into());
             }
@@ -135,10 +129,7 @@ impl AuditLog {
         file.seek(SeekFrom::Start(mark.0))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         bytes.truncate(whole);
         Ok(String::from_utf8(bytes)?)
     }

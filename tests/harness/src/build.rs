@@ -30,30 +30,12 @@ pub(crate) struct Module {
 const MODULES: [Module; 4] = [
     Module {
         name: "kubernetes",
-        binaries: &[
-            "etcd",
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-scheduler",
-            "kubectl",
-        ],
+        binaries: &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
         required: true,
     },
-    Module {
-        name: "kwok",
-        binaries: &["kwok"],
-        required: true,
-    },
-    Module {
-        name: "registry",
-        binaries: &["registry"],
-        required: false,
-    },
-    Module {
-        name: "crane",
-        binaries: &["crane"],
-        required: false,
-    },
+    Module { name: "kwok", binaries: &["kwok"], required: true },
+    Module { name: "registry", binaries: &["registry"], required: false },
+    Module { name: "crane", binaries: &["crane"], required: false },
 ];
 
 /// The folder beside the kwok binary that holds its stage files.
@@ -105,10 +87,7 @@ pub fn target_dir() -> PathBuf {
 /// Blocks for minutes when everything has to be built; `progress` shows what is going on.
 pub fn assets(progress: Progress) -> Result<Assets> {
     let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let mut found = Assets {
-        binaries: BTreeMap::new(),
-        stages: given.clone().unwrap_or_default().join(STAGES),
-    };
+    let mut found = Assets { binaries: BTreeMap::new(), stages: given.clone().unwrap_or_default().join(STAGES) };
     let mut to_build = Vec::new();
     for module in &MODULES {
         if !take_given(module, given.as_deref(), &mut found) {
@@ -125,9 +104,7 @@ pub fn assets(progress: Progress) -> Result<Assets> {
             return Err(why.context(missing_message(&to_build)));
         }
         for (module, _) in to_build {
-            found
-                .binaries
-                .retain(|name, _| !module.binaries.contains(name));
+            found.binaries.retain(|name, _| !module.binaries.contains(name));
         }
     }
     Ok(found)
@@ -183,13 +160,8 @@ fn output_dir(module: &Module) -> Result<PathBuf> {
 }
 
 fn is_complete(module: &Module, out: &Path) -> bool {
-    let binaries = module
-        .binaries
-        .iter()
-        .all(|name| out.join(file_name(name)).is_file());
-    binaries
-        && out.join(".complete").is_file()
-        && (module.name != "kwok" || out.join(STAGES).is_dir())
+    let binaries = module.binaries.iter().all(|name| out.join(file_name(name)).is_file());
+    binaries && out.join(".complete").is_file() && (module.name != "kwok" || out.join(STAGES).is_dir())
 }
 
 fn build_all(to_build: &[(&Module, PathBuf)], progress: Progress) -> Result<()> {
@@ -238,9 +210,9 @@ fn copy_stages(source: &Path, out: &Path) -> Result<()> {
         for entry in fs::read_dir(&from).with_context(|| from.display().to_string())? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(name) = name.filter(|name| {
-                path.extension().is_some_and(|kind| kind == "yaml") && *name != "kustomization.yaml"
-            }) {
+            if let Some(name) =
+                name.filter(|name| path.extension().is_some_and(|kind| kind == "yaml") && *name != "kustomization.yaml")
+            {
                 fs::write(partial.join(name), fs::read(&path)?)?;
             }
         }
@@ -255,11 +227,7 @@ fn missing_message(to_build: &[(&Module, PathBuf)]) -> String {
         .iter()
         .flat_map(|(module, _)| module.binaries)
         .copied()
-        .filter(|name| {
-            given
-                .as_ref()
-                .is_none_or(|given| !Path::new(given).join(name).is_file())
-        })
+        .filter(|name| given.as_ref().is_none_or(|given| !Path::new(given).join(name).is_file()))
         .collect();
     match given {
         Some(given) => format!(

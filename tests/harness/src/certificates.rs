@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 
 use crate::work_dir::WorkDir;
@@ -30,15 +30,10 @@ impl Authority {
     /// Makes a new authority and writes `ca.crt` and `ca.key`.
     pub fn new(work: &WorkDir) -> Result<Self> {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "moorage-rig");
+        params.distinguished_name.push(DnType::CommonName, "moorage-rig");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let pair = Pair {
             certificate: work.write("ca.crt", &issuer.pem())?,
@@ -57,19 +52,11 @@ impl Authority {
     }
 
     /// A client certificate: Kubernetes takes the common name as user, the organization as group.
-    pub fn client(
-        &self,
-        work: &WorkDir,
-        file: &str,
-        user: &str,
-        group: Option<&str>,
-    ) -> Result<Pair> {
+    pub fn client(&self, work: &WorkDir, file: &str, user: &str, group: Option<&str>) -> Result<Pair> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         if let Some(group) = group {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, group);
+            params.distinguished_name.push(DnType::OrganizationName, group);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.issue(work, file, &params)

@@ -13,13 +13,7 @@ use crate::{
 };
 
 /// Start order; the end comes in the opposite order.
-pub const ORDER: [&str; 5] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kwok",
-];
+pub const ORDER: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
 /// What is recorded in full: what the operator writes and what its tests ask about.
 const AUDIT_POLICY: &str = r#"
@@ -92,16 +86,8 @@ pub fn plan(assets: &Assets, work: &WorkDir, extra: &[(String, String)]) -> Resu
     let kwok_access = kubeconfig("kwok", "kwok", Some("system:masters"))?;
     let mut components = vec![
         component(assets, "etcd", etcd(work, &etcd_url)?)?,
-        component(
-            assets,
-            "kube-apiserver",
-            apiserver(work, &authority, &tokens, &etcd_url, port)?,
-        )?,
-        component(
-            assets,
-            "kube-controller-manager",
-            controller_manager(&controllers, &ca, &tokens),
-        )?,
+        component(assets, "kube-apiserver", apiserver(work, &authority, &tokens, &etcd_url, port)?)?,
+        component(assets, "kube-controller-manager", controller_manager(&controllers, &ca, &tokens))?,
         component(
             assets,
             "kube-scheduler",
@@ -120,12 +106,7 @@ pub fn plan(assets: &Assets, work: &WorkDir, extra: &[(String, String)]) -> Resu
         component.args.extend(wanted.map(|(_, flag)| flag.into()));
     }
     let admin = authority.client(work, "admin", "admin", Some("system:masters"))?;
-    Ok(Plan {
-        components,
-        server,
-        authority: ca,
-        admin,
-    })
+    Ok(Plan { components, server, authority: ca, admin })
 }
 
 fn component(assets: &Assets, name: &'static str, args: Vec<String>) -> Result<Component> {
@@ -154,21 +135,8 @@ fn etcd(work: &WorkDir, client: &str) -> Result<Vec<String>> {
     ])
 }
 
-fn apiserver(
-    work: &WorkDir,
-    authority: &Authority,
-    tokens: &Pair,
-    etcd: &str,
-    port: u16,
-) -> Result<Vec<String>> {
-    let hosts = [
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "127.0.0.1",
-        "10.96.0.1",
-    ];
+fn apiserver(work: &WorkDir, authority: &Authority, tokens: &Pair, etcd: &str, port: u16) -> Result<Vec<String>> {
+    let hosts = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "10.96.0.1"];
     let serving = authority.serving(work, "kube-apiserver", &hosts)?;
     let policy = work.write("audit-policy.yaml", AUDIT_POLICY)?;
     let ca = show(&authority.pair.certificate);

@@ -45,11 +45,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            nodes: 3,
-            progress: Progress::stderr(),
-            extra_args: Vec::new(),
-        }
+        Self { nodes: 3, progress: Progress::stderr(), extra_args: Vec::new() }
     }
 }
 
@@ -135,8 +131,7 @@ impl ControlPlane {
     pub async fn resume(&self, name: &str) -> Result<()> {
         self.spawn(name)?;
         if name == "kube-apiserver" {
-            self.unless_something_ends(self.wait_for_apiserver())
-                .await?;
+            self.unless_something_ends(self.wait_for_apiserver()).await?;
         }
         Ok(())
     }
@@ -150,13 +145,11 @@ impl ControlPlane {
     async fn bring_up(&self, options: &Options) -> Result<()> {
         self.spawn("etcd")?;
         self.spawn("kube-apiserver")?;
-        self.unless_something_ends(self.wait_for_apiserver())
-            .await?;
+        self.unless_something_ends(self.wait_for_apiserver()).await?;
         for name in &ORDER[2..] {
             self.spawn(name)?;
         }
-        self.unless_something_ends(self.furnish(options.nodes))
-            .await
+        self.unless_something_ends(self.furnish(options.nodes)).await
     }
 
     async fn wait_for_apiserver(&self) -> Result<()> {
@@ -177,19 +170,12 @@ impl ControlPlane {
             self.access.apply_object(kwok::node(index), "").await?;
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(self.access.client(), "default");
-        eventually(START_DEADLINE, "the default ServiceAccount", || async {
-            Ok(accounts.get_opt("default").await?)
-        })
-        .await?;
+        eventually(START_DEADLINE, "the default ServiceAccount", || async { Ok(accounts.get_opt("default").await?) })
+            .await?;
         let api: Api<Node> = Api::all(self.access.client());
         let what = format!("{nodes} nodes to be Ready and without taints");
         eventually(START_DEADLINE, &what, || async {
-            let ready = api
-                .list(&ListParams::default())
-                .await?
-                .iter()
-                .filter(|node| usable(node))
-                .count();
+            let ready = api.list(&ListParams::default()).await?.iter().filter(|node| usable(node)).count();
             if ready < nodes {
                 bail!("{ready} of them");
             }
@@ -249,8 +235,7 @@ impl ControlPlane {
     }
 
     fn tails(&self) -> String {
-        let mut text =
-            String::from("the control plane is not ready; the last lines of each log:\n");
+        let mut text = String::from("the control plane is not ready; the last lines of each log:\n");
         for process in lock(&self.processes).iter() {
             let _ = write!(text, "--- {}\n{}\n", process.name(), process.tail(12));
         }
@@ -272,11 +257,7 @@ fn usable(node: &Node) -> bool {
         .iter()
         .flat_map(|status| status.conditions.iter().flatten())
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    let tainted = node
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.taints.as_ref())
-        .is_some_and(|taints| !taints.is_empty());
+    let tainted = node.spec.as_ref().and_then(|spec| spec.taints.as_ref()).is_some_and(|taints| !taints.is_empty());
     ready && !tainted
 }
 

@@ -37,24 +37,16 @@ impl std::error::Error for Unusable {}
 pub fn check() -> Result<()> {
     let output = go().args(["env", "GOVERSION"]).output();
     let version = match output {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         _ => return Err(Unusable("no go command was found".to_owned()).into()),
     };
-    if parse(&version) >= parse(MINIMUM) {
-        Ok(())
-    } else {
-        Err(Unusable(format!("this one is {version}")).into())
-    }
+    if parse(&version) >= parse(MINIMUM) { Ok(()) } else { Err(Unusable(format!("this one is {version}")).into()) }
 }
 
 /// `go1.26.8` and `1.26` as (major, minor); anything else counts as too old.
 fn parse(version: &str) -> (u32, u32) {
-    let mut parts = version
-        .trim_start_matches("go")
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse().unwrap_or(0));
+    let mut parts =
+        version.trim_start_matches("go").split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
@@ -65,22 +57,13 @@ fn go() -> Command {
 }
 
 /// Builds every `tool` line of the module in `source` into `out`.
-pub fn install(
-    source: &Path,
-    out: &Path,
-    kubernetes: bool,
-    label: &str,
-    progress: Progress,
-) -> Result<()> {
+pub fn install(source: &Path, out: &Path, kubernetes: bool, label: &str, progress: Progress) -> Result<()> {
     let mut flags = String::from("-s -w");
     if kubernetes {
         flags.push_str(&version_flags(&fs::read_to_string(source.join("go.mod"))?)?);
     }
     let mut command = go();
-    command
-        .args(["install", "-v", "-trimpath", "-ldflags", &flags, "tool"])
-        .env("GOBIN", out)
-        .current_dir(source);
+    command.args(["install", "-v", "-trimpath", "-ldflags", &flags, "tool"]).env("GOBIN", out).current_dir(source);
     let log = out.join("build.log");
     let start = Instant::now();
     progress.line(&format!("{label}: building"));
@@ -97,10 +80,7 @@ pub fn install(
     if !status.success() {
         bail!("go install ended with {status}:\n{}", go.tail(30));
     }
-    progress.line(&format!(
-        "{label}: built in {} s",
-        start.elapsed().as_secs()
-    ));
+    progress.line(&format!("{label}: built in {} s", start.elapsed().as_secs()));
     Ok(())
 }
 
@@ -115,23 +95,16 @@ fn version_flags(go_mod: &str) -> Result<String> {
     let (major, minor) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("0"));
     Ok(["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
         .map(|package| {
-            format!(
-                " -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-            )
+            format!(" -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}")
         })
         .concat())
 }
 
 /// The folder in the module cache of a module that `source` requires.
 pub fn module_folder(source: &Path, module: &str) -> Result<PathBuf> {
-    let output = go()
-        .args(["mod", "download", "-json", module])
-        .current_dir(source)
-        .stderr(Stdio::inherit())
-        .output()?;
+    let output =
+        go().args(["mod", "download", "-json", module]).current_dir(source).stderr(Stdio::inherit()).output()?;
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let folder = answer["Dir"]
-        .as_str()
-        .with_context(|| format!("go mod download {module}: {}", answer["Error"]))?;
+    let folder = answer["Dir"].as_str().with_context(|| format!("go mod download {module}: {}", answer["Error"]))?;
     Ok(PathBuf::from(folder))
 }

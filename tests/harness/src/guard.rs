@@ -24,10 +24,7 @@ struct Live {
     dirs: Vec<PathBuf>,
 }
 
-static LIVE: Mutex<Live> = Mutex::new(Live {
-    children: Vec::new(),
-    dirs: Vec::new(),
-});
+static LIVE: Mutex<Live> = Mutex::new(Live { children: Vec::new(), dirs: Vec::new() });
 static EXIT_CODE: AtomicI32 = AtomicI32::new(130);
 static WATCHER: Once = Once::new();
 
@@ -62,9 +59,7 @@ pub(crate) fn forget_dir(dir: &Path) {
 fn watch_signals() {
     WATCHER.call_once(|| {
         thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(end_on_signal());
             }
@@ -73,10 +68,8 @@ fn watch_signals() {
 }
 
 async fn end_on_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     let code = tokio::select! {

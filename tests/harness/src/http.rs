@@ -18,14 +18,8 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let answer = timeout(DEADLINE, exchange(address, path))
         .await
         .with_context(|| format!("{address}{path} gave no answer within {DEADLINE:?}"))??;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("answer without a header")?;
-    let code = head
-        .split_whitespace()
-        .nth(1)
-        .context("answer without a status code")?
-        .parse()?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("answer without a header")?;
+    let code = head.split_whitespace().nth(1).context("answer without a status code")?.parse()?;
     Ok((code, body.to_owned()))
 }
 

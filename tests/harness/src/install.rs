@@ -28,19 +28,10 @@ async fn wait_until_served(access: &Access, crd: &Value) -> Result<()> {
     let name = crd["metadata"]["name"].as_str().unwrap_or_default();
     let group = crd["spec"]["group"].as_str().unwrap_or_default();
     let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default();
-    let version = crd["spec"]["versions"][0]["name"]
-        .as_str()
-        .unwrap_or_default();
+    let version = crd["spec"]["versions"][0]["name"].as_str().unwrap_or_default();
     let what = format!("CustomResourceDefinition {name} to be served");
     eventually(DEADLINE, &what, || async {
-        let live = access
-            .get(
-                "apiextensions.k8s.io/v1",
-                "CustomResourceDefinition",
-                "",
-                name,
-            )
-            .await?;
+        let live = access.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name).await?;
         let conditions = live.map(|live| live.data["status"]["conditions"].clone());
         let established = conditions
             .iter()
@@ -74,9 +65,7 @@ pub async fn rbac(access: &Access, deploy: &Path) -> Result<()> {
 /// The namespaces a manifest needs: its own, and its subjects'.
 fn namespaces_of(manifest: &Value) -> impl Iterator<Item = &str> {
     let subjects = manifest["subjects"].as_array().into_iter().flatten();
-    subjects
-        .filter_map(|subject| subject["namespace"].as_str())
-        .chain(manifest["metadata"]["namespace"].as_str())
+    subjects.filter_map(|subject| subject["namespace"].as_str()).chain(manifest["metadata"]["namespace"].as_str())
 }
 
 /// A Namespace of that name.

@@ -51,10 +51,7 @@ fn stages(assets: &Assets) -> Result<String> {
         all.push_str("\n---\n");
         all.push_str(&text.replace(OWN_CLASS, class));
     }
-    ensure!(
-        taught == 4,
-        "kwok's volume stages are not the four known ones"
-    );
+    ensure!(taught == 4, "kwok's volume stages are not the four known ones");
     Ok(all)
 }
 
@@ -94,8 +91,5 @@ pub fn storage_classes() -> [Value; 2] {
             "volumeBindingMode": mode,
         })
     };
-    [
-        class("kwok-volume", true, "Immediate"),
-        class("kwok-wait", false, "WaitForFirstConsumer"),
-    ]
+    [class("kwok-volume", true, "Immediate"), class("kwok-wait", false, "WaitForFirstConsumer")]
 }

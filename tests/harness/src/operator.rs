@@ -9,9 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{
-    access::Access, control_plane::ControlPlane, http, ports, process::Process, wait::eventually,
-};
+use crate::{access::Access, control_plane::ControlPlane, http, ports, process::Process, wait::eventually};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -70,22 +68,12 @@ impl ControlPlane {
 
 impl Operator {
     pub(crate) async fn start(access: &Access, options: OperatorOptions) -> Result<Self> {
-        let kubeconfig = access
-            .token_kubeconfig(&options.operator_namespace, &options.service_account)
-            .await?;
+        let kubeconfig = access.token_kubeconfig(&options.operator_namespace, &options.service_account).await?;
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free()?));
-        let log = access
-            .work()
-            .log(&format!("{}.{}", options.operator_namespace, options.name));
+        let log = access.work().log(&format!("{}.{}", options.operator_namespace, options.name));
         let command = command(&options, &kubeconfig, address);
         let process = Process::spawn(&options.name, &command, &log)?;
-        Ok(Self {
-            options,
-            kubeconfig,
-            address,
-            log,
-            process,
-        })
+        Ok(Self { options, kubeconfig, address, log, process })
     }
 
     /// Waits until `/readyz` answers 200; fails at once if the process ended.
@@ -158,10 +146,7 @@ impl Operator {
 
     /// The name it has in the audit log.
     pub fn user(&self) -> String {
-        format!(
-            "system:serviceaccount:{}:{}",
-            self.options.operator_namespace, self.options.service_account
-        )
+        format!("system:serviceaccount:{}:{}", self.options.operator_namespace, self.options.service_account)
     }
 }
 

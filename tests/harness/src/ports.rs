@@ -25,8 +25,5 @@ pub fn free() -> Result<u16> {
             return Ok(port);
         }
     }
-    Err(anyhow!(
-        "no free port on 127.0.0.1 between {FIRST} and {}",
-        FIRST + COUNT
-    ))
+    Err(anyhow!("no free port on 127.0.0.1 between {FIRST} and {}", FIRST + COUNT))
 }

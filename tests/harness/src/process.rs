@@ -38,22 +38,12 @@ impl Process {
             .open(log)
             .with_context(|| format!("opening {}", log.display()))?;
         let mut command = tied_to_us(command);
-        command
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .process_group(0);
-        let child =
-            spawn_from_lasting_thread(command).with_context(|| format!("starting {name}"))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+        let child = spawn_from_lasting_thread(command).with_context(|| format!("starting {name}"))?;
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
         guard::register_child(&child);
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            pid,
-            log: log.to_owned(),
-        })
+        Ok(Self { name: name.to_owned(), child, pid, log: log.to_owned() })
     }
 
     /// The name it was started under.
@@ -99,10 +89,8 @@ impl Process {
 
     /// Everything it has written so far.
     pub fn logs(&self) -> String {
-        fs::read(&self.log).map_or_else(
-            |error| format!("(no log: {error})"),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
+        fs::read(&self.log)
+            .map_or_else(|error| format!("(no log: {error})"), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The last lines it wrote.
@@ -116,8 +104,7 @@ impl Process {
         let mut child = lock(&self.child);
         // A child that is not reaped keeps its id, so the signal cannot reach a stranger.
         if child.try_wait()?.is_none() {
-            kill_process_group(Pid::from_child(&child), signal)
-                .with_context(|| format!("signalling {}", self.name))?;
+            kill_process_group(Pid::from_child(&child), signal).with_context(|| format!("signalling {}", self.name))?;
         }
         Ok(())
     }
@@ -147,8 +134,7 @@ fn tied_to_us(command: &Command) -> Command {
     let mut tied = match setpriv {
         Some(setpriv) => {
             let mut tied = Command::new(setpriv);
-            tied.args(["--pdeathsig", "KILL", "--"])
-                .arg(command.get_program());
+            tied.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
             tied
         }
         None => Command::new(command.get_program()),
@@ -168,9 +154,7 @@ fn tied_to_us(command: &Command) -> Command {
 
 /// The first executable file of that name in `PATH`.
 pub(crate) fn find_in_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 /// Spawns from one thread that lives as long as this process.
@@ -190,8 +174,6 @@ fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
         sender
     });
     let (reply, answer) = mpsc::channel();
-    spawner
-        .send((command, reply))
-        .map_err(|_| anyhow!("the spawning thread is gone"))?;
+    spawner.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
     Ok(answer.recv()??)
 }

@@ -12,18 +12,12 @@ pub struct Progress {
 impl Progress {
     /// Progress on stderr; lines update in place when that is a terminal.
     pub fn stderr() -> Self {
-        Self {
-            shown: true,
-            live: stderr().is_terminal(),
-        }
+        Self { shown: true, live: stderr().is_terminal() }
     }
 
     /// No output at all.
     pub fn quiet() -> Self {
-        Self {
-            shown: false,
-            live: false,
-        }
+        Self { shown: false, live: false }
     }
 
     /// Shows a passing state, such as elapsed seconds. Only a terminal shows these.

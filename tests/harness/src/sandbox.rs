@@ -52,11 +52,7 @@ impl ControlPlane {
         }
         let operator = self.operator(options).await?;
         operator.ready().await?;
-        Ok(Sandbox {
-            access: Access::clone(self),
-            namespace: name.to_owned(),
-            operator,
-        })
+        Ok(Sandbox { access: Access::clone(self), namespace: name.to_owned(), operator })
     }
 
     /// The `ServiceAccount` and its bindings.
@@ -73,13 +69,7 @@ impl ControlPlane {
         }
         let name = format!("{CLUSTER_ROLE}-{namespace}");
         let reference = ("ClusterRole", CLUSTER_ROLE);
-        objects.push(binding(
-            "ClusterRoleBinding",
-            &name,
-            reference,
-            namespace,
-            account,
-        ));
+        objects.push(binding("ClusterRoleBinding", &name, reference, namespace, account));
         for role in OWN_ROLES {
             objects.extend(self.own_role(namespace, role, account).await?);
         }
@@ -103,13 +93,7 @@ impl ControlPlane {
     }
 }
 
-fn binding(
-    kind: &str,
-    name: &str,
-    (role_kind, role): (&str, &str),
-    namespace: &str,
-    account: &str,
-) -> Value {
+fn binding(kind: &str, name: &str, (role_kind, role): (&str, &str), namespace: &str, account: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,
@@ -131,15 +115,8 @@ impl Sandbox {
     }
 
     /// Reads one object of this namespace; `None` when it does not exist.
-    pub async fn get(
-        &self,
-        api_version: &str,
-        kind: &str,
-        name: &str,
-    ) -> Result<Option<DynamicObject>> {
-        self.access
-            .get(api_version, kind, &self.namespace, name)
-            .await
+    pub async fn get(&self, api_version: &str, kind: &str, name: &str) -> Result<Option<DynamicObject>> {
+        self.access.get(api_version, kind, &self.namespace, name).await
     }
 
     /// Runs kubectl in this namespace and returns its stdout.

@@ -59,10 +59,8 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_was_waited_for_and_last_seen() {
-        let outcome: Result<()> = eventually(Duration::from_millis(120), "the pod", || async {
-            bail!("phase is Pending")
-        })
-        .await;
+        let outcome: Result<()> =
+            eventually(Duration::from_millis(120), "the pod", || async { bail!("phase is Pending") }).await;
         let message = outcome.map_or_else(|error| error.to_string(), |()| String::new());
         assert!(message.contains("the pod"), "{message}");
         assert!(message.contains("phase is Pending"), "{message}");

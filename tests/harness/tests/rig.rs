@@ -93,8 +93,7 @@ async fn workload(rig: &ControlPlane) -> Result<()> {
 }
 
 async fn growth(rig: &ControlPlane) -> Result<()> {
-    rig.apply(&WORKLOAD.replace("1Gi", "2Gi"), "default")
-        .await?;
+    rig.apply(&WORKLOAD.replace("1Gi", "2Gi"), "default").await?;
     let claim = ("v1", "PersistentVolumeClaim", "data");
     wait_for(rig, claim, "/status/capacity/storage", "2Gi".into()).await
 }
@@ -132,8 +131,7 @@ async fn faults(rig: &ControlPlane) -> Result<()> {
     rig.kill("kube-controller-manager")?;
     rig.resume("kube-controller-manager").await?;
     rig.resume("kwok").await?;
-    rig.run_kubectl(&["scale", "deployment/web", "--replicas=4"])
-        .await?;
+    rig.run_kubectl(&["scale", "deployment/web", "--replicas=4"]).await?;
     let deployment = ("apps/v1", "Deployment", "web");
     wait_for(rig, deployment, "/status/readyReplicas", 4.into()).await?;
     println!("fourth replica ready after {:?}", begin.elapsed());

@@ -1,0 +1,138 @@
+//! Rules of the API that a type alone can't say, as CEL that the API server evaluates.
+//!
+//! One table for all kinds. A rule stands at the place of the field that it speaks of, so that the API server's message
+//! begins with that field; `tests/cluster/bad_specs.yaml` shows each refusing what it should.
+
+use crate::core::plan::ParentKind;
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The kind whose CRD holds it.
+    pub kind: ParentKind,
+    /// Path of the schema, `spec.volumes[]` for the items of a list, empty for the whole object.
+    pub path: &'static str,
+    /// CEL that must be true.
+    pub rule: &'static str,
+    /// What the user reads when it is not.
+    pub message: &'static str,
+    /// The field to blame, below `path`, where it is not the place itself.
+    pub field: &'static str,
+}
+
+const fn rule(kind: ParentKind, path: &'static str, rule: &'static str, message: &'static str) -> Rule {
+    Rule { kind, path, rule, message, field: "" }
+}
+
+impl Rule {
+    const fn of(self, field: &'static str) -> Self {
+        Self { field, ..self }
+    }
+}
+
+use ParentKind::{App, Registry, StorageClaim};
+
+const NAME: &str = "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')";
+const NAME_MESSAGE: &str = "metadata.name must be at most 63 lower-case letters, digits and '-', starting with a letter and ending with a letter or digit, as it names a Service";
+const IMAGE: &str = r"self.matches('^[A-Za-z0-9\\[][-A-Za-z0-9._:/@\\[\\]]*$') && !self.contains('://')";
+const IMAGE_MESSAGE: &str =
+    "must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces";
+const QUANTITY: &str = "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))";
+const QUANTITY_MESSAGE: &str = "must be a quantity above zero, for example 2Gi";
+const PROBE: &str = "[has(self.exec), has(self.grpc), has(self.httpGet), has(self.tcpSocket)].filter(x, x).size() == 1";
+const PROBE_MESSAGE: &str = "must have exactly one of exec, grpc, httpGet and tcpSocket";
+const HANDLER: &str =
+    "[has(self.exec), has(self.httpGet), has(self.sleep), has(self.tcpSocket)].filter(x, x).size() == 1";
+const HANDLER_MESSAGE: &str = "must have exactly one of exec, httpGet and sleep";
+const LABEL_KEYS: &str =
+    "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))";
+const LABEL_KEYS_MESSAGE: &str = "must have keys such as team or example.com/team";
+const OWN_KEYS: &str = "self.all(k, !k.startsWith('moorage.dev/') && k != 'app.kubernetes.io/managed-by')";
+const OWN_KEYS_MESSAGE: &str =
+    "must not have keys of moorage.dev or app.kubernetes.io/managed-by, which are the operator's own";
+const LABEL_VALUES: &str = "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))";
+const LABEL_VALUES_MESSAGE: &str =
+    "must have values of letters, digits, '-', '_' and '.', starting and ending with a letter or digit";
+const LABEL_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')";
+const LABEL_NAME_MESSAGE: &str =
+    "must be at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit";
+const SUBDOMAIN: &str = "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')";
+const SUBDOMAIN_MESSAGE: &str =
+    "must be a name of lower-case letters, digits, '-' and '.', starting and ending with a letter or digit";
+const MODES: &str = "self.all(a, self.exists_one(b, a == b)) && (!('ReadWriteOncePod' in self) || size(self) == 1)";
+const MODES_MESSAGE: &str = "must be unique, and ReadWriteOncePod must stand alone";
+
+/// Every rule.
+pub static RULES: &[Rule] = &[
+    rule(App, "", NAME, NAME_MESSAGE),
+    rule(App, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.storage) || size(self.metadata.name) + size(v.name) < 63)", "spec.volumes must have names short enough that <app>-<volume>, the name of the claim, has at most 63 characters"),
+    rule(App, "spec.image", IMAGE, IMAGE_MESSAGE),
+    rule(App, "spec.env[].name", "self.matches('^[^=]+$')", "must not be empty or contain '='"),
+    rule(App, "spec.ports", "size(self) < 2 || self.all(p, has(p.name))", "must each have a name when there is more than one port"),
+    rule(App, "spec.ports", "self.all(p, !has(p.name) || self.exists_one(q, has(q.name) && q.name == p.name))", "must have unique names"),
+    rule(App, "spec.ports[].name", "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.matches('[a-z]') && !self.contains('--') && size(self) <= 15", "must be at most 15 lower-case letters, digits and single '-', with at least one letter"),
+    rule(App, "spec", "!has(self.ports) || self.ports.all(p, !has(p.nodePort) || (has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP'))", "must have no nodePort unless spec.service.type is NodePort or LoadBalancer").of(".ports"),
+    rule(App, "spec.service", "!has(self.headless) || !self.headless || !has(self.type) || self.type == 'ClusterIP'", "must be false unless spec.service.type is ClusterIP").of(".headless"),
+    rule(App, "spec.volumes", "self.all(v, !has(v.mountPath) || self.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))", "must have unique mountPaths"),
+    rule(App, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir and projected"),
+    rule(App, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) : has(self.mountPath) != (has(self.claim) && has(self.devicePath)) && (!has(self.devicePath) || has(self.claim))", "must have a mountPath, or for volumeMode Block a devicePath and neither mountPath nor subPath"),
+    rule(App, "spec.volumes[].name", LABEL_NAME, LABEL_NAME_MESSAGE),
+    rule(App, "spec.volumes[].mountPath", "self.startsWith('/') && !self.contains(':') && !self.split('/').exists(e, e == '..')", "must be an absolute path without ':' and '..'"),
+    rule(App, "spec.volumes[].devicePath", "self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be an absolute path without '..'"),
+    rule(App, "spec.volumes[].subPath", "!self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be a relative path without '..'"),
+    rule(App, "spec.volumes[].storage.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(App, "spec.volumes[].storage.accessModes", MODES, MODES_MESSAGE),
+    rule(App, "spec.volumes[].claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(App, "spec.livenessProbe", PROBE, PROBE_MESSAGE),
+    rule(App, "spec.readinessProbe", PROBE, PROBE_MESSAGE),
+    rule(App, "spec.startupProbe", PROBE, PROBE_MESSAGE),
+    rule(App, "spec.livenessProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
+    rule(App, "spec.startupProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
+    rule(App, "spec.lifecycle.postStart", HANDLER, HANDLER_MESSAGE),
+    rule(App, "spec.lifecycle.preStop", HANDLER, HANDLER_MESSAGE),
+    rule(App, "spec.rollout", "!has(self.strategy) || self.strategy == 'RollingUpdate' || (!has(self.maxSurge) && !has(self.maxUnavailable))", "must be RollingUpdate for maxSurge and maxUnavailable").of(".strategy"),
+    rule(App, "spec.rollout", "!has(self.maxSurge) || !has(self.maxUnavailable) || !(string(self.maxSurge) in ['0', '0%']) || !(string(self.maxUnavailable) in ['0', '0%'])", "must not be 0 when maxUnavailable is 0").of(".maxSurge"),
+    rule(App, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),
+    rule(App, "spec.rollout", "!has(self.maxUnavailable) || string(self.maxUnavailable).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%").of(".maxUnavailable"),
+    rule(App, "spec.rollout", "!has(self.progressDeadlineSeconds) || self.progressDeadlineSeconds > (has(self.minReadySeconds) ? self.minReadySeconds : 0)", "must be more than minReadySeconds").of(".progressDeadlineSeconds"),
+    rule(App, "spec.serviceAccount", "!has(self.name) || (!has(self.annotations) && !has(self.imagePullSecrets))", "must be unset for annotations and imagePullSecrets, which are for an account of the App's own").of(".name"),
+    rule(App, "spec.serviceAccount.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(App, "spec.pod.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.pod.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(App, "spec.pod.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(App, "spec.pod.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.pod.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(App, "spec.pod.nodeSelector", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.pod.nodeSelector", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(App, "spec.service.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.service.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(App, "spec.serviceAccount.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.serviceAccount.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(StorageClaim, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
+    rule(StorageClaim, "", "!has(self.status) || !has(self.status.capacity) || !has(oldSelf.spec) || quantity(self.spec.size).compareTo(quantity(oldSelf.spec.size)) >= 0 || quantity(self.spec.size).compareTo(quantity(self.status.capacity)) >= 0", "must not become smaller than the volume is").of(".spec.size"),
+    rule(StorageClaim, "spec.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(StorageClaim, "spec.accessModes", MODES, MODES_MESSAGE),
+    rule(StorageClaim, "spec", "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)", "must not be changed; make a new StorageClaim").of(".storageClassName"),
+    rule(StorageClaim, "spec", "has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)", "must not be changed; make a new StorageClaim").of(".accessModes"),
+    rule(StorageClaim, "spec", "has(self.volumeMode) == has(oldSelf.volumeMode) && (!has(self.volumeMode) || self.volumeMode == oldSelf.volumeMode)", "must not be changed; make a new StorageClaim").of(".volumeMode"),
+    rule(StorageClaim, "spec", "has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)", "must not be changed; make a new StorageClaim").of(".selector"),
+    rule(StorageClaim, "spec", "has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)", "must not be changed; make a new StorageClaim").of(".volumeName"),
+    rule(StorageClaim, "spec.volumeName", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(Registry, "", NAME, NAME_MESSAGE),
+    rule(Registry, "", "size(self.metadata.name) <= 55", "metadata.name must have at most 55 characters, as it begins the name of the claim"),
+    rule(Registry, "spec.image", IMAGE, IMAGE_MESSAGE),
+    rule(Registry, "spec.storage", "[has(self.volume), has(self.claim), has(self.emptyDir)].filter(x, x).size() == 1", "must have exactly one of volume, claim and emptyDir"),
+    rule(Registry, "spec.storage", "has(self.volume) == has(oldSelf.volume) && has(self.claim) == has(oldSelf.claim)", "must not be changed to another source; make a new Registry"),
+    rule(Registry, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.volume) || (has(self.storage.volume.accessModes) && 'ReadWriteMany' in self.storage.volume.accessModes)", "must be 1 unless spec.storage.volume.accessModes has ReadWriteMany").of(".replicas"),
+    rule(Registry, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.emptyDir)", "must be 1 with spec.storage.emptyDir, which pods can't share").of(".replicas"),
+    rule(Registry, "spec.storage.volume.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(Registry, "spec.storage.volume.accessModes", MODES, MODES_MESSAGE),
+    rule(Registry, "spec.storage.claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(Registry, "spec.pod.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(Registry, "spec.pod.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(Registry, "spec.pod.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(Registry, "spec.pod.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(Registry, "spec.pod.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(Registry, "spec.pod.nodeSelector", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(Registry, "spec.pod.nodeSelector", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+];

@@ -1,0 +1,52 @@
+//! `crds/`: the `CustomResourceDefinitions`, made of the types, the bounds and the rules in [`crate::api`].
+
+use super::File;
+use crate::api::rules::{RULES, Rule};
+use crate::api::schema::bound;
+use crate::api::{App, Registry, StorageClaim};
+use crate::core::plan::ParentKind;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+/// One file per kind.
+pub fn crds() -> Vec<File> {
+    ParentKind::ALL.into_iter().map(|kind| (format!("{}.yaml", kind.plural()), super::yaml(&[crd(kind)]))).collect()
+}
+
+/// The CRD of a kind.
+pub fn crd(kind: ParentKind) -> Value {
+    let generated = match kind {
+        ParentKind::App => App::crd(),
+        ParentKind::StorageClaim => StorageClaim::crd(),
+        ParentKind::Registry => Registry::crd(),
+    };
+    let mut crd = serde_json::to_value(generated).unwrap_or_default();
+    let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    bound(schema, "");
+    for rule in RULES.iter().filter(|rule| rule.kind == kind) {
+        attach(schema, rule);
+    }
+    // Without a status a fresh object looks ready to tools that follow kstatus (fluxcd/flux2#4346).
+    schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
+    crd
+}
+
+/// Puts a rule at its place.
+fn attach(schema: &mut Value, rule: &Rule) {
+    let mut place = schema;
+    for part in rule.path.split('.').filter(|part| !part.is_empty()) {
+        place = match part.strip_suffix("[]") {
+            Some(list) => &mut place["properties"][list]["items"],
+            None => &mut place["properties"][part],
+        };
+    }
+    let mut made = json!({"rule": rule.rule, "message": rule.message});
+    if !rule.field.is_empty() {
+        made["fieldPath"] = json!(rule.field);
+    }
+    let rules = &mut place["x-kubernetes-validations"];
+    match rules.as_array_mut() {
+        Some(rules) => rules.push(made),
+        None => *rules = json!([made]),
+    }
+}

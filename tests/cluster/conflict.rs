@@ -1,0 +1,144 @@
+//! Objects of others are never touched, and the App says who holds the name.
+
+use crate::support::*;
+use anyhow::{Result, ensure};
+use moorage_harness::{ControlPlane, Sandbox};
+use serde_json::Value;
+use std::sync::Arc;
+
+crate::cases![
+    a_foreign_service_is_untouched,
+    a_foreign_deployment_is_untouched,
+    a_foreign_service_account_is_untouched,
+    a_foreign_volume_claim_is_untouched,
+    a_foreign_config_map_and_secret_are_untouched,
+    a_foreign_storage_claim_is_untouched,
+    a_name_taken_later_is_respected,
+    two_kinds_of_one_name_do_not_share,
+];
+
+async fn untouched(
+    control_plane: &ControlPlane,
+    namespace: &str,
+    foreign: (&str, &str, &str),
+    parent: (&str, &str, &str),
+) -> Result<Sandbox> {
+    let sandbox = sandbox(control_plane, namespace).await?;
+    let (kind, name, yaml) = foreign;
+    sandbox.apply(yaml).await?;
+    let before = until(&sandbox, kind, name, "to be at rest", at_rest).await?;
+    let (parent_kind, parent_name, parent_yaml) = parent;
+    sandbox.apply(parent_yaml).await?;
+    let object = reason(&sandbox, parent_kind, parent_name, "Stalled", "NameConflict").await?;
+    ensure!(message(&object, "Ready").starts_with(&format!("{kind} {name}")), "{}", message(&object, "Ready"));
+    let after = must_get(&sandbox, kind, name).await?;
+    for part in ["spec", "data"] {
+        ensure!(before[part] == after[part], "{part} changed");
+    }
+    ensure!(managers(&before) == managers(&after), "the operator wrote into a foreign {kind}");
+    Ok(sandbox)
+}
+
+/// Whether no controller of the cluster's own has anything left to do on the object.
+fn at_rest(object: &Value) -> bool {
+    object["kind"] != "PersistentVolumeClaim" || object["status"]["phase"] == "Bound"
+}
+
+fn managers(object: &Value) -> Vec<String> {
+    let fields = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let named = fields.iter().filter_map(|entry| entry["manager"].as_str().map(str::to_owned));
+    named.filter(|manager| manager == "moorage").collect()
+}
+
+async fn a_foreign_service_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 1}]}}";
+    let sandbox = untouched(&control_plane, "taken-service", ("Service", "web", foreign), ("App", "web", WEB)).await?;
+    // Once the name is free, any touch of the App brings it home without further ado.
+    sandbox.kubectl(&["delete", "service", "web"]).await?;
+    sandbox.kubectl(&["annotate", "apps.moorage.dev", "web", "example.com/touch=1"]).await?;
+    ready(&sandbox, "App", "web").await?;
+    Ok(())
+}
+
+async fn a_foreign_deployment_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {a: b}}
+  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x}]}}
+";
+    untouched(&control_plane, "taken-deployment", ("Deployment", "web", foreign), ("App", "web", WEB)).await?;
+    Ok(())
+}
+
+async fn a_foreign_service_account_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: web}}";
+    untouched(&control_plane, "taken-account", ("ServiceAccount", "web", foreign), ("App", "web", WEB)).await?;
+    Ok(())
+}
+
+async fn a_foreign_volume_claim_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: shop-data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+    let claim =
+        "{apiVersion: moorage.dev/v1alpha1, kind: StorageClaim, metadata: {name: shop-data}, spec: {size: 5Gi}}";
+    let foreign = ("PersistentVolumeClaim", "shop-data", foreign);
+    untouched(&control_plane, "taken-volume", foreign, ("StorageClaim", "shop-data", claim)).await?;
+    Ok(())
+}
+
+async fn a_foreign_config_map_and_secret_are_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "{apiVersion: v1, kind: ConfigMap, metadata: {name: images-config}, data: {a: b}}";
+    let foreign = ("ConfigMap", "images-config", foreign);
+    untouched(&control_plane, "taken-config", foreign, ("Registry", "images", IMAGES)).await?;
+    let foreign = "{apiVersion: v1, kind: Secret, metadata: {name: images-http}, stringData: {secret: theirs}}";
+    let foreign = ("Secret", "images-http", foreign);
+    untouched(&control_plane, "taken-secret", foreign, ("Registry", "images", IMAGES)).await?;
+    Ok(())
+}
+
+async fn a_foreign_storage_claim_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign =
+        "{apiVersion: moorage.dev/v1alpha1, kind: StorageClaim, metadata: {name: shop-data}, spec: {size: 3Gi}}";
+    let foreign = ("StorageClaim", "shop-data", foreign);
+    let sandbox = sandbox(&control_plane, "taken-claim").await?;
+    sandbox.apply(foreign.2).await?;
+    ready(&sandbox, "StorageClaim", "shop-data").await?;
+    sandbox.apply(SHOP).await?;
+    reason(&sandbox, "App", "shop", "Stalled", "NameConflict").await?;
+    ensure!(must_get(&sandbox, "StorageClaim", "shop-data").await?["spec"]["size"] == "3Gi");
+    Ok(())
+}
+
+/// Somebody deletes our Service and puts one of their own in its place before we can.
+async fn a_name_taken_later_is_respected(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "taken-later").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    sandbox.operator.stop().await?;
+    sandbox.kubectl(&["delete", "service", "web"]).await?;
+    sandbox.kubectl(&["create", "service", "clusterip", "web", "--tcp=1234"]).await?;
+    let mut sandbox = sandbox;
+    sandbox.operator.restart().await?;
+    let app = reason(&sandbox, "App", "web", "Stalled", "NameConflict").await?;
+    ensure!(message(&app, "Ready").contains("Service web"), "{}", message(&app, "Ready"));
+    ensure!(must_get(&sandbox, "Service", "web").await?["spec"]["ports"][0]["port"] == 1234);
+    Ok(())
+}
+
+async fn two_kinds_of_one_name_do_not_share(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "one-name").await?;
+    sandbox.apply(IMAGES).await?;
+    ready(&sandbox, "Registry", "images").await?;
+    sandbox.apply(&WEB.replace("name: web", "name: images")).await?;
+    let app = reason(&sandbox, "App", "images", "Stalled", "NameConflict").await?;
+    ensure!(message(&app, "Ready").contains("Registry images"), "the holder is named: {}", message(&app, "Ready"));
+    ready(&sandbox, "Registry", "images").await?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What an administrator does with kubectl works as on any workload.
+
+use crate::support::*;
+use anyhow::{Result, ensure};
+use moorage_harness::ControlPlane;
+use std::sync::Arc;
+
+crate::cases![
+    rollout_restart_is_kept,
+    scale_through_the_app,
+    delete_in_the_background,
+    delete_in_the_foreground,
+    delete_and_orphan
+];
+
+async fn rollout_restart_is_kept(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "kubectl-restart").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["rollout", "restart", "deployment/web"]).await?;
+    sandbox.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await?;
+    ready(&sandbox, "App", "web").await?;
+    let template = &must_get(&sandbox, "Deployment", "web").await?["spec"]["template"];
+    ensure!(template["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"].is_string(), "{template}");
+    exactly(&control_plane, &sandbox, mark, 0, |event| event.subresource.is_empty()).await
+}
+
+async fn scale_through_the_app(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "kubectl-scale").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    sandbox.kubectl(&["scale", "apps.moorage.dev/web", "--replicas=3"]).await?;
+    until(&sandbox, "App", "web", "to have 3 ready pods", |app| app["status"]["readyReplicas"] == 3).await?;
+    sandbox.kubectl(&["scale", "apps.moorage.dev/web", "--replicas=0"]).await?;
+    until(&sandbox, "Deployment", "web", "to be scaled to 0", |object| object["spec"]["replicas"] == 0).await?;
+    ready(&sandbox, "App", "web").await?;
+    // Without replicas in the App, the Deployment's are its own, or an autoscaler's.
+    patch(&sandbox, "App", "web", &serde_json::json!({"spec": {"replicas": null}})).await?;
+    ready(&sandbox, "App", "web").await?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["scale", "deployment/web", "--replicas=2"]).await?;
+    until(&sandbox, "App", "web", "to have 2 ready pods", |app| app["status"]["readyReplicas"] == 2).await?;
+    exactly(&control_plane, &sandbox, mark, 0, |event| event.subresource.is_empty()).await
+}
+
+async fn delete_in_the_background(control_plane: Arc<ControlPlane>) -> Result<()> {
+    delete(&control_plane, "kubectl-background", "background").await
+}
+
+async fn delete_in_the_foreground(control_plane: Arc<ControlPlane>) -> Result<()> {
+    delete(&control_plane, "kubectl-foreground", "foreground").await
+}
+
+/// Everything of the App goes; its claim and its data stay.
+async fn delete(control_plane: &ControlPlane, namespace: &str, cascade: &str) -> Result<()> {
+    let sandbox = sandbox(control_plane, namespace).await?;
+    sandbox.apply(SHOP).await?;
+    ready(&sandbox, "App", "shop").await?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["delete", "apps.moorage.dev", "shop", &format!("--cascade={cascade}"), "--timeout=60s"]).await?;
+    for (kind, name) in [("Deployment", "shop"), ("Service", "shop"), ("ServiceAccount", "shop")] {
+        until_gone(&sandbox, kind, name).await?;
+    }
+    let claim = until(&sandbox, "StorageClaim", "shop-data", "to have no consumer", |claim| {
+        claim["status"]["consumers"].is_null() && is_true(claim, "Ready")
+    })
+    .await?;
+    ensure!(has_reason(&claim, "InUse", "NotMounted"), "{}", claim["status"]);
+    must_get(&sandbox, "PersistentVolumeClaim", "shop-data").await?;
+    exactly(control_plane, &sandbox, mark, 0, |event| event.verb == "delete").await
+}
+
+/// What is orphaned keeps running, and an App of the same name takes it back without a restart.
+async fn delete_and_orphan(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "kubectl-orphan").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let before = must_get(&sandbox, "Deployment", "web").await?;
+    sandbox.kubectl(&["delete", "apps.moorage.dev", "web", "--cascade=orphan", "--timeout=60s"]).await?;
+    let orphaned = until(&sandbox, "Deployment", "web", "to have no owner", |object| {
+        object["metadata"]["ownerReferences"].as_array().is_none_or(Vec::is_empty)
+    })
+    .await?;
+    ensure!(orphaned["metadata"]["uid"] == before["metadata"]["uid"]);
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let after = must_get(&sandbox, "Deployment", "web").await?;
+    ensure!(after["metadata"]["uid"] == before["metadata"]["uid"], "the Deployment was made anew");
+    ensure!(after["spec"]["template"] == before["spec"]["template"], "the pods were restarted");
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! From create to Ready, and every change after it, in as few writes as it takes.
+
+use crate::support::*;
+use anyhow::{Result, ensure};
+use moorage_harness::ControlPlane;
+use serde_json::json;
+use std::sync::Arc;
+
+crate::cases![
+    an_app_becomes_ready,
+    an_update_reaches_the_pods,
+    all_three_kinds_become_ready,
+    a_paused_app_is_left_alone,
+    surplus_children_go
+];
+
+/// A new App with k children costs k writes of children and two of its status.
+async fn an_app_becomes_ready(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "app-ready").await?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.apply(WEB).await?;
+    let app = ready(&sandbox, "App", "web").await?;
+    ensure!(app["status"]["replicas"] == 1 && app["status"]["readyReplicas"] == 1, "{}", app["status"]);
+    ensure!(app["status"]["selector"] == "moorage.dev/app=web");
+    let children = app["status"]["children"].as_array().cloned().unwrap_or_default();
+    ensure!(children.len() == 3 && children.iter().all(|child| child["ready"] == true), "{children:?}");
+    exactly(&control_plane, &sandbox, mark, 3, |event| event.subresource.is_empty()).await?;
+    exactly(&control_plane, &sandbox, mark, 2, |event| event.subresource == "status").await
+}
+
+async fn an_update_reaches_the_pods(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "app-update").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let mark = control_plane.audit().mark()?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"image": "registry.example.com/team/web:2", "replicas": 3}}))
+        .await?;
+    let app = ready(&sandbox, "App", "web").await?;
+    ensure!(app["status"]["readyReplicas"] == 3, "{}", app["status"]);
+    let deployment = must_get(&sandbox, "Deployment", "web").await?;
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    ensure!(container["image"] == "registry.example.com/team/web:2", "{container}");
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
+}
+
+async fn all_three_kinds_become_ready(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "all-kinds").await?;
+    sandbox.apply(SHOP).await?;
+    sandbox.apply(IMAGES).await?;
+    let app = ready(&sandbox, "App", "shop").await?;
+    ready(&sandbox, "StorageClaim", "shop-data").await?;
+    let registry = ready(&sandbox, "Registry", "images").await?;
+    ensure!(registry["status"]["endpoint"]["internal"] == "images.all-kinds.svc:5000", "{}", registry["status"]);
+    let claim = must_get(&sandbox, "StorageClaim", "shop-data").await?;
+    ensure!(claim["status"]["consumers"] == json!(["App/shop"]), "{}", claim["status"]);
+    let strategy = &must_get(&sandbox, "Deployment", "shop").await?["spec"]["strategy"];
+    ensure!(strategy["type"] == "Recreate", "a ReadWriteOnce claim derives Recreate: {strategy}");
+    ensure!(
+        app["status"]["conditions"].as_array().is_some_and(|conditions| conditions.len() == 4),
+        "{}",
+        app["status"]
+    );
+    Ok(())
+}
+
+async fn a_paused_app_is_left_alone(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "app-paused").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let mark = control_plane.audit().mark()?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"paused": true, "image": "registry.example.com/team/web:2"}}))
+        .await?;
+    let app = reason(&sandbox, "App", "web", "Ready", "Paused").await?;
+    ensure!(message(&app, "Ready").contains("Deployment web"), "{}", message(&app, "Ready"));
+    exactly(&control_plane, &sandbox, mark, 0, |event| event.subresource.is_empty()).await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"paused": null}})).await?;
+    ready(&sandbox, "App", "web").await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
+}
+
+async fn surplus_children_go(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "app-prune").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    sandbox.kubectl(&["create", "serviceaccount", "own"]).await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"ports": null, "serviceAccount": {"name": "own"}}})).await?;
+    until_gone(&sandbox, "Service", "web").await?;
+    until_gone(&sandbox, "ServiceAccount", "web").await?;
+    ready(&sandbox, "App", "web").await?;
+    Ok(())
+}

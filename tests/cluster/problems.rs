@@ -1,0 +1,108 @@
+//! The status names what is wrong with a pod, in Kubernetes' own words. The kubelet is played by the test.
+
+use crate::support::*;
+use anyhow::{Context, Result, ensure};
+use kube::api::{ListParams, Patch, PatchParams};
+use moorage_harness::{ControlPlane, Sandbox};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+crate::cases![
+    every_pod_problem_is_told,
+    an_unschedulable_pod_is_told,
+    refused_pods_are_told,
+    a_rollout_past_its_deadline_is_stalled
+];
+
+/// A problem: the container's state as a kubelet reports it, and what the App must say.
+fn states() -> Vec<(&'static str, Value)> {
+    let waiting = |reason: &str, message: &str| json!({"state": {"waiting": {"reason": reason, "message": message}}});
+    let ended = |reason: &str, code: i32| {
+        json!({
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}},
+            "lastState": {"terminated": {"reason": reason, "exitCode": code, "startedAt": null, "finishedAt": null, "containerID": "x"}},
+            "restartCount": 4,
+        })
+    };
+    vec![
+        ("ErrImagePull", waiting("ErrImagePull", "failed to resolve image: manifest unknown")),
+        ("ImagePullBackOff", waiting("ImagePullBackOff", "Back-off pulling image")),
+        ("CreateContainerConfigError", waiting("CreateContainerConfigError", "secret \"db\" not found")),
+        ("CrashLoopBackOff", ended("Error", 3)),
+        ("OOMKilled", ended("OOMKilled", 137)),
+    ]
+}
+
+async fn every_pod_problem_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "problems").await?;
+    sandbox.apply(&WEB.replace("ports:", "replicas: 2\n  ports:")).await?;
+    ready(&sandbox, "App", "web").await?;
+    for (reason_name, state) in states() {
+        let pod = fail_one_pod(&sandbox, &state).await?;
+        let app = reason(&sandbox, "App", "web", "Degraded", reason_name).await?;
+        ensure!(is_true(&app, "Available"), "one pod of two still serves: {}", app["status"]);
+        let problem = &app["status"]["problems"][0];
+        ensure!(problem["pod"] == pod.as_str() && problem["container"] == "web", "{problem}");
+        ensure!(problem["reason"] == reason_name, "{problem}");
+        if reason_name == "OOMKilled" {
+            ensure!(problem["exitCode"] == 137 && problem["restartCount"] == 4, "{problem}");
+        }
+        ensure!(message(&app, "Degraded").contains(&pod), "{}", message(&app, "Degraded"));
+        sandbox.kubectl(&["delete", "pod", &pod, "--grace-period=0", "--force"]).await?;
+        let healed = ready(&sandbox, "App", "web").await?;
+        ensure!(healed["status"]["problems"].is_null(), "{}", healed["status"]);
+    }
+    let events = sandbox.kubectl(&["get", "events", "--field-selector=type=Warning", "-o=name"]).await?;
+    ensure!(events.contains("event/web."), "a Warning Event is published: {events}");
+    Ok(())
+}
+
+/// Makes one pod report that state and not be ready; its name.
+async fn fail_one_pod(sandbox: &Sandbox, state: &Value) -> Result<String> {
+    let pods = api(sandbox, "Pod").list(&ListParams::default().labels("moorage.dev/app=web")).await?;
+    let living = pods.items.into_iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("no pod")?;
+    let name = living.metadata.name.context("a pod without a name")?;
+    let mut container =
+        json!({"name": "web", "ready": false, "started": false, "restartCount": 0, "image": "x", "imageID": ""});
+    if let (Some(container), Some(state)) = (container.as_object_mut(), state.as_object()) {
+        container.extend(state.clone());
+    }
+    let status = json!({"status": {
+        "containerStatuses": [container],
+        "conditions": [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "False"}],
+    }});
+    let params = PatchParams::default();
+    api(sandbox, "Pod").patch_status(&name, &params, &Patch::Strategic(&status)).await?;
+    Ok(name)
+}
+
+async fn an_unschedulable_pod_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "unschedulable").await?;
+    sandbox.apply(&WEB.replace("ports:", "pod: {nodeSelector: {example.com/disk: fast}}\n  ports:")).await?;
+    let app = reason(&sandbox, "App", "web", "Degraded", "Unschedulable").await?;
+    ensure!(message(&app, "Degraded").contains("node affinity/selector"), "{}", message(&app, "Degraded"));
+    ensure!(!is_true(&app, "Available") && !is_true(&app, "Ready"));
+    patch(&sandbox, "App", "web", &json!({"spec": {"pod": null}})).await?;
+    ready(&sandbox, "App", "web").await?;
+    Ok(())
+}
+
+/// A quota or an admission policy refuses the pods: the Deployment stands, and nothing comes of it.
+async fn refused_pods_are_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "refused").await?;
+    sandbox.apply("{apiVersion: v1, kind: ResourceQuota, metadata: {name: none}, spec: {hard: {pods: '0'}}}").await?;
+    sandbox.apply(WEB).await?;
+    let app = reason(&sandbox, "App", "web", "Degraded", "PodsRefused").await?;
+    ensure!(message(&app, "Degraded").contains("exceeded quota"), "{}", message(&app, "Degraded"));
+    ensure!(is_true(&app, "Stalled"), "{}", app["status"]);
+    Ok(())
+}
+
+async fn a_rollout_past_its_deadline_is_stalled(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "deadline").await?;
+    let spec = "pod: {nodeSelector: {example.com/disk: fast}}\n  rollout: {progressDeadlineSeconds: 2}\n  ports:";
+    sandbox.apply(&WEB.replace("ports:", spec)).await?;
+    let app = reason(&sandbox, "App", "web", "Stalled", "ProgressDeadlineExceeded").await?;
+    ensure!(message(&app, "Stalled").contains("Unschedulable"), "the cause is named: {}", message(&app, "Stalled"));
+    Ok(())
+}
