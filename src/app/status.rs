@@ -3,12 +3,11 @@
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::conditions::{Summary, merge};
-use crate::core::facts::Claim;
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan};
+use crate::core::plan::{Outcome, Parent, ParentKind, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_outcome};
-use crate::core::{meta, pods};
+use crate::core::{meta, pods, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
@@ -36,25 +35,11 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     if let Some(summary) = of_outcome(plan, outcome, observed) {
         return summary;
     }
-    let storage = app.claims().into_iter().find_map(|name| {
-        let claim = observed.claims.get(&name)?;
-        (!claim.ready).then(|| storage_summary(&name, claim))
-    });
-    match (storage, running.summary()) {
+    match (storage::not_ready(&app.claims(), observed), running.summary()) {
         (Some(storage), _) => storage,
         (None, Summary::Ready(_, _)) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())
         }
         (None, summary) => summary,
-    }
-}
-
-fn storage_summary(name: &str, claim: &Claim) -> Summary {
-    let detail = if claim.message.is_empty() { "waits for its first status" } else { &claim.message };
-    let message = format!("{} {name}: {detail}", ChildKind::StorageClaim);
-    if claim.stalled {
-        Summary::Stalled(Reason::StorageNotReady, message)
-    } else {
-        Summary::Waiting(Reason::StorageNotReady, message)
     }
 }

@@ -14,4 +14,6 @@ pub mod quantity;
 pub mod reason;
 pub mod security;
 pub mod status;
+pub mod storage;
 pub mod subset;
+pub mod template;

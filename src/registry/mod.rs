@@ -1,26 +1,74 @@
-//! Stand-in.
+//! `Registry` → `ConfigMap`, `Secret`, `StorageClaim`, `Service` and `Deployment`.
+//!
+//! [`plan`](Parent::plan) validates once and hands the result to one builder per object. Nothing is ever pruned: the kinds
+//! of a Registry's children don't depend on its spec, except the claim, which is kept.
+
+pub mod build;
+mod status;
+#[cfg(test)]
+mod tests;
+pub mod validate;
+
 use crate::api::Registry;
 use crate::api::registry::RegistryStatus;
 use crate::core::observed::Observed;
-use crate::core::plan::{Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use build::config::{config, config_map};
+use build::deployment::deployment;
+use build::secret::secret;
+use build::service::service;
+use build::storage_claim::storage_claim;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use validate::{ValidRegistry, claim_name, validate};
+
 impl Parent for Registry {
     const KIND: ParentKind = ParentKind::Registry;
     type Status = RegistryStatus;
-    fn plan(&self, _: &Observed, _: &PlanSettings) -> Plan {
-        Plan::default()
+
+    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan {
+        match validate(self, observed) {
+            Ok(valid) => plan(&valid, observed, settings),
+            Err(invalid) => Plan { invalid, ..Plan::default() },
+        }
     }
-    fn status(&self, _: &Plan, _: &Outcome, _: &Observed, _: Timestamp) -> RegistryStatus {
-        RegistryStatus::default()
+
+    fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> RegistryStatus {
+        status::status(self, plan, outcome, observed, now)
     }
+
     fn current_status(&self) -> Option<&RegistryStatus> {
         self.status.as_ref()
     }
+
     fn conditions(status: &RegistryStatus) -> &[Condition] {
         &status.conditions
     }
+
     fn claims(&self) -> Vec<String> {
-        Vec::new()
+        claim_name(self).into_iter().collect()
     }
+}
+
+fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettings) -> Plan {
+    let mut plan = Plan::default();
+    let config = match config(registry) {
+        Ok(config) => config,
+        Err(error) => {
+            plan.invalid.push(format!("{}: {error}", ChildKind::ConfigMap));
+            return plan;
+        }
+    };
+    plan.apply(ChildKind::ConfigMap, &config_map(registry, &config));
+    if let Some(secret) =
+        settings.secret_key.filter(|_| observed.secrets_allowed).and_then(|key| secret(registry, &key))
+    {
+        plan.apply(ChildKind::Secret, &secret);
+    }
+    if let Some(claim) = storage_claim(registry) {
+        plan.apply(ChildKind::StorageClaim, &claim);
+    }
+    plan.apply(ChildKind::Service, &service(registry));
+    plan.apply(ChildKind::Deployment, &deployment(registry, settings, &config));
+    plan
 }

@@ -1,13 +1,11 @@
 //! The `StorageClaims` of the App's own volumes.
 
 use crate::api::StorageClaim;
-use crate::api::common::DeletionPolicy;
 use crate::api::storage_claim::StorageClaimSpec;
 use crate::app::validate::{Source, ValidApp};
-use crate::core::meta;
+use crate::core::storage;
 
-/// One claim per `storage` volume, named after the App and the volume. It carries the App's label and no owner, so it
-/// outlives the App, unless its policy is Delete.
+/// One claim per `storage` volume, named after the App and the volume.
 pub fn storage_claims(app: &ValidApp<'_>) -> Vec<StorageClaim> {
     app.volumes
         .iter()
@@ -22,11 +20,7 @@ pub fn storage_claims(app: &ValidApp<'_>) -> Vec<StorageClaim> {
                 deletion_policy: storage.deletion_policy,
                 ..StorageClaimSpec::default()
             };
-            let metadata = match storage.deletion_policy {
-                DeletionPolicy::Retain => meta::kept(&app.identity, &name),
-                DeletionPolicy::Delete => meta::owned(&app.identity, &name),
-            };
-            Some(StorageClaim { metadata, spec, status: None })
+            Some(storage::storage_claim(&app.identity, &name, spec))
         })
         .collect()
 }

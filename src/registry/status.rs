@@ -1,0 +1,68 @@
+//! What the user is told about a Registry.
+
+use super::build::pod::PORT;
+use super::validate::secret_name;
+use crate::api::Registry;
+use crate::api::registry::{RegistryEndpoint, RegistryStatus};
+use crate::core::conditions::{Summary, merge};
+use crate::core::observed::Observed;
+use crate::core::plan::{ChildKind, Outcome, Parent, Plan};
+use crate::core::reason::Reason;
+use crate::core::status::{Running, children, of_outcome};
+use crate::core::{pods, storage};
+use jiff::Timestamp;
+
+/// `ClusterRole` that lets the operator write the Secrets of Registries; an admin may leave it out.
+const SECRETS_ROLE: &str = "moorage-registry-secrets";
+
+/// The status of a Registry after its plan was carried out.
+pub fn status(
+    registry: &Registry,
+    plan: &Plan,
+    outcome: &Outcome,
+    observed: &Observed,
+    now: Timestamp,
+) -> RegistryStatus {
+    let identity = registry.identity();
+    let problems = pods::problems(&observed.pods, now);
+    let workload = observed.workload(&identity.name);
+    let running = Running { name: &identity.name, workload, problems: &problems };
+    let mut wanted = summary(registry, plan, outcome, observed, &running).conditions();
+    wanted.extend(running.conditions());
+    let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    RegistryStatus {
+        observed_generation: Some(identity.generation),
+        conditions: merge(old, wanted, identity.generation, now),
+        endpoint: Some(RegistryEndpoint { internal: format!("{}.{}.svc:{PORT}", identity.name, identity.namespace) }),
+        ready_replicas: workload.map(|workload| workload.ready),
+        problems,
+        children: children(plan, outcome, observed),
+    }
+}
+
+fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
+    of_outcome(plan, outcome, observed)
+        .or_else(|| storage::not_ready(&registry.claims(), observed))
+        .or_else(|| secret_missing(registry, plan, observed, running))
+        .unwrap_or_else(|| running.summary())
+}
+
+/// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read
+/// the secret when they start, which is why those that run must be restarted once it is there.
+fn secret_missing(registry: &Registry, plan: &Plan, observed: &Observed, running: &Running<'_>) -> Option<Summary> {
+    let replicas = registry.spec.replicas.or_else(|| running.workload.map(|workload| workload.desired))?;
+    let (name, secret) = (running.name, secret_name(running.name));
+    if replicas <= 1 || plan.object(ChildKind::Secret, &secret).is_some() {
+        return None;
+    }
+    let cure = if observed.secrets_allowed {
+        "the operator had no access to its own key when it started: restart the operator".to_owned()
+    } else {
+        format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it, restart it")
+    };
+    let message = format!(
+        "{replicas} replicas must share Secret {secret}, and {cure}, then the pods \
+         (kubectl rollout restart deployment/{name}); or set spec.replicas to 1, which works without"
+    );
+    Some(Summary::Stalled(Reason::SecretAccessMissing, message))
+}

@@ -1,0 +1,146 @@
+//! Which objects there are, and what the small ones say.
+
+use super::{body, claim, deployment_spec, empty_dir, planned, registry, seen, settings, volume, with_claim};
+use crate::api::Registry;
+use crate::api::common::{AccessMode, DeletionPolicy, PodSettings};
+use crate::core::observed::Observed;
+use crate::core::plan::{ChildKind, Parent, PlanSettings};
+use serde_json::{Value, json};
+
+fn config(registry: &Registry) -> Value {
+    let config_map = body(&planned(registry), ChildKind::ConfigMap, "images-config");
+    serde_saphyr::from_str(config_map["data"]["config.yml"].as_str().unwrap()).unwrap()
+}
+
+fn secret(registry: &Registry) -> String {
+    let text = body(&planned(registry), ChildKind::Secret, "images-http")["data"]["secret"].clone();
+    let bytes: k8s_openapi::ByteString = serde_json::from_value(text).unwrap();
+    String::from_utf8(bytes.0).unwrap()
+}
+
+#[test]
+fn every_object_is_planned_in_the_order_of_applying() {
+    let plan = planned(&registry(volume(&[])));
+    let names: Vec<_> = plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
+    let wanted = [
+        "ConfigMap images-config",
+        "Secret images-http",
+        "StorageClaim images-storage",
+        "Service images",
+        "Deployment images",
+    ];
+    assert_eq!(names, wanted);
+    assert!(plan.objects.is_sorted_by_key(|object| object.kind));
+    assert_eq!(plan.prune, []);
+}
+
+#[test]
+fn configuration_is_what_distribution_reads() {
+    let mut images = registry(empty_dir());
+    let open = config(&images);
+    let wanted = json!({
+        "version": "0.1",
+        "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": true}},
+        "storage": {
+            "filesystem": {"rootdirectory": "/var/lib/registry"},
+            "delete": {"enabled": false},
+            "cache": {"blobdescriptor": "inmemory"},
+            "maintenance": {"readonly": {"enabled": false}}
+        },
+        "http": {"addr": ":5000", "draintimeout": "25s", "headers": {"X-Content-Type-Options": ["nosniff"]}},
+        "health": {"storagedriver": {"enabled": true, "interval": "10s", "threshold": 3}}
+    });
+    assert_eq!(open, wanted);
+    images.spec.read_only = true;
+    assert_eq!(config(&images)["storage"]["maintenance"]["readonly"]["enabled"], true);
+}
+
+#[test]
+fn requests_are_drained_before_the_grace_period_ends() {
+    for (grace, drain) in [(None, "25s"), (Some(300), "295s"), (Some(5), "1s"), (Some(0), "1s")] {
+        let mut images = registry(empty_dir());
+        let pod = PodSettings { termination_grace_period_seconds: grace, ..PodSettings::default() };
+        images.spec.pod = Some(pod);
+        assert_eq!(config(&images)["http"]["draintimeout"], drain);
+    }
+}
+
+#[test]
+fn secret_is_derived_from_key_and_uid() {
+    let mut images = registry(empty_dir());
+    assert_eq!(secret(&images), "e1195a1be3574fbb272f26000369940a4b8ba02bc300cdac5f997f3301c114ae");
+    images.metadata.uid = Some("uid-2".to_owned());
+    assert_eq!(secret(&images), "c5f1595e415347869d7d66a974fab74023bdf21d25a121bce859879e8f430903");
+}
+
+#[test]
+fn secret_needs_key_and_permission() {
+    let images = registry(empty_dir());
+    let keyless = PlanSettings { secret_key: None, ..settings() };
+    for (observed, settings) in [(seen(), keyless), (Observed::default(), settings())] {
+        let plan = images.plan(&observed, &settings);
+        assert!(plan.object(ChildKind::Secret, "images-http").is_none());
+        assert_eq!(plan.objects.len(), 3);
+    }
+}
+
+#[test]
+fn claim_outlives_the_registry_unless_told_otherwise() {
+    let mut images = registry(volume(&[AccessMode::ReadWriteMany]));
+    let kept = body(&planned(&images), ChildKind::StorageClaim, "images-storage");
+    assert_eq!(kept["metadata"]["labels"]["moorage.dev/registry"], "images");
+    assert!(kept["metadata"].get("ownerReferences").is_none());
+    assert_eq!(kept["spec"]["accessModes"], json!(["ReadWriteMany"]));
+    images.spec.storage.volume.as_mut().unwrap().deletion_policy = DeletionPolicy::Delete;
+    let owned = body(&planned(&images), ChildKind::StorageClaim, "images-storage");
+    assert_eq!(owned["metadata"]["ownerReferences"][0]["uid"], "uid-1");
+}
+
+#[test]
+fn mounted_claims() {
+    for (storage, names) in
+        [(volume(&[]), vec!["images-storage"]), (claim("shared"), vec!["shared"]), (empty_dir(), vec![])]
+    {
+        let images = registry(storage);
+        assert_eq!(images.claims(), names);
+        let data = deployment_spec(&images, &seen())["template"]["spec"]["volumes"][1].clone();
+        assert_eq!(data["persistentVolumeClaim"]["claimName"].as_str(), names.first().copied());
+        assert_eq!(data.get("emptyDir").is_some(), names.is_empty());
+    }
+}
+
+#[test]
+fn service_leads_to_the_pods() {
+    let service = body(&planned(&registry(empty_dir())), ChildKind::Service, "images");
+    assert_eq!(service["spec"]["type"], "ClusterIP");
+    assert_eq!(service["spec"]["selector"], json!({"moorage.dev/registry": "images"}));
+    let port = json!([{"name": "http", "port": 5000, "targetPort": 5000, "protocol": "TCP"}]);
+    assert_eq!(service["spec"]["ports"], port);
+}
+
+#[test]
+fn storage_that_one_pod_can_write_has_one_pod_at_a_time() {
+    use AccessMode::{ReadOnlyMany, ReadWriteMany, ReadWriteOnce, ReadWriteOncePod};
+    let nothing = seen();
+    let (one, many) = (with_claim(&["ReadWriteOnce"]), with_claim(&["ReadWriteOnce", "ReadWriteMany"]));
+    for (storage, observed, asked, replicas, strategy) in [
+        (volume(&[]), &nothing, None, Some(1), "Recreate"),
+        (volume(&[ReadWriteOnce]), &nothing, Some(0), Some(0), "Recreate"),
+        (volume(&[ReadWriteOncePod]), &nothing, Some(1), Some(1), "Recreate"),
+        (volume(&[ReadWriteOnce, ReadOnlyMany]), &nothing, None, Some(1), "Recreate"),
+        (volume(&[ReadWriteMany]), &nothing, None, None, "RollingUpdate"),
+        (volume(&[ReadWriteMany]), &nothing, Some(3), Some(3), "RollingUpdate"),
+        (empty_dir(), &nothing, None, Some(1), "Recreate"),
+        (claim("shared"), &one, None, Some(1), "Recreate"),
+        (claim("shared"), &many, None, None, "RollingUpdate"),
+        (claim("shared"), &many, Some(2), Some(2), "RollingUpdate"),
+        (claim("shared"), &nothing, None, Some(1), "Recreate"),
+        (claim("shared"), &nothing, Some(2), Some(2), "RollingUpdate"),
+    ] {
+        let mut images = registry(storage);
+        images.spec.replicas = asked;
+        let spec = deployment_spec(&images, observed);
+        assert_eq!(spec.get("replicas").and_then(Value::as_i64), replicas, "{:?}", images.spec);
+        assert_eq!(spec["strategy"], json!({"type": strategy}), "{:?}", images.spec);
+    }
+}

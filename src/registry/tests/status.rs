@@ -1,0 +1,110 @@
+//! What the user is told.
+
+use super::{claim, empty_dir, planned, registry, seen, settings, volume, with_claim};
+use crate::api::Registry;
+use crate::api::common::AccessMode;
+use crate::api::registry::RegistryStatus;
+use crate::core::conditions::{Type, find};
+use crate::core::facts::{Facts, Workload};
+use crate::core::observed::{Child, Observed, Owner};
+use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan};
+use jiff::Timestamp;
+
+/// What is seen once `plan` stands and `pods` of its pods are available.
+fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
+    let mut observed = observed;
+    for object in &plan.objects {
+        let workload = Workload {
+            observed: true,
+            desired: pods,
+            replicas: pods,
+            updated: pods,
+            ready: pods,
+            available: pods,
+            ..Workload::default()
+        };
+        let child = Child {
+            uid: "child".into(),
+            version: 1,
+            agrees: Some(object.hash),
+            fingerprint: 0,
+            owner: Owner::Controller { kind: ParentKind::Registry, name: "images".into(), uid: "uid-1".into() },
+            deleting: false,
+            facts: if object.kind == ChildKind::Deployment { Facts::Workload(workload.into()) } else { Facts::None },
+        };
+        observed.children.insert((object.kind, object.name.clone()), child);
+    }
+    observed
+}
+
+fn told(registry: &Registry, observed: Observed, pods: i32) -> RegistryStatus {
+    let plan = registry.plan(&observed, &settings());
+    let observed = standing(&plan, observed, pods);
+    registry.status(&plan, &Outcome::default(), &observed, Timestamp::UNIX_EPOCH)
+}
+
+/// Reason and message of the condition, with whether it is true.
+fn tells(status: &RegistryStatus, type_: Type) -> (bool, &str, &str) {
+    let condition = find(&status.conditions, type_).unwrap_or_else(|| panic!("{type_:?} in {:?}", status.conditions));
+    (condition.status == "True", &condition.reason, &condition.message)
+}
+
+#[test]
+fn ready_with_an_address() {
+    let status = told(&registry(empty_dir()), seen(), 1);
+    assert_eq!(tells(&status, Type::Ready), (true, "AsExpected", "1 of 1 pods are available"));
+    assert!(tells(&status, Type::Available).0);
+    assert_eq!(status.endpoint.unwrap().internal, "images.team.svc:5000");
+    assert_eq!(status.ready_replicas, Some(1));
+    assert_eq!(status.observed_generation, Some(3));
+    assert!(status.children.iter().all(|child| child.ready));
+    assert_eq!(status.children.len(), 4);
+}
+
+#[test]
+fn objects_on_their_way() {
+    let images = registry(volume(&[]));
+    let status = images.status(&planned(&images), &Outcome::default(), &seen(), Timestamp::UNIX_EPOCH);
+    assert_eq!(tells(&status, Type::Reconciling).1, "Applying");
+    assert!(find(&status.conditions, Type::Stalled).is_none());
+}
+
+#[test]
+fn storage_comes_before_pods() {
+    let mut observed = with_claim(&["ReadWriteOnce"]);
+    let shared = observed.claims.get_mut("shared").unwrap();
+    (shared.ready, shared.message, shared.reason) = (false, "no class".to_owned(), "NoDefaultStorageClass".to_owned());
+    let status = told(&registry(claim("shared")), observed, 0);
+    assert_eq!(tells(&status, Type::Reconciling), (true, "StorageNotReady", "StorageClaim shared: no class"));
+}
+
+#[test]
+fn bad_spec_is_for_the_user() {
+    let mut images = registry(empty_dir());
+    images.spec.replicas = Some(2);
+    let (stalled, reason, message) = {
+        let status = told(&images, seen(), 0);
+        let (stalled, reason, message) = tells(&status, Type::Stalled);
+        (stalled, reason.to_owned(), message.to_owned())
+    };
+    assert!(stalled);
+    assert_eq!(reason, "InvalidSpec");
+    assert!(message.starts_with("spec.replicas: "), "{message}");
+}
+
+#[test]
+fn several_pods_need_the_shared_secret() {
+    let mut images = registry(volume(&[AccessMode::ReadWriteMany]));
+    let one = told(&images, Observed::default(), 1);
+    assert!(tells(&one, Type::Ready).0);
+    let scaled_by_somebody = told(&images, Observed::default(), 2);
+    assert_eq!(tells(&scaled_by_somebody, Type::Stalled).1, "SecretAccessMissing");
+    images.spec.replicas = Some(3);
+    let status = told(&images, Observed::default(), 3);
+    let (_, reason, message) = tells(&status, Type::Stalled);
+    assert_eq!(reason, "SecretAccessMissing");
+    assert!(message.contains("ClusterRole moorage-registry-secrets"), "{message}");
+    assert!(message.contains("spec.replicas to 1, which works without"), "{message}");
+    assert!(status.children.iter().any(|child| child.kind == "Deployment" && child.ready));
+    assert!(tells(&told(&images, seen(), 3), Type::Ready).0);
+}
