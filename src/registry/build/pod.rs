@@ -55,8 +55,8 @@ pub fn pod_template(registry: &ValidRegistry<'_>, settings: &PlanSettings, confi
 
 /// The image names no user and would run as root, so the pod names one, which must also be able to write the volume.
 ///
-/// `OpenShift` gives every namespace a range of users and refuses others under its restricted-v2 policy. There the author
-/// writes an empty `spec.pod.securityContext: {}`, which leaves the choice of user and groups to the platform.
+/// `OpenShift` gives every namespace a range of users and refuses others under its restricted-v2 policy. There the
+/// author writes an empty `spec.pod.securityContext: {}`, which leaves the choice of user and groups to the platform.
 fn security_context(author: Option<PodSecurityContext>) -> PodSecurityContext {
     match author {
         Some(author) if author == PodSecurityContext::default() => author,
