@@ -20,7 +20,7 @@ pub struct Cli {
 enum Command {
     /// Run the operator.
     Run(Box<Settings>),
-    /// Print the CustomResourceDefinitions, or write them to a folder.
+    /// Print the CRDs, or write them to a folder.
     Crds {
         /// Folder to write one file per kind to; standard output if not given.
         #[arg(long)]

@@ -146,6 +146,7 @@ pub struct AppPort {
 /// Transport protocol of a port.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum Protocol {
     #[default]
     Tcp,
@@ -251,6 +252,7 @@ pub struct ServiceSettings {
 
 /// Type of the Service.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum ServiceType {
     #[default]
     ClusterIP,
@@ -316,6 +318,7 @@ pub struct Rollout {
 
 /// Whether old pods make room one by one or all at once.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum RolloutStrategy {
     RollingUpdate,
     Recreate,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// When the kubelet pulls an image; as in core.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum PullPolicy {
     Always,
     IfNotPresent,
@@ -27,6 +28,7 @@ impl PullPolicy {
 
 /// How a volume may be mounted; as in core.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum AccessMode {
     ReadWriteOnce,
     ReadOnlyMany,
@@ -56,6 +58,7 @@ impl AccessMode {
 
 /// Whether a volume holds a file system or is handed to the container as a raw block device.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum VolumeMode {
     #[default]
     Filesystem,
@@ -74,6 +77,7 @@ impl VolumeMode {
 
 /// What becomes of the data when its owner is deleted.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum DeletionPolicy {
     #[default]
     Retain,

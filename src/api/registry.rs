@@ -60,6 +60,7 @@ pub struct RegistrySpec {
 
 /// Registry software.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum Engine {
     #[default]
     Distribution,

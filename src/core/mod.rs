@@ -12,6 +12,7 @@ pub mod plan;
 pub mod pods;
 pub mod quantity;
 pub mod reason;
+pub mod rollout;
 pub mod security;
 pub mod status;
 pub mod storage;

@@ -1,6 +1,6 @@
 //! Restricted defaults of every pod, and what an author lays over them.
 //!
-//! They pass Pod Security "restricted" and OpenShift's restricted-v2: no fixed user, as OpenShift assigns one.
+//! They pass Pod Security "restricted" and `OpenShift`'s restricted-v2: no fixed user, as `OpenShift` assigns one.
 
 use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
 
@@ -9,7 +9,7 @@ pub fn pod(author: Option<&PodSecurityContext>) -> PodSecurityContext {
     let author = author.cloned().unwrap_or_default();
     PodSecurityContext {
         run_as_non_root: author.run_as_non_root.or(Some(true)),
-        seccomp_profile: author.seccomp_profile.clone().or_else(runtime_default),
+        seccomp_profile: author.seccomp_profile.clone().or_else(|| Some(runtime_default())),
         ..author
     }
 }
@@ -27,6 +27,6 @@ pub fn container(author: Option<&SecurityContext>) -> SecurityContext {
     }
 }
 
-fn runtime_default() -> Option<SeccompProfile> {
-    Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() })
+fn runtime_default() -> SeccompProfile {
+    SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// What `moorage render` takes.
 #[derive(Args, Debug)]
 pub struct RenderArgs {
-    /// File with Apps, StorageClaims and Registries as YAML; `-` for standard input. Other kinds are passed over.
+    /// YAML file with resources of Moorage; `-` for standard input. Other kinds are passed over.
     #[arg(short, long)]
     filename: PathBuf,
     /// How to print the objects.

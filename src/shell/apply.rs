@@ -99,7 +99,7 @@ async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str
             written(context, object, &live);
             Ok(Applied::Done)
         }
-        Err(error) if error.code() == 409 => {
+        Err(error) if error.is_mismatch() => {
             // What was seen is gone; the watch will say so, or the next attempt will find out by creating.
             let key = Key::new(&parent.namespace, &object.name);
             context.caches().remove_child(object.kind, &key);

@@ -164,13 +164,13 @@ impl Caches {
     }
 
     /// Remembers a pod, if anything is wrong with it.
-    pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: Pod) -> Wake {
+    pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: &Pod) -> Wake {
         if pod.problems.is_empty() && pod.late.is_none() {
             return self.remove_pod(key);
         }
         self.pod_parents.insert(key.clone(), parent.clone());
         let before = self.pods.entry(parent.clone()).or_default().insert(key.name.as_ref().into(), pod.clone());
-        if before.as_ref() == Some(&pod) { Wake::new() } else { vec![parent.clone()] }
+        if before.as_ref() == Some(pod) { Wake::new() } else { vec![parent.clone()] }
     }
 
     /// Forgets a pod.

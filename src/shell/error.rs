@@ -36,6 +36,7 @@ impl Error {
     /// How to treat it.
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Request { .. } if self.is_mismatch() => ErrorClass::Unavailable,
             Self::Request { source, .. } => class(source),
             Self::NotLeader { .. } => ErrorClass::Unavailable,
             Self::Decode { .. } => ErrorClass::Invalid,
@@ -53,6 +54,15 @@ impl Error {
     /// The HTTP code of the answer, 0 if there was none.
     pub fn code(&self) -> u16 {
         self.status().map_or(0, |status| status.code)
+    }
+
+    /// Whether the object that was meant is not the one that stands there: 409, or 422 for a UID that is another's.
+    pub fn is_mismatch(&self) -> bool {
+        let foreign_uid = |status: &Status| {
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            status.code == 422 && causes.into_iter().any(|cause| cause.field == "metadata.uid")
+        };
+        self.code() == 409 || self.status().is_some_and(foreign_uid)
     }
 
     /// What to tell the user: the API server's own words where there are any.

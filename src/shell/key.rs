@@ -20,6 +20,7 @@ impl Key {
     }
 
     /// The key of another object of the same namespace.
+    #[must_use]
     pub fn sibling(&self, name: &str) -> Self {
         Self { namespace: Arc::clone(&self.namespace), name: name.into() }
     }

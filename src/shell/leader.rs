@@ -148,10 +148,10 @@ struct Candidate {
 
 impl Candidate {
     async fn run(mut self, release: CancellationToken) {
-        let (sender, mut moved) = watch::channel(None);
+        let (sender, mut moved) = watch::channel(Look::NotYet);
         let observer = tokio::spawn(observe(self.api.clone(), self.election.lease.clone(), sender));
         // Without a first look at the Lease, a free one can't be told from one that was not seen yet.
-        let looked = async { moved.wait_for(Option::is_some).await.map(drop) };
+        let looked = async { moved.wait_for(|look| *look != Look::NotYet).await.map(drop) };
         if let Some(Ok(())) = release.run_until_cancelled(looked).await {
             self.take_part(&mut moved, &release).await;
         }
@@ -159,10 +159,10 @@ impl Candidate {
         self.give_away().await;
     }
 
-    async fn take_part(&mut self, moved: &mut watch::Receiver<Option<Option<Lease>>>, release: &CancellationToken) {
+    async fn take_part(&mut self, moved: &mut watch::Receiver<Look>, release: &CancellationToken) {
         loop {
-            if let Some(lease) = moved.borrow_and_update().clone() {
-                self.saw(lease);
+            if let Look::At(lease) = moved.borrow_and_update().clone() {
+                self.saw(lease.map(|lease| *lease));
             }
             let now = Instant::now();
             let next = match decide(&self.seen, &self.election.identity, now) {
@@ -287,13 +287,22 @@ impl Candidate {
     }
 }
 
-/// Follows the Lease; the outer `None` stands until it was looked at once.
-async fn observe(api: Api<Lease>, name: String, seen: watch::Sender<Option<Option<Lease>>>) {
+/// What the watch of the Lease shows.
+#[derive(Clone, Debug, PartialEq)]
+enum Look {
+    /// Nothing was seen yet.
+    NotYet,
+    /// The Lease as it stands, or that there is none.
+    At(Option<Box<Lease>>),
+}
+
+/// Follows the Lease.
+async fn observe(api: Api<Lease>, name: String, seen: watch::Sender<Look>) {
     let mut stream = pin!(watcher::watch_object(api, &name));
     while let Some(event) = stream.next().await {
         match event {
             Ok(lease) => {
-                seen.send_replace(Some(lease));
+                seen.send_replace(Look::At(lease.map(Box::new)));
             }
             Err(error) => {
                 tracing::debug!(%error, "failed to watch the Lease");
@@ -307,31 +316,31 @@ async fn observe(api: Api<Lease>, name: String, seen: watch::Sender<Option<Optio
 mod tests {
     use super::{Decision, Duration, Instant, Lease, LeaseSpec, ObjectMeta, Seen, decide};
 
-    fn lease(holder: &str, version: &str) -> Option<Lease> {
-        Some(Lease {
+    fn lease(holder: &str, version: &str) -> Lease {
+        Lease {
             metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder.to_owned()),
                 lease_duration_seconds: Some(15),
                 ..LeaseSpec::default()
             }),
-        })
+        }
     }
 
     #[test]
     fn a_missing_or_released_lease_is_taken_at_once() {
         let now = Instant::now();
         assert_eq!(decide(&Seen::nothing(now), "me", now), Decision::Take);
-        assert_eq!(decide(&Seen::nothing(now).update(lease("", "1"), now), "me", now), Decision::Take);
+        assert_eq!(decide(&Seen::nothing(now).update(Some(lease("", "1")), now), "me", now), Decision::Take);
     }
 
     #[test]
     fn a_held_lease_is_taken_only_after_it_stood_still_for_its_duration() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        let seen = Seen::nothing(now).update(lease("other", "1"), now);
+        let seen = Seen::nothing(now).update(Some(lease("other", "1")), now);
         assert_eq!(decide(&seen, "me", now + 14 * second), Decision::Wait(now + 15 * second));
-        let renewed = seen.update(lease("other", "2"), now + 14 * second);
+        let renewed = seen.update(Some(lease("other", "2")), now + 14 * second);
         assert_eq!(decide(&renewed, "me", now + 16 * second), Decision::Wait(now + 29 * second));
         assert_eq!(decide(&renewed, "me", now + 29 * second), Decision::Take);
     }
@@ -339,7 +348,7 @@ mod tests {
     #[test]
     fn a_lease_deleted_under_its_holder_is_respected_as_if_it_stood() {
         let now = Instant::now();
-        let seen = Seen::nothing(now).update(lease("other", "1"), now).update(None, now);
+        let seen = Seen::nothing(now).update(Some(lease("other", "1")), now).update(None, now);
         assert!(matches!(decide(&seen, "me", now), Decision::Wait(_)));
         assert_eq!(decide(&seen, "me", now + Duration::from_secs(15)), Decision::Take);
     }
@@ -347,7 +356,7 @@ mod tests {
     #[test]
     fn our_own_lease_is_renewed() {
         let now = Instant::now();
-        let seen = Seen::nothing(now).update(lease("me", "1"), now);
+        let seen = Seen::nothing(now).update(Some(lease("me", "1")), now);
         assert_eq!(decide(&seen, "me", now), Decision::Take);
     }
 }

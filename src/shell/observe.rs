@@ -103,7 +103,7 @@ pub fn take_pod(context: &Context, live: &Live) -> Wake {
     match pods::pod(live) {
         Some((kind, name, pod)) => {
             let parent = ParentKey::new(kind, key.sibling(&name));
-            context.caches().set_pod(&key, &parent, pod)
+            context.caches().set_pod(&key, &parent, &pod)
         }
         None => context.caches().remove_pod(&key),
     }

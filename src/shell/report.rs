@@ -53,7 +53,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
             Ok(())
         }
         // The object is gone, or another of its name stands there; its own event brings what to do.
-        Err(error) if matches!(error.code(), 404 | 409) => Ok(()),
+        Err(error) if error.code() == 404 || error.is_mismatch() => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -129,11 +129,11 @@ impl Synced {
         synced
     }
 
-    fn set(&self, subject: Subject, state: Sync) {
+    fn set(&self, subject: Subject, state: &Sync) {
         let changed = self.states.send_if_modified(|states| {
             // A list that is in stays in: a watch that breaks later is renewed from where it stood.
             let late = matches!(state, Sync::Failed(_)) && states.get(&subject) == Some(&Sync::Done);
-            !late && states.insert(subject, state.clone()).as_ref() != Some(&state)
+            !late && states.insert(subject, state.clone()).as_ref() != Some(state)
         });
         if changed {
             self.show();
@@ -189,7 +189,7 @@ fn watches(
             if !matches!(subject, Subject::Parent(_)) {
                 synced.wait(Subject::parents()).await;
             }
-            follow(client, context, subject, watch_settings, stop, move |subject, state| synced.set(subject, state))
+            follow(client, context, subject, watch_settings, stop, move |subject, state| synced.set(subject, &state))
                 .await;
         });
     }

@@ -4,44 +4,38 @@ use super::pod::pod_template;
 use crate::api::app::{Rollout, RolloutStrategy};
 use crate::api::common::AccessMode;
 use crate::app::validate::{Source, ValidApp};
-use crate::core::meta;
 use crate::core::observed::Observed;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use crate::core::{meta, rollout};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// The Deployment of the App's name. Unset `replicas` is not owned, so a user's own autoscaler is left alone.
 pub fn deployment(app: &ValidApp<'_>, observed: &Observed) -> Deployment {
-    let rollout = app.spec.rollout.clone().unwrap_or_default();
+    let declared = app.spec.rollout.clone().unwrap_or_default();
     Deployment {
         metadata: meta::owned(&app.identity, &app.identity.name),
         spec: Some(DeploymentSpec {
             replicas: app.spec.replicas,
             selector: LabelSelector { match_labels: Some(meta::selector(&app.identity)), ..LabelSelector::default() },
             template: pod_template(app),
-            strategy: Some(strategy(app, &rollout, observed)),
-            min_ready_seconds: rollout.min_ready_seconds,
-            progress_deadline_seconds: rollout.progress_deadline_seconds,
-            revision_history_limit: rollout.history_limit,
+            strategy: Some(strategy(app, &declared, observed)),
+            min_ready_seconds: declared.min_ready_seconds,
+            progress_deadline_seconds: declared.progress_deadline_seconds,
+            revision_history_limit: declared.history_limit,
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
     }
 }
 
-fn strategy(app: &ValidApp<'_>, rollout: &Rollout, observed: &Observed) -> DeploymentStrategy {
+fn strategy(app: &ValidApp<'_>, declared: &Rollout, observed: &Observed) -> DeploymentStrategy {
     let derived =
         if mounts_on_one_node_only(app, observed) { RolloutStrategy::Recreate } else { RolloutStrategy::RollingUpdate };
-    match rollout.strategy.unwrap_or(derived) {
-        RolloutStrategy::Recreate => DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None },
-        RolloutStrategy::RollingUpdate => DeploymentStrategy {
-            type_: Some("RollingUpdate".to_owned()),
-            rolling_update: (rollout.max_surge.is_some() || rollout.max_unavailable.is_some()).then(|| {
-                RollingUpdateDeployment {
-                    max_surge: rollout.max_surge.clone(),
-                    max_unavailable: rollout.max_unavailable.clone(),
-                }
-            }),
-        },
+    match declared.strategy.unwrap_or(derived) {
+        RolloutStrategy::Recreate => rollout::recreate(),
+        RolloutStrategy::RollingUpdate => {
+            rollout::rolling_update(declared.max_surge.as_ref(), declared.max_unavailable.as_ref())
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The Deployment that runs the registry.
 
 use super::pod::pod_template;
-use crate::core::meta;
 use crate::core::plan::PlanSettings;
+use crate::core::{meta, rollout};
 use crate::registry::validate::ValidRegistry;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// The Deployment of the Registry's name.
@@ -13,9 +13,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// and the old pod goes before the new one comes. Elsewhere unset `replicas` is left to whoever scales it.
 pub fn deployment(registry: &ValidRegistry<'_>, settings: &PlanSettings, config: &str) -> Deployment {
     let (replicas, strategy) = if registry.shared {
-        (registry.spec.replicas, "RollingUpdate")
+        (registry.spec.replicas, rollout::rolling_update(None, None))
     } else {
-        (Some(registry.spec.replicas.unwrap_or(1)), "Recreate")
+        (Some(registry.spec.replicas.unwrap_or(1)), rollout::recreate())
     };
     Deployment {
         metadata: meta::owned(&registry.identity, &registry.identity.name),
@@ -26,7 +26,7 @@ pub fn deployment(registry: &ValidRegistry<'_>, settings: &PlanSettings, config:
                 ..LabelSelector::default()
             },
             template: pod_template(registry, settings, config),
-            strategy: Some(DeploymentStrategy { type_: Some(strategy.to_owned()), rolling_update: None }),
+            strategy: Some(strategy),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()

@@ -1,0 +1,123 @@
+//! What is granted is what is used: no 403 in normal runs, and every granted verb is asked for somewhere in this suite.
+
+use crate::support::*;
+use anyhow::{Context, Result, ensure};
+use kube::api::{Api, DynamicObject};
+use kube::core::{ApiResource, GroupVersionKind};
+use moorage_harness::{AuditEvent, ControlPlane, OperatorOptions, eventually};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+crate::cases![secrets_are_optional];
+crate::last_cases![every_granted_verb_is_used_and_no_more_is_asked_for];
+
+/// Group, resource and verb.
+type Grant = (String, String, String);
+
+/// Verbs that leave no request of their own: checked by an admission plugin, inside another request.
+const CHECKED_INSIDE: [&str; 1] = ["update */finalizers"];
+
+/// Without the role for Secrets a Registry of one replica works; one of several says what it lacks.
+async fn secrets_are_optional(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let options = OperatorOptions { namespaced_roles: vec!["moorage".to_owned()], ..options() };
+    let sandbox = control_plane.sandbox("no-secrets", options).await?;
+    sandbox.apply(IMAGES).await?;
+    ready(&sandbox, "Registry", "images").await?;
+    let shared = "{volume: {size: 1Gi, accessModes: [ReadWriteMany]}}}";
+    sandbox
+        .apply(&format!("{{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {{name: many}}, spec: {{replicas: 2, storage: {shared}}}"))
+        .await?;
+    let registry = reason(&sandbox, "Registry", "many", "Stalled", "SecretAccessMissing").await?;
+    ensure!(message(&registry, "Ready").contains("moorage-registry-secrets"), "{}", message(&registry, "Ready"));
+    // The grant is noticed without a restart.
+    let grant = [
+        "create",
+        "rolebinding",
+        "secrets",
+        "--clusterrole=moorage-registry-secrets",
+        "--serviceaccount=no-secrets:moorage",
+    ];
+    sandbox.kubectl(&grant).await?;
+    ready(&sandbox, "Registry", "many").await?;
+    Ok(())
+}
+
+/// Runs after all other tests, over the audit log of them all.
+async fn every_granted_verb_is_used_and_no_more_is_asked_for(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let events: Vec<AuditEvent> = control_plane
+        .audit()
+        .events()?
+        .into_iter()
+        .filter(|event| event.user.starts_with("system:serviceaccount:") && event.user.ends_with(":moorage"))
+        .collect();
+    let refused: Vec<AuditEvent> = events
+        .iter()
+        .filter(|event| event.code == 403 && is_rbac(event) && !event.user.contains(":no-secrets:"))
+        .cloned()
+        .collect();
+    ensure!(refused.is_empty(), "the operator was refused:\n{}", lines(&refused));
+    let used: BTreeSet<Grant> = events
+        .into_iter()
+        .filter(|event| event.code < 400)
+        .map(|event| {
+            let resource = if event.subresource.is_empty() {
+                event.resource
+            } else {
+                format!("{}/{}", event.resource, event.subresource)
+            };
+            (event.group, resource, event.verb)
+        })
+        .collect();
+    let granted = granted(&control_plane).await?;
+    let inside = |(_, resource, verb): &Grant| {
+        let (_, sub) = resource.split_once('/').unwrap_or_default();
+        CHECKED_INSIDE.contains(&format!("{verb} */{sub}").as_str())
+    };
+    let unused: Vec<&Grant> = granted.difference(&used).filter(|grant| !inside(grant)).collect();
+    ensure!(unused.is_empty(), "granted and never used: {unused:?}");
+    Ok(())
+}
+
+/// Whether a refusal came from RBAC: quotas and namespaces that end refuse with the same code.
+fn is_rbac(event: &AuditEvent) -> bool {
+    event.response_object.as_ref().and_then(|body| body["message"].as_str()).is_some_and(|text| text.contains("cannot"))
+}
+
+async fn granted(control_plane: &ControlPlane) -> Result<BTreeSet<Grant>> {
+    let mut grants = BTreeSet::new();
+    for name in ["moorage", "moorage-cluster", "moorage-registry-secrets"] {
+        grants.extend(rules(control_plane, "ClusterRole", name).await?);
+    }
+    for name in ["moorage-leader", "moorage-registry-key"] {
+        grants.extend(rules(control_plane, "Role", name).await?);
+    }
+    Ok(grants)
+}
+
+async fn rules(control_plane: &ControlPlane, kind: &str, name: &str) -> Result<Vec<Grant>> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", kind));
+    let api: Api<DynamicObject> = if kind == "Role" {
+        Api::namespaced_with(control_plane.client(), "moorage-system", &resource)
+    } else {
+        Api::all_with(control_plane.client(), &resource)
+    };
+    let role = eventually(DEADLINE, name, || async { Ok(api.get_opt(name).await?) }).await?;
+    let mut grants = Vec::new();
+    for rule in role.data["rules"].as_array().context("no rules")? {
+        for (resource, verb) in product(&rule["resources"], &rule["verbs"]) {
+            grants.push((rule["apiGroups"][0].as_str().unwrap_or_default().to_owned(), resource, verb));
+        }
+    }
+    Ok(grants)
+}
+
+fn product(resources: &Value, verbs: &Value) -> Vec<(String, String)> {
+    let texts = |list: &Value| {
+        list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    texts(resources)
+        .into_iter()
+        .flat_map(|resource| texts(verbs).into_iter().map(move |verb| (resource.clone(), verb)))
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! What is committed is what the code generates, and the schemas and roles keep their promises.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
+
+use moorage::generate;
+use serde_json::Value;
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn compare(folder: &str, files: Vec<generate::File>) {
+    for (path, text) in files {
+        let path = root().join(folder).join(path);
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "{} is not what the code generates; run `cargo xtask generate`", path.display());
+    }
+}
+
+#[test]
+fn crds_are_current() {
+    compare("crds", generate::crds());
+}
+
+#[test]
+fn manifests_are_current() {
+    compare("deploy", generate::manifests());
+}
+
+#[test]
+fn each_crd_fits_into_an_annotation_with_room_to_spare() {
+    for (path, text) in generate::crds() {
+        assert!(text.len() < 100_000, "{path} has {} bytes", text.len());
+    }
+}
+
+fn schemas() -> Vec<(String, Value)> {
+    moorage::core::plan::ParentKind::ALL
+        .into_iter()
+        .map(|kind| {
+            let crd = generate::crds::crd(kind);
+            (kind.as_str().to_owned(), crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn every_schema_is_bounded_and_nothing_is_nullable() {
+    for (path, schema) in schemas() {
+        bounded(&path, &schema);
+    }
+}
+
+fn bounded(path: &str, schema: &Value) {
+    let has = |key: &str| schema.get(key).is_some();
+    assert!(!has("nullable"), "{path} is nullable");
+    assert!(!has("x-kubernetes-preserve-unknown-fields"), "{path} keeps unknown fields");
+    match schema["type"].as_str() {
+        Some("array") => {
+            assert!(has("maxItems") && has("x-kubernetes-list-type"), "{path} is an unbounded or untyped list");
+            bounded(&format!("{path}[]"), &schema["items"]);
+        }
+        Some("string") => {
+            assert!(has("maxLength") || has("enum") || has("format"), "{path} is an unbounded string");
+        }
+        Some("integer") => assert!(has("minimum") || path.ends_with("observedGeneration"), "{path} is unbounded"),
+        Some("number") => panic!("{path} is a float"),
+        _ => {}
+    }
+    if has("additionalProperties") {
+        assert!(has("maxProperties"), "{path} is an unbounded map");
+        bounded(&format!("{path}{{}}"), &schema["additionalProperties"]);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        bounded(&format!("{path}.{name}"), property);
+    }
+}
+
+#[test]
+fn fields_of_ours_are_described() {
+    for (kind, schema) in schemas() {
+        for part in ["spec", "status"] {
+            for (name, property) in schema["properties"][part]["properties"].as_object().into_iter().flatten() {
+                assert!(property["description"].is_string(), "{kind}.{part}.{name} has no description");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_rule_stands_somewhere_and_says_must() {
+    for rule in moorage::api::rules::RULES {
+        assert!(rule.message.contains("must"), "{}: {}", rule.path, rule.message);
+        let crd = generate::crds::crd(rule.kind).to_string();
+        let quoted = serde_json::to_string(rule.rule).unwrap();
+        assert!(crd.contains(&quoted), "{} is in no schema", rule.rule);
+    }
+}
+
+#[test]
+fn roles_ask_for_nothing_dangerous() {
+    use generate::rbac;
+    let rules =
+        [rbac::base(), rbac::cluster(), rbac::registry_secrets(), rbac::leader(), rbac::registry_key()].concat();
+    for rule in rules {
+        let text = rule.to_string();
+        for word in ["*", "escalate", "bind", "impersonate", "pods/exec", "serviceaccounts/token", "nodes"] {
+            assert!(!text.contains(&format!("\"{word}\"")), "{text}");
+        }
+        let secrets = rule["resources"].as_array().is_some_and(|resources| resources.contains(&"secrets".into()));
+        assert!(!secrets || !rbac::base().contains(&rule), "the base role has no right on Secrets");
+    }
+}

@@ -1,0 +1,117 @@
+//! What reviewers would otherwise have to look for: purity, sizes, module docs, links, a page per reason.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
+
+use moorage::core::reason::Reason;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file with that ending below a folder.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no {ending} files in {folder}");
+    found
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_core_is_pure() {
+    let forbidden = [
+        "async fn",
+        ".await",
+        "kube::Client",
+        "kube::Api",
+        "Api<",
+        "::now()",
+        "std::env",
+        "env::var",
+        "rand::",
+        "tokio::",
+        "std::fs",
+        "println!",
+        "tracing::",
+    ];
+    for folder in ["src/core", "src/app", "src/storage_claim", "src/registry"] {
+        for path in files(folder, "rs") {
+            for word in forbidden {
+                assert!(!read(&path).contains(word), "{} has {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    for folder in ["src", "xtask/src", "tests/harness/src", "tests/cluster"] {
+        for path in files(folder, "rs") {
+            assert!(read(&path).starts_with("//! "), "{} has no module docs", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    for folder in ["src", "xtask/src", "tests/harness/src", "tests/cluster"] {
+        for path in files(folder, "rs") {
+            let text = read(&path);
+            let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let lines = code.lines().count();
+            assert!(lines <= 400, "{} has {lines} lines without its tests", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_reason_has_its_page() {
+    let pages: BTreeSet<String> = files("docs/reasons", "md")
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .filter(|name| name != "README")
+        .collect();
+    let reasons: BTreeSet<String> = Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
+    assert_eq!(pages, reasons);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut pages = files("docs", "md");
+    pages.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    for page in pages {
+        let text = read(&page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            let path = page.parent().unwrap().join(target);
+            assert!(path.exists(), "{}: {link} leads nowhere", page.display());
+        }
+    }
+}
+
+#[test]
+fn the_architecture_is_short_and_its_invariants_name_their_tests() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    assert!(text.lines().count() <= 150);
+    let invariants =
+        text.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()) && line.contains("]("));
+    assert!(invariants.count() >= 12);
+}
