@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::{
     Difference, FieldSet, Fields, Path, Step, display, fields_of, fields_v1, has_below, is_system, item_steps,
-    with_parents,
+    nodes_of, with_parents,
 };
 use crate::resource::Resource;
 use crate::schema::{ListType, atomic_map, list_type};
@@ -49,14 +49,14 @@ pub(crate) fn apply(
     actor: &Actor,
     force: bool,
 ) -> Outcome<(Value, Vec<Manager>)> {
-    let refuse = |why: String| Failure::new(400, format!("failed to create typed patch object: {why}"));
+    let refuse = |why: String| Failure::unreasoned(format!("failed to create typed patch object: {why}"));
     let applied = owned(fields_of(resource, body, true).map_err(refuse)?);
     let merged = merge(resource, &mut Vec::new(), live, body);
     let last = managers.iter().find(|manager| manager.is(actor)).map(|manager| manager.fields.clone());
 
     let mut managers = replace(managers, actor, applied);
     let pruned = prune(resource, &merged, &managers, last.unwrap_or_default());
-    let difference = Difference::between(&lenient(resource, live), &lenient(resource, &pruned));
+    let difference = Difference::between(&nodes(resource, live), &nodes(resource, &pruned));
     take_over(&mut managers, actor, &difference, force)?;
     Ok((pruned, managers))
 }
@@ -69,7 +69,7 @@ pub(crate) fn record_update(
     new: &Value,
     actor: &Actor,
 ) -> Vec<Manager> {
-    let difference = Difference::between(&lenient(resource, old), &lenient(resource, new));
+    let difference = Difference::between(&nodes(resource, old), &nodes(resource, new));
     let mut managers = managers.to_vec();
     // An update never conflicts: it takes what it changes.
     let _ = take_over(&mut managers, actor, &difference, true);
@@ -103,6 +103,12 @@ pub(crate) fn same_owners(left: &[Manager], right: &[Manager]) -> bool {
 
 fn lenient(resource: &Resource, value: &Value) -> Fields {
     let mut fields = fields_of(resource, value, false).unwrap_or_default();
+    fields.retain(|path, _| !is_system(path));
+    fields
+}
+
+fn nodes(resource: &Resource, value: &Value) -> Fields {
+    let mut fields = nodes_of(resource, value);
     fields.retain(|path, _| !is_system(path));
     fields
 }

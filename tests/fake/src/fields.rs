@@ -31,21 +31,44 @@ pub(crate) type Fields = BTreeMap<Path, Option<Value>>;
 /// The fields of an object. With `strict`, keyed lists whose items lack or repeat their
 /// keys are an error; without, they count as atomic, as for a plain update.
 pub(crate) fn fields_of(resource: &Resource, value: &Value, strict: bool) -> Result<Fields, String> {
-    let mut walk = Walk { resource, strict, out: Fields::new() };
+    let mut walk = Walk { resource, strict, containers: false, out: Fields::new() };
     walk.visit(&mut Vec::new(), value)?;
     Ok(walk.out)
+}
+
+/// The fields of an object together with the maps and lists that hold them: what an update
+/// is compared by, since adding a whole map makes its writer own the map itself too.
+pub(crate) fn nodes_of(resource: &Resource, value: &Value) -> Fields {
+    let mut walk = Walk { resource, strict: false, containers: true, out: Fields::new() };
+    // A lenient walk has nothing to refuse.
+    let _ = walk.visit(&mut Vec::new(), value);
+    walk.out
 }
 
 struct Walk<'a> {
     resource: &'a Resource,
     strict: bool,
+    containers: bool,
     out: Fields,
+}
+
+/// Parts of a built-in object that its Go type holds by value: they are never added.
+fn always_there(resource: &Resource, path: &[Step]) -> bool {
+    let by_value = |step: &Step| {
+        matches!(step, Step::Field(name) if matches!(name.as_str(), "metadata" | "spec" | "status" | "template"
+            | "strategy" | "containers" | "loadBalancer" | "jobTemplate" | "scaleTargetRef"
+            | "deprecatedSource"))
+    };
+    let claim = resource.kind == "PersistentVolumeClaim" && path.last() == Some(&Step::Field("resources".to_owned()));
+    let metadata = path == [Step::Field("metadata".to_owned())];
+    metadata || !resource.custom && (path.iter().all(by_value) || claim)
 }
 
 impl Walk<'_> {
     fn visit(&mut self, path: &mut Path, value: &Value) -> Result<(), String> {
         match value {
             Value::Object(map) if !map.is_empty() && !atomic_map(self.resource, path) => {
+                self.note(path);
                 for (key, child) in map {
                     path.push(Step::Field(key.clone()));
                     self.visit(path, child)?;
@@ -55,11 +78,19 @@ impl Walk<'_> {
             }
             Value::Array(items) => self.visit_list(path, value, items),
             leaf => {
-                if !path.is_empty() {
+                let empty = leaf.as_object().is_some_and(Map::is_empty);
+                let unseen = self.containers && empty && always_there(self.resource, path);
+                if !path.is_empty() && !unseen {
                     self.out.insert(path.clone(), Some(leaf.clone()));
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn note(&mut self, path: &Path) {
+        if self.containers && !path.is_empty() && !always_there(self.resource, path) {
+            self.out.insert(path.clone(), None);
         }
     }
 
@@ -77,6 +108,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
+        self.note(path);
         for (step, item) in steps.into_iter().zip(items) {
             path.push(step);
             self.visit(path, item)?;
@@ -111,7 +143,8 @@ fn item_step(kind: &ListType, item: &Value) -> Result<Step, String> {
             Some(value) => value.clone(),
             // The published schema gives this key its default, so an item may omit it.
             None if key == "protocol" => Value::from("TCP"),
-            None => return Err(format!("associative list with keys has an element that omits key field \"{key}\"")),
+            // Any other key that is missing counts as its zero value, which validation refuses later.
+            None => Value::from(""),
         };
         found.insert(key.clone(), value);
     }

@@ -126,7 +126,7 @@ fn perform(store: &mut Store, write: Write, call: &Call, query: &Query, received
     if scaling {
         return scale(store, &write, call, received, body);
     }
-    check_target(&write, query, body)?;
+    check_target(&write, query, received, body)?;
     if call.verb == "create" { write::create(store, write, body.clone()) } else { write::update(store, &write, body.clone()) }
 }
 
@@ -134,11 +134,12 @@ fn read_patch(write: &Write, query: &Query, received: &Received, body: &Value) -
     match received.content_type.as_str() {
         "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
             if query.get("fieldManager").is_empty() {
-                return Err(Failure::bad_request(
+                return Err(Failure::new(
+                    422,
                     "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
                 ));
             }
-            check_target(write, query, body)?;
+            check_target(write, query, received, body)?;
             Ok(Patch::Apply(body.clone()))
         }
         "application/merge-patch+json" => Ok(Patch::Merge(body.clone())),
@@ -151,7 +152,7 @@ fn read_patch(write: &Write, query: &Query, received: &Received, body: &Value) -
 }
 
 /// Refuses a body that names another object than the URL, and unknown fields when asked to.
-fn check_target(write: &Write, query: &Query, body: &Value) -> Outcome<()> {
+fn check_target(write: &Write, query: &Query, received: &Received, body: &Value) -> Outcome<()> {
     let resource = &write.resource;
     if body["apiVersion"] != resource.api_version() || body["kind"] != resource.kind {
         return Err(Failure::bad_request(format!(
@@ -167,10 +168,11 @@ fn check_target(write: &Write, query: &Query, body: &Value) -> Outcome<()> {
             )));
         }
     }
-    if query.get("fieldValidation") == "Strict" {
-        strict::check(resource, body)?;
+    if query.get("fieldValidation") != "Strict" {
+        return Ok(());
     }
-    Ok(())
+    let refuse = if received.content_type.contains("apply-patch") { Failure::unreasoned } else { Failure::bad_request };
+    strict::check(resource, body).map_err(refuse)
 }
 
 /// Writes through `/scale`: only `.spec.replicas` moves.

@@ -89,15 +89,19 @@ pub(crate) fn scale(object: &Value) -> Value {
         Value::Null => labels_text(&object["spec"]["selector"]["matchLabels"]),
         text => text.as_str().unwrap_or_default().to_owned(),
     };
-    json!({
+    let mut scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
             "name": meta["name"], "namespace": meta["namespace"], "uid": meta["uid"],
             "resourceVersion": meta["resourceVersion"], "creationTimestamp": meta["creationTimestamp"],
         },
         "spec": {"replicas": object["spec"]["replicas"].as_i64().unwrap_or_default()},
-        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or_default(), "selector": selector},
-    })
+        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or_default()},
+    });
+    if !selector.is_empty() {
+        scale["status"]["selector"] = json!(selector);
+    }
+    scale
 }
 
 fn labels_text(labels: &Value) -> String {

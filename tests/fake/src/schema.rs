@@ -43,7 +43,8 @@ pub(crate) fn atomic_map(resource: &Resource, path: &[Step]) -> bool {
     );
     let selector = matches!(
         name.as_str(),
-        "selector" | "nodeSelector" | "labelSelector" | "namespaceSelector" | "podSelector" | "scaleTargetRef"
+        "selector" | "nodeSelector" | "labelSelector" | "namespaceSelector" | "podSelector" | "dataSource"
+            | "regarding" | "involvedObject"
     );
     !resource.custom && (reference || selector)
 }

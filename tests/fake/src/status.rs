@@ -37,6 +37,11 @@ impl Failure {
         }
     }
 
+    /// A 500 as the server gives it for bodies it cannot make sense of: without a reason.
+    pub(crate) fn unreasoned(message: impl Into<String>) -> Self {
+        Self { reason: String::new(), ..Self::new(500, message) }
+    }
+
     /// What an injected fault answers.
     pub fn injected(code: u16) -> Self {
         Self::new(code, format!("injected fault {code}"))
@@ -89,10 +94,14 @@ impl Failure {
 
     /// The `meta/v1 Status` object.
     pub fn to_value(&self) -> Value {
-        json!({
+        let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "details": self.details, "code": self.code,
-        })
+            "message": self.message, "details": self.details, "code": self.code,
+        });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
+        status
     }
 
     pub(crate) fn status_code(&self) -> StatusCode {

@@ -16,14 +16,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::resource::Resource;
-use crate::status::{Failure, Outcome};
 
 /// Refuses a body with an unknown or mistyped field.
-pub(crate) fn check(resource: &Resource, body: &Value) -> Outcome<()> {
+pub(crate) fn check(resource: &Resource, body: &Value) -> Result<(), String> {
     if resource.custom {
         return Ok(());
     }
-    let checked = match resource.kind.as_str() {
+    match resource.kind.as_str() {
         "ConfigMap" => round_trip::<ConfigMap>(body),
         "CronJob" => round_trip::<CronJob>(body),
         "Deployment" => round_trip::<Deployment>(body),
@@ -39,8 +38,7 @@ pub(crate) fn check(resource: &Resource, body: &Value) -> Outcome<()> {
         "ServiceAccount" => round_trip::<ServiceAccount>(body),
         "StatefulSet" => round_trip::<StatefulSet>(body),
         _ => Ok(()),
-    };
-    checked.map_err(Failure::bad_request)
+    }
 }
 
 fn round_trip<K: DeserializeOwned + Serialize>(body: &Value) -> Result<(), String> {

@@ -91,8 +91,11 @@ fn workload(live: Option<&Value>, object: &Value, mutable: &[&str]) -> Result<()
             "spec.template.metadata.labels: Invalid value: {labels}: `selector` does not match template `labels`"
         ));
     }
-    if spec["template"]["spec"]["containers"].as_array().is_none_or(Vec::is_empty) {
-        return Err("spec.template.spec.containers: Required value".to_owned());
+    check_containers(&spec["template"]["spec"]["containers"])?;
+    let strategy = &spec["strategy"];
+    if strategy["type"] == "Recreate" && !strategy["rollingUpdate"].is_null() {
+        return Err("spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"
+            .to_owned());
     }
     let Some(live) = live else { return Ok(()) };
     if live["spec"]["selector"] != spec["selector"] {
@@ -102,6 +105,16 @@ fn workload(live: Option<&Value>, object: &Value, mutable: &[&str]) -> Result<()
         return Ok(());
     }
     Err(format!("spec: Forbidden: updates to statefulset spec for fields other than {mutable:?} are forbidden"))
+}
+
+fn check_containers(containers: &Value) -> Result<(), String> {
+    let list = containers.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        return Err("spec.template.spec.containers: Required value".to_owned());
+    }
+    let field = |name: &str| list.iter().position(|container| container[name].as_str().is_none_or(str::is_empty));
+    let missing = ["name", "image"].into_iter().find_map(|name| Some((name, field(name)?)));
+    missing.map_or(Ok(()), |(name, at)| Err(format!("spec.template.spec.containers[{at}].{name}: Required value")))
 }
 
 fn claim(live: Option<&Value>, object: &Value) -> Result<(), String> {

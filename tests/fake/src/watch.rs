@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Server;
-use crate::read::{metadata_only, too_large};
+use crate::read::metadata_only;
 use crate::resource::Resource;
 use crate::route::{Call, Query};
 use crate::select::Selector;
@@ -44,14 +44,12 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Opens a watch; too new a version is refused, too old a one becomes an ERROR event.
+    /// Opens a watch. Too old a version becomes an ERROR event; one from the future stays
+    /// silent until history has caught up with it, as on the real server.
     pub(crate) fn open(server: &Server, resource: Resource, call: &Call, query: &Query, slim: bool) -> Outcome<Self> {
         let selector = query.selector()?;
         let state = server.lock();
         let asked = query.get("resourceVersion").parse::<u64>().unwrap_or_default();
-        if asked > state.store.version {
-            return Err(too_large(asked, state.store.version));
-        }
         let timeout = query.get("timeoutSeconds").parse().map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let mut feed = Self {
             server: server.clone(),
@@ -142,7 +140,7 @@ impl Feed {
         for change in &table.changes[first..] {
             self.send(change);
         }
-        self.cursor = state.store.version;
+        self.cursor = self.cursor.max(state.store.version);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::admit;
-use crate::apply::{Actor, Manager, apply, record_update, same_owners};
+use crate::apply::{Actor, Manager, apply, managed_fields, record_update, same_owners};
 use crate::defaults::normalise;
 use crate::meta::{
     content, copy, drop_status, is_finished, keep_system_metadata, mark_deleted, named, set_propagation, status_only,
@@ -38,6 +38,9 @@ pub(crate) struct Written {
     /// Whether any resourceVersion moved.
     pub(crate) changed: bool,
 }
+
+/// Kinds whose deletion answers with the object; others answer with a Status.
+const RETURNED: [&str; 4] = ["Pod", "Service", "ServiceAccount", "PersistentVolumeClaim"];
 
 /// The body of a PATCH.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ pub(crate) fn create(store: &mut Store, mut write: Write, mut body: Value) -> Ou
     }
     write.key.1 = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     if body["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-        return Err(Failure::new(500, "resourceVersion should not be set on objects to be created"));
+        return Err(Failure::unreasoned("resourceVersion should not be set on objects to be created"));
     }
     if store.get(&write.id(), &write.key).is_some() {
         return Err(Failure::already_exists(&write.resource, write.name()));
@@ -140,7 +143,7 @@ pub(crate) fn delete(store: &mut Store, write: &Write, options: &Value) -> Outco
         if !wanted.is_null() && *wanted != meta[field] {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (wanted, found) = (text(wanted), text(&meta[field]));
-            let why = format!("Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}");
+            let why = format!("the {label} in the precondition ({wanted}) does not match the {label} in record ({found})");
             return Err(Failure::conflict(&write.resource, write.name(), &why));
         }
     }
@@ -154,7 +157,10 @@ pub(crate) fn delete(store: &mut Store, write: &Write, options: &Value) -> Outco
         return Ok(Written { code: 200, body: Arc::new(object), changed: false });
     }
     if is_finished(&object) {
-        store.remove(&write.id(), &write.key);
+        let removed = store.remove(&write.id(), &write.key);
+        if let Some(body) = removed.filter(|_| RETURNED.contains(&write.resource.kind.as_str())) {
+            return Ok(Written { code: 200, body, changed: true });
+        }
         let details = json!({"name": write.name(), "group": write.resource.group, "kind": write.resource.plural,
             "uid": meta["uid"]});
         let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
@@ -256,12 +262,13 @@ fn commit(
     if object == *live.value && same_owners(&live.managers, &managers) {
         return Ok(Written { code: 200, body: Arc::clone(&live.value), changed: false });
     }
+    object["metadata"]["managedFields"] = managed_fields(&write.resource, &managers);
     if write.dry_run {
         return Ok(Written { code: 200, body: Arc::new(object), changed: false });
     }
     if !object["metadata"]["deletionTimestamp"].is_null() && is_finished(&object) {
-        let body = store.remove(&write.id(), &write.key).unwrap_or_else(|| Arc::new(object));
-        return Ok(Written { code: 200, body, changed: true });
+        store.remove(&write.id(), &write.key);
+        return Ok(Written { code: 200, body: Arc::new(object), changed: true });
     }
     let body = store.put(&write.id(), &write.key, object, managers);
     Ok(Written { code: 200, body, changed: true })

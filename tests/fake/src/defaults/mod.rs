@@ -12,6 +12,8 @@ use crate::resource::Resource;
 /// Brings a built-in object into the form in which the server holds it.
 pub(crate) fn normalise(resource: &Resource, object: &mut Value) {
     if resource.custom {
+        // Metadata is typed in every resource.
+        inside(object, "metadata", omit::zero_values);
         return;
     }
     omit::zero_values(object);
@@ -19,15 +21,23 @@ pub(crate) fn normalise(resource: &Resource, object: &mut Value) {
         "Deployment" => deployment(object),
         "StatefulSet" => stateful_set(object),
         "Pod" => pod::pod(object),
-        "Job" => job(&mut object["spec"]),
+        "Job" => inside(object, "spec", job),
         "CronJob" => cron_job(object),
         "Service" => service(object),
         "PersistentVolumeClaim" => claim(object),
         "StorageClass" => storage_class(object),
         "Secret" => secret(object),
         "NetworkPolicy" => network_policy(object),
-        "HorizontalPodAutoscaler" => fill(&mut object["spec"], "minReplicas", &json!(1)),
-        "Ingress" | "ConfigMap" | "ServiceAccount" => {}
+        "HorizontalPodAutoscaler" => {
+            inside(object, "spec", |spec| fill(spec, "minReplicas", &json!(1)));
+            fill(object, "status", &json!({"desiredReplicas": 0, "currentMetrics": null}));
+        }
+        "PodDisruptionBudget" => {
+            let none = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
+            fill(object, "status", &none);
+        }
+        "Event" if resource.group == "events.k8s.io" => fill(object, "deprecatedSource", &json!({})),
+        "Ingress" => fill(object, "status", &json!({"loadBalancer": {}})),
         _ => {}
     }
     omit::quantities(object);
@@ -116,6 +126,7 @@ fn cron_job(object: &mut Value) {
         fill(spec, "failedJobsHistoryLimit", &json!(1));
         // A job template gets the pod defaults but not those of the Job, as upstream.
         inside(spec, "jobTemplate", |job| {
+            fill(job, "metadata", &json!({}));
             inside(job, "spec", |spec| inside(spec, "template", pod::template));
         });
     });

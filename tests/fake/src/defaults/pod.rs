@@ -19,17 +19,19 @@ pub(super) fn pod(object: &mut Value) {
 
 /// A pod template, in a workload's spec.
 pub(super) fn template(template: &mut Value) {
+    fill(template, "metadata", &json!({}));
     inside(template, "spec", |spec| {
         fill(spec, "restartPolicy", &json!("Always"));
         fill(spec, "terminationGracePeriodSeconds", &json!(30));
         fill(spec, "dnsPolicy", &json!("ClusterFirst"));
         fill(spec, "securityContext", &json!({}));
         fill(spec, "schedulerName", &json!("default-scheduler"));
+        // The deprecated twin mirrors the name, and brings it back when only the twin is left:
+        // a manager that stops to apply serviceAccountName does not get rid of it.
         if let Some(account) = spec.get("serviceAccountName").cloned() {
             spec["serviceAccount"] = account;
-        } else if let Some(map) = spec.as_object_mut() {
-            // The deprecated twin only ever mirrors the field that replaced it.
-            map.remove("serviceAccount");
+        } else if let Some(account) = spec.get("serviceAccount").cloned() {
+            spec["serviceAccountName"] = account;
         }
         for list in ["initContainers", "containers"] {
             each(spec, list).for_each(container);
@@ -115,6 +117,7 @@ fn volume(volume: &mut Value) {
     });
     inside(volume, "ephemeral", |source| {
         inside(source, "volumeClaimTemplate", |claim| {
+            fill(claim, "metadata", &json!({}));
             inside(claim, "spec", |spec| fill(spec, "volumeMode", &json!("Filesystem")));
         });
     });
