@@ -108,7 +108,10 @@ impl Server {
             rollouts: Rollouts::default(),
             frozen: BTreeSet::new(),
         };
-        let server = Self { state: Arc::new(Mutex::new(state)), commits: signal::Sender::new(0) };
+        let server = Self {
+            state: Arc::new(Mutex::new(state)),
+            commits: signal::Sender::new(0),
+        };
         server.furnish();
         server
     }
@@ -142,7 +145,9 @@ impl Server {
     /// Every write so far, refused ones included.
     pub fn writes(&self) -> Vec<Entry> {
         let log = self.requests();
-        log.into_iter().filter(|entry| entry.call.is_write()).collect()
+        log.into_iter()
+            .filter(|entry| entry.call.is_write())
+            .collect()
     }
 
     /// Number of requests so far: a mark for [`Server::requests`] and [`Server::writes`] to skip to.
@@ -195,7 +200,11 @@ impl Server {
     }
 
     /// Waits until `condition` holds, looking after every commit; an error after `timeout`.
-    pub async fn until(&self, timeout: Duration, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
+    pub async fn until(
+        &self,
+        timeout: Duration,
+        condition: impl Fn(&Self) -> bool,
+    ) -> anyhow::Result<()> {
         let mut commits = self.subscribe();
         let wait = async {
             while !condition(self) {

@@ -8,8 +8,15 @@ use crate::write::Write;
 
 /// Metadata that the server writes and bodies cannot change.
 const SYSTEM: [&str; 9] = [
-    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "managedFields",
-    "deletionTimestamp", "deletionGracePeriodSeconds",
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
 ];
 
 /// The live object with the body's status.
@@ -41,7 +48,11 @@ pub(crate) fn copy(from: &Value, to: &mut Value, field: &str) {
     copy_within(from.as_object(), to.as_object_mut(), field);
 }
 
-fn copy_within(from: Option<&Map<String, Value>>, to: Option<&mut Map<String, Value>>, field: &str) {
+fn copy_within(
+    from: Option<&Map<String, Value>>,
+    to: Option<&mut Map<String, Value>>,
+    field: &str,
+) {
     let Some(to) = to else { return };
     match from.and_then(|from| from.get(field)) {
         Some(value) => to.insert(field.to_owned(), value.clone()),
@@ -55,7 +66,11 @@ pub(crate) fn keep_system_metadata(live: &Value, object: &mut Value) {
         object["metadata"] = json!({});
     }
     for field in SYSTEM {
-        copy_within(live["metadata"].as_object(), object["metadata"].as_object_mut(), field);
+        copy_within(
+            live["metadata"].as_object(),
+            object["metadata"].as_object_mut(),
+            field,
+        );
     }
     for field in ["apiVersion", "kind"] {
         copy(live, object, field);
@@ -88,7 +103,10 @@ pub(crate) fn is_finished(object: &Value) -> bool {
 /// Writes the finalizer that stands for a propagation policy.
 pub(crate) fn set_propagation(object: &mut Value, policy: Option<&str>) {
     let Some(policy) = policy else { return };
-    let mut list = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let mut list = object["metadata"]["finalizers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     list.retain(|finalizer| finalizer != "orphan" && finalizer != "foregroundDeletion");
     match policy {
         "Orphan" => list.push(json!("orphan")),

@@ -7,7 +7,9 @@ pub fn canonical(text: &str) -> Option<String> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let end = unsigned
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (format, numerator, denominator) = scale(suffix)?;
     let nanos = nanos(number)?.checked_mul(numerator)?;
@@ -19,7 +21,9 @@ pub fn canonical(text: &str) -> Option<String> {
 
 /// The value in nano-units, for comparing; negative quantities are no sizes.
 pub(crate) fn nanos_of(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (_, numerator, denominator) = scale(suffix)?;
     Some(nanos(number)?.checked_mul(numerator)? / denominator)
@@ -60,8 +64,16 @@ fn nanos(number: &str) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let digits: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let digits: String = fraction
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(9)
+        .collect();
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     whole.checked_mul(NANO)?.checked_add(digits.parse().ok()?)
 }
 
@@ -102,9 +114,22 @@ mod tests {
     #[test]
     fn quantities_take_the_form_that_the_server_stores() {
         let cases = [
-            ("1024Mi", "1Gi"), ("1Gi", "1Gi"), ("1.5Gi", "1536Mi"), ("1000Mi", "1000Mi"), ("0.5", "500m"),
-            ("1000m", "1"), ("100000k", "100M"), ("0.5Ki", "512"), ("1e3", "1e3"), ("1500m", "1500m"),
-            ("0", "0"), ("0Mi", "0"), ("-1000m", "-1"), ("1024", "1024"), (".5", "500m"), ("1e-3", "1e-3"),
+            ("1024Mi", "1Gi"),
+            ("1Gi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("1000Mi", "1000Mi"),
+            ("0.5", "500m"),
+            ("1000m", "1"),
+            ("100000k", "100M"),
+            ("0.5Ki", "512"),
+            ("1e3", "1e3"),
+            ("1500m", "1500m"),
+            ("0", "0"),
+            ("0Mi", "0"),
+            ("-1000m", "-1"),
+            ("1024", "1024"),
+            (".5", "500m"),
+            ("1e-3", "1e-3"),
         ];
         for (written, stored) in cases {
             assert_eq!(canonical(written).as_deref(), Some(stored), "{written}");

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::apply::{Manager, managed_fields};
+use crate::apply::{Manager, set_managed_fields};
 use crate::resource::{Resource, standard};
 
 /// Namespace (empty at cluster scope) and name.
@@ -66,24 +66,36 @@ impl Store {
             started: Instant::now(),
             counter: 0,
         };
-        standard().into_iter().for_each(|resource| store.install(resource));
+        standard()
+            .into_iter()
+            .for_each(|resource| store.install(resource));
         store
     }
 
     pub(crate) fn install(&mut self, resource: Resource) {
-        let table = Table { resource, objects: BTreeMap::new(), changes: Vec::new() };
+        let table = Table {
+            resource,
+            objects: BTreeMap::new(),
+            changes: Vec::new(),
+        };
         self.tables.entry(table.resource.id()).or_insert(table);
     }
 
     /// The table of a kind, or of an id such as `events.events.k8s.io` where kinds collide.
     pub(crate) fn find(&self, kind: &str) -> Option<&Table> {
-        let by_kind = || self.tables.values().find(|table| table.resource.kind == kind);
+        let by_kind = || {
+            self.tables
+                .values()
+                .find(|table| table.resource.kind == kind)
+        };
         self.tables.get(kind).or_else(by_kind)
     }
 
     /// The table that serves objects of this apiVersion and kind.
     pub(crate) fn serving(&self, api_version: &str, kind: &str) -> Option<&Table> {
-        let fits = |table: &&Table| table.resource.kind == kind && table.resource.api_version() == api_version;
+        let fits = |table: &&Table| {
+            table.resource.kind == kind && table.resource.api_version() == api_version
+        };
         self.tables.values().find(fits)
     }
 
@@ -105,19 +117,36 @@ impl Store {
     }
 
     /// Stores an object under the next resourceVersion.
-    pub(crate) fn put(&mut self, id: &str, key: &Key, mut value: Value, managers: Vec<Manager>) -> Arc<Value> {
+    pub(crate) fn put(
+        &mut self,
+        id: &str,
+        key: &Key,
+        mut value: Value,
+        managers: Vec<Manager>,
+    ) -> Arc<Value> {
         self.version += 1;
         let version = self.version;
         value["metadata"]["resourceVersion"] = json!(version.to_string());
         let Some(table) = self.tables.get_mut(id) else {
             return Arc::new(value);
         };
-        value["metadata"]["managedFields"] = managed_fields(&table.resource, &managers);
+        set_managed_fields(&table.resource, &mut value, &managers);
         let value = Arc::new(value);
-        let object = Object { value: Arc::clone(&value), managers };
-        let before = table.objects.insert(key.clone(), object).map(|object| object.value);
+        let object = Object {
+            value: Arc::clone(&value),
+            managers,
+        };
+        let before = table
+            .objects
+            .insert(key.clone(), object)
+            .map(|object| object.value);
         let after = Some(Arc::clone(&value));
-        table.changes.push(Change { version, before, after, shown: Arc::clone(&value) });
+        table.changes.push(Change {
+            version,
+            before,
+            after,
+            shown: Arc::clone(&value),
+        });
         value
     }
 
@@ -128,7 +157,12 @@ impl Store {
         let mut last = Value::clone(&before);
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let shown = Arc::new(last);
-        let change = Change { version: self.version, before: Some(before), after: None, shown: Arc::clone(&shown) };
+        let change = Change {
+            version: self.version,
+            before: Some(before),
+            after: None,
+            shown: Arc::clone(&shown),
+        };
         self.tables.get_mut(id)?.changes.push(change);
         Some(shown)
     }
@@ -142,6 +176,8 @@ impl Store {
 
 impl Table {
     fn each(&self) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
-        self.objects.iter().map(|(key, object)| (key, &object.value))
+        self.objects
+            .iter()
+            .map(|(key, object)| (key, &object.value))
     }
 }

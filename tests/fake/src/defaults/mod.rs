@@ -30,13 +30,19 @@ pub(crate) fn normalise(resource: &Resource, object: &mut Value) {
         "NetworkPolicy" => network_policy(object),
         "HorizontalPodAutoscaler" => {
             inside(object, "spec", |spec| fill(spec, "minReplicas", &json!(1)));
-            fill(object, "status", &json!({"desiredReplicas": 0, "currentMetrics": null}));
+            fill(
+                object,
+                "status",
+                &json!({"desiredReplicas": 0, "currentMetrics": null}),
+            );
         }
         "PodDisruptionBudget" => {
             let none = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
             fill(object, "status", &none);
         }
-        "Event" if resource.group == "events.k8s.io" => fill(object, "deprecatedSource", &json!({})),
+        "Event" if resource.group == "events.k8s.io" => {
+            fill(object, "deprecatedSource", &json!({}))
+        }
         "Ingress" => fill(object, "status", &json!({"loadBalancer": {}})),
         _ => {}
     }
@@ -51,7 +57,11 @@ fn fill(object: &mut Value, key: &str, default: &Value) {
 }
 
 fn each<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
-    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+    object
+        .get_mut(list)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
 }
 
 fn inside(object: &mut Value, key: &str, change: impl FnOnce(&mut Value)) {
@@ -90,7 +100,9 @@ fn stateful_set(object: &mut Value) {
         inside(spec, "updateStrategy", |strategy| {
             if strategy["type"] == "RollingUpdate" {
                 fill(strategy, "rollingUpdate", &json!({}));
-                inside(strategy, "rollingUpdate", |rolling| fill(rolling, "partition", &json!(0)));
+                inside(strategy, "rollingUpdate", |rolling| {
+                    fill(rolling, "partition", &json!(0))
+                });
             }
         });
         fill(
@@ -105,7 +117,11 @@ fn stateful_set(object: &mut Value) {
         }
         inside(spec, "template", pod::template);
     });
-    fill(object, "status", &json!({"replicas": 0, "availableReplicas": 0}));
+    fill(
+        object,
+        "status",
+        &json!({"replicas": 0, "availableReplicas": 0}),
+    );
 }
 
 fn job(spec: &mut Value) {
@@ -138,7 +154,11 @@ fn service(object: &mut Value) {
         fill(spec, "type", &json!("ClusterIP"));
         fill(spec, "sessionAffinity", &json!("None"));
         if spec["sessionAffinity"] == "ClientIP" {
-            fill(spec, "sessionAffinityConfig", &json!({"clientIP": {"timeoutSeconds": 10800}}));
+            fill(
+                spec,
+                "sessionAffinityConfig",
+                &json!({"clientIP": {"timeoutSeconds": 10800}}),
+            );
         }
         let kind = spec["type"].as_str().unwrap_or_default().to_owned();
         if kind != "ExternalName" {
@@ -157,7 +177,9 @@ fn service(object: &mut Value) {
         }
     });
     fill(object, "status", &json!({}));
-    inside(object, "status", |status| fill(status, "loadBalancer", &json!({})));
+    inside(object, "status", |status| {
+        fill(status, "loadBalancer", &json!({}))
+    });
 }
 
 fn claim(object: &mut Value) {
@@ -170,7 +192,9 @@ fn claim(object: &mut Value) {
         }
     });
     fill(object, "status", &json!({}));
-    inside(object, "status", |status| fill(status, "phase", &json!("Pending")));
+    inside(object, "status", |status| {
+        fill(status, "phase", &json!("Pending"))
+    });
 }
 
 fn storage_class(object: &mut Value) {
@@ -180,7 +204,10 @@ fn storage_class(object: &mut Value) {
 
 fn secret(object: &mut Value) {
     fill(object, "type", &json!("Opaque"));
-    let Some(texts) = object.as_object_mut().and_then(|map| map.remove("stringData")) else {
+    let Some(texts) = object
+        .as_object_mut()
+        .and_then(|map| map.remove("stringData"))
+    else {
         return;
     };
     fill(object, "data", &json!({}));
@@ -193,7 +220,11 @@ fn secret(object: &mut Value) {
 fn network_policy(object: &mut Value) {
     inside(object, "spec", |spec| {
         let egress = spec.get("egress").is_some();
-        let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+        let types = if egress {
+            json!(["Ingress", "Egress"])
+        } else {
+            json!(["Ingress"])
+        };
         fill(spec, "policyTypes", &types);
         for direction in ["ingress", "egress"] {
             for rule in each(spec, direction) {

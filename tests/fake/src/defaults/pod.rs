@@ -14,7 +14,11 @@ pub(super) fn pod(object: &mut Value) {
         fill(spec, "preemptionPolicy", &json!("PreemptLowerPriority"));
         fill(spec, "priority", &json!(0));
     });
-    fill(object, "status", &json!({"phase": "Pending", "qosClass": "BestEffort"}));
+    fill(
+        object,
+        "status",
+        &json!({"phase": "Pending", "qosClass": "BestEffort"}),
+    );
 }
 
 /// A pod template, in a workload's spec.
@@ -43,7 +47,11 @@ pub(super) fn template(template: &mut Value) {
 fn container(container: &mut Value) {
     let policy = pull_policy(container["image"].as_str().unwrap_or_default());
     fill(container, "imagePullPolicy", &json!(policy));
-    fill(container, "terminationMessagePath", &json!("/dev/termination-log"));
+    fill(
+        container,
+        "terminationMessagePath",
+        &json!("/dev/termination-log"),
+    );
     fill(container, "terminationMessagePolicy", &json!("File"));
     fill(container, "resources", &json!({}));
     for port in each(container, "ports") {
@@ -57,7 +65,9 @@ fn container(container: &mut Value) {
     }
     inside(container, "lifecycle", |lifecycle| {
         for hook in ["postStart", "preStop"] {
-            inside(lifecycle, hook, |handler| inside(handler, "httpGet", http_get));
+            inside(lifecycle, hook, |handler| {
+                inside(handler, "httpGet", http_get)
+            });
         }
     });
 }
@@ -87,13 +97,27 @@ fn http_get(action: &mut Value) {
 }
 
 fn field_source(source: &mut Value) {
-    inside(source, "fieldRef", |field| fill(field, "apiVersion", &json!("v1")));
-    inside(source, "resourceFieldRef", |field| fill(field, "divisor", &json!("0")));
+    inside(source, "fieldRef", |field| {
+        fill(field, "apiVersion", &json!("v1"))
+    });
+    inside(source, "resourceFieldRef", |field| {
+        fill(field, "divisor", &json!("0"))
+    });
 }
 
 const SOURCES: [&str; 12] = [
-    "secret", "configMap", "projected", "downwardAPI", "hostPath", "persistentVolumeClaim", "ephemeral", "emptyDir",
-    "csi", "nfs", "image", "iscsi",
+    "secret",
+    "configMap",
+    "projected",
+    "downwardAPI",
+    "hostPath",
+    "persistentVolumeClaim",
+    "ephemeral",
+    "emptyDir",
+    "csi",
+    "nfs",
+    "image",
+    "iscsi",
 ];
 
 fn volume(volume: &mut Value) {
@@ -101,24 +125,36 @@ fn volume(volume: &mut Value) {
         fill(volume, "emptyDir", &json!({}));
     }
     for kind in ["secret", "configMap", "projected", "downwardAPI"] {
-        inside(volume, kind, |source| fill(source, "defaultMode", &json!(420)));
+        inside(volume, kind, |source| {
+            fill(source, "defaultMode", &json!(420))
+        });
     }
-    inside(volume, "hostPath", |source| fill(source, "type", &json!("")));
+    inside(volume, "hostPath", |source| {
+        fill(source, "type", &json!(""))
+    });
     inside(volume, "image", |source| {
         let policy = pull_policy(source["reference"].as_str().unwrap_or_default());
         fill(source, "pullPolicy", &json!(policy));
     });
-    inside(volume, "downwardAPI", |source| each(source, "items").for_each(field_source));
+    inside(volume, "downwardAPI", |source| {
+        each(source, "items").for_each(field_source)
+    });
     inside(volume, "projected", |projected| {
         for source in each(projected, "sources") {
-            inside(source, "serviceAccountToken", |token| fill(token, "expirationSeconds", &json!(3600)));
-            inside(source, "downwardAPI", |api| each(api, "items").for_each(field_source));
+            inside(source, "serviceAccountToken", |token| {
+                fill(token, "expirationSeconds", &json!(3600))
+            });
+            inside(source, "downwardAPI", |api| {
+                each(api, "items").for_each(field_source)
+            });
         }
     });
     inside(volume, "ephemeral", |source| {
         inside(source, "volumeClaimTemplate", |claim| {
             fill(claim, "metadata", &json!({}));
-            inside(claim, "spec", |spec| fill(spec, "volumeMode", &json!("Filesystem")));
+            inside(claim, "spec", |spec| {
+                fill(spec, "volumeMode", &json!("Filesystem"))
+            });
         });
     });
 }
