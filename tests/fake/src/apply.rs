@@ -60,7 +60,7 @@ pub(crate) fn apply(
         .map(|manager| manager.fields.clone());
 
     let mut managers = replace(managers, actor, applied);
-    let pruned = prune(resource, &merged, &managers, last.unwrap_or_default());
+    let pruned = prune(resource, &merged, &managers, &last.unwrap_or_default());
     let difference = Difference::between(&nodes(resource, live), &nodes(resource, &pruned));
     take_over(&mut managers, actor, &difference, force)?;
     Ok((pruned, managers))
@@ -208,11 +208,11 @@ fn take_over(
 }
 
 /// Removes what was applied before, is not any more, and belongs to nobody else.
-fn prune(resource: &Resource, merged: &Value, managers: &[Manager], last: FieldSet) -> Value {
+fn prune(resource: &Resource, merged: &Value, managers: &[Manager], last: &FieldSet) -> Value {
     if last.is_empty() {
         return merged.clone();
     }
-    let last = with_parents(&last);
+    let last = with_parents(last);
     let all = with_parents(&owned(lenient(resource, merged)));
     let managed = with_parents(
         &managers

@@ -1,5 +1,5 @@
 //! Stand-ins for the controllers of a cluster, stepped by the test or left to run:
-//! rollouts, claim binding, garbage collection, namespace removal.
+//! rollouts and claim binding here, what concerns deletion in [`garbage`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::helpers::{edit, plain};
+use crate::garbage;
+use crate::helpers::edit;
 use crate::store::{Key, Store};
-use crate::write;
 use crate::{Server, State};
 
-const MANAGER: &str = "kube-controller-manager";
+pub(crate) const MANAGER: &str = "kube-controller-manager";
 
 /// Revision and template of each workload, by uid.
 pub(crate) type Rollouts = BTreeMap<String, (u64, Value)>;
 
 impl Server {
-    /// Rolls every Deployment and StatefulSet out. Gives the number of objects changed.
+    /// Rolls every Deployment and `StatefulSet` out. Gives the number of objects changed.
     pub fn settle(&self) -> usize {
         self.mutate(|state| each(state, &["Deployment", "StatefulSet"], roll_out))
     }
 
-    /// Binds every claim whose StorageClass exists, and grows bound ones to what they request.
+    /// Binds every claim whose `StorageClass` exists, and grows bound ones to what they request.
     pub fn bind_claims(&self) -> usize {
         self.mutate(|state| each(state, &["PersistentVolumeClaim"], bind))
     }
@@ -32,9 +32,9 @@ impl Server {
     /// One pass of the garbage collector, the namespace controller and claim protection.
     pub fn collect_garbage(&self) -> usize {
         self.mutate(|state| {
-            release_claims(&mut state.store)
-                + empty_namespaces(&mut state.store)
-                + collect(&mut state.store)
+            garbage::release_claims(&mut state.store)
+                + garbage::empty_namespaces(&mut state.store)
+                + garbage::collect(&mut state.store)
         })
     }
 
@@ -100,7 +100,7 @@ fn current(store: &Store, kind: &str, key: &Key) -> Option<Arc<Value>> {
     Some(Arc::clone(&store.find(kind)?.objects.get(key)?.value))
 }
 
-fn is_deleted(object: &Value) -> bool {
+pub(crate) fn is_deleted(object: &Value) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
 }
 
@@ -229,191 +229,4 @@ fn bind(state: &mut State, kind: &str, key: &Key, claim: &Value) -> anyhow::Resu
             claim["spec"]["resources"]["requests"]["storage"].clone();
     })?;
     Ok(())
-}
-
-/// Lets claims go that are deleted and that no pod or workload mounts.
-fn release_claims(store: &mut Store) -> usize {
-    let mounted = |key: &Key| {
-        store
-            .all()
-            .filter(|(_, other, _)| other.0 == key.0)
-            .any(|(_, _, object)| {
-                let pod = if object["kind"] == "Pod" {
-                    &object["spec"]
-                } else {
-                    &object["spec"]["template"]["spec"]
-                };
-                let volumes = pod["volumes"].as_array().into_iter().flatten();
-                volumes
-                    .into_iter()
-                    .any(|volume| volume["persistentVolumeClaim"]["claimName"] == key.1.as_str())
-            })
-    };
-    let claims = store
-        .find("PersistentVolumeClaim")
-        .into_iter()
-        .flat_map(|table| &table.objects);
-    let deleted = claims
-        .filter(|(_, object)| is_deleted(&object.value))
-        .map(|(key, _)| key.clone());
-    let free: Vec<Key> = deleted.filter(|key| !mounted(key)).collect();
-    free.iter()
-        .filter(|key| {
-            drop_finalizer(
-                store,
-                "PersistentVolumeClaim",
-                key,
-                "kubernetes.io/pvc-protection",
-            )
-        })
-        .count()
-}
-
-fn drop_finalizer(store: &mut Store, kind: &str, key: &Key, finalizer: &str) -> bool {
-    let before = store.version;
-    let dropped = edit(store, MANAGER, kind, key, &|object| {
-        if let Some(list) = object["metadata"]["finalizers"].as_array_mut() {
-            list.retain(|item| item != finalizer);
-        }
-    });
-    dropped.is_ok() && store.version != before
-}
-
-/// Empties deleted namespaces, then removes them.
-fn empty_namespaces(store: &mut Store) -> usize {
-    let all = store
-        .find("Namespace")
-        .into_iter()
-        .flat_map(|table| &table.objects);
-    let deleted: Vec<Key> = all
-        .filter(|(_, object)| is_deleted(&object.value))
-        .map(|(key, _)| key.clone())
-        .collect();
-    let mut changed = 0;
-    for (_, namespace) in &deleted {
-        let inside: Vec<_> = identities(store)
-            .into_iter()
-            .filter(|(_, key)| key.0 == *namespace)
-            .collect();
-        if inside.is_empty() {
-            changed += usize::from(
-                store
-                    .remove("namespaces", &(String::new(), namespace.clone()))
-                    .is_some(),
-            );
-        }
-        changed += inside
-            .iter()
-            .filter(|(id, key)| discard(store, id, key))
-            .count();
-    }
-    changed
-}
-
-fn identities(store: &Store) -> Vec<(String, Key)> {
-    store
-        .all()
-        .map(|(table, key, _)| (table.resource.id(), key.clone()))
-        .collect()
-}
-
-/// Deletes in the background; whether anything moved.
-fn discard(store: &mut Store, id: &str, key: &Key) -> bool {
-    let Some(resource) = store.tables.get(id).map(|table| table.resource.clone()) else {
-        return false;
-    };
-    let write = plain(resource, key.clone(), None, MANAGER);
-    write::delete(store, &write, &json!({"propagationPolicy": "Background"}))
-        .is_ok_and(|written| written.changed)
-}
-
-fn collect(store: &mut Store) -> usize {
-    let mut changed = 0;
-    for (id, key) in identities(store) {
-        let Some(object) = store.get(&id, &key).map(|object| Arc::clone(&object.value)) else {
-            continue;
-        };
-        let has = |finalizer: &str| {
-            object["metadata"]["finalizers"]
-                .as_array()
-                .is_some_and(|list| list.iter().any(|item| item == finalizer))
-        };
-        let moved = if is_deleted(&object) && has("orphan") {
-            orphan(store, &object) + usize::from(drop_finalizer(store, &id, &key, "orphan"))
-        } else if is_deleted(&object) && has("foregroundDeletion") {
-            foreground(store, &id, &key, &object)
-        } else {
-            usize::from(
-                is_abandoned(store, &object) && !is_deleted(&object) && discard(store, &id, &key),
-            )
-        };
-        changed += moved;
-    }
-    changed
-}
-
-fn owners(object: &Value) -> impl Iterator<Item = &Value> {
-    object["metadata"]["ownerReferences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-}
-
-/// Whether the object has owners and none of them exists.
-fn is_abandoned(store: &Store, object: &Value) -> bool {
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-    let exists = |owner: &Value| {
-        let text = |field: &str| owner[field].as_str().unwrap_or_default();
-        let table = store.serving(text("apiVersion"), text("kind"));
-        table.is_some_and(|table| {
-            let namespace = if table.resource.namespaced {
-                namespace
-            } else {
-                ""
-            };
-            let found = table
-                .objects
-                .get(&(namespace.to_owned(), text("name").to_owned()));
-            found.is_some_and(|found| found.value["metadata"]["uid"] == owner["uid"])
-        })
-    };
-    owners(object).next().is_some() && !owners(object).any(exists)
-}
-
-fn dependents(store: &Store, owner: &Value) -> Vec<(String, Key, bool)> {
-    let uid = &owner["metadata"]["uid"];
-    let owned = store.all().filter_map(|(table, key, object)| {
-        let reference = owners(object).find(|reference| reference["uid"] == *uid)?;
-        Some((
-            table.resource.id(),
-            key.clone(),
-            reference["blockOwnerDeletion"] == true,
-        ))
-    });
-    owned.collect()
-}
-
-fn orphan(store: &mut Store, owner: &Value) -> usize {
-    let uid = owner["metadata"]["uid"].clone();
-    let owned = dependents(store, owner);
-    let freed = owned.iter().filter(|(id, key, _)| {
-        let release = |object: &mut Value| {
-            if let Some(list) = object["metadata"]["ownerReferences"].as_array_mut() {
-                list.retain(|reference| reference["uid"] != uid);
-            }
-        };
-        edit(store, MANAGER, id, key, &release).is_ok()
-    });
-    freed.count()
-}
-
-fn foreground(store: &mut Store, id: &str, key: &Key, owner: &Value) -> usize {
-    let owned = dependents(store, owner);
-    if owned.iter().any(|(_, _, blocks)| *blocks) {
-        return owned
-            .iter()
-            .filter(|(id, key, _)| discard(store, id, key))
-            .count();
-    }
-    usize::from(drop_finalizer(store, id, key, "foregroundDeletion"))
 }

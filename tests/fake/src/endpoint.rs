@@ -176,7 +176,7 @@ impl Endpoint {
         render(reply)
     }
 
-    /// Answers a SelfSubjectAccessReview from the fault plan: what would get a 403 is denied.
+    /// Answers a `SelfSubjectAccessReview` from the fault plan: what would get a 403 is denied.
     fn review(&self, call: &Call, received: &Received) -> Option<Reply> {
         if call.resource != "selfsubjectaccessreviews" || call.group != "authorization.k8s.io" {
             return None;

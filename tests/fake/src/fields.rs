@@ -28,7 +28,7 @@ pub(crate) type FieldSet = BTreeSet<Path>;
 /// Fields with their values; `None` marks the mere presence of a list item.
 pub(crate) type Fields = BTreeMap<Path, Option<Value>>;
 
-/// The fields of an object. With `strict`, keyed lists whose items lack or repeat their
+/// The fields of an object. With `strict`, keyed lists whose items repeat their
 /// keys are an error; without, they count as atomic, as for a plain update.
 pub(crate) fn fields_of(
     resource: &Resource,
@@ -139,12 +139,12 @@ impl Walk<'_> {
     }
 }
 
-/// The steps that address the items of a list, refusing missing and repeated keys.
+/// The steps that address the items of a list, refusing repeated keys.
 pub(crate) fn item_steps(kind: &ListType, items: &[Value]) -> Result<Vec<Step>, String> {
     let mut seen = BTreeSet::new();
     let mut steps = Vec::with_capacity(items.len());
     for item in items {
-        let step = item_step(kind, item)?;
+        let step = item_step(kind, item);
         if !seen.insert(step.clone()) {
             return Err(format!("duplicate entries for key {step:?}"));
         }
@@ -153,9 +153,9 @@ pub(crate) fn item_steps(kind: &ListType, items: &[Value]) -> Result<Vec<Step>, 
     Ok(steps)
 }
 
-fn item_step(kind: &ListType, item: &Value) -> Result<Step, String> {
+fn item_step(kind: &ListType, item: &Value) -> Step {
     let ListType::Map(keys) = kind else {
-        return Ok(Step::Member(item.to_string()));
+        return Step::Member(item.to_string());
     };
     let mut found = Map::new();
     for key in keys {
@@ -168,7 +168,7 @@ fn item_step(kind: &ListType, item: &Value) -> Result<Step, String> {
         };
         found.insert(key.clone(), value);
     }
-    Ok(Step::Key(Value::Object(found).to_string()))
+    Step::Key(Value::Object(found).to_string())
 }
 
 /// What differs between two objects.

@@ -10,7 +10,7 @@ use crate::status::{Failure, Outcome};
 use crate::store::Store;
 use crate::watch::Feed;
 use crate::write::{self, Patch, Write, Written};
-use crate::{Server, discovery, strict};
+use crate::{Server, delete, discovery, strict};
 
 /// What goes back to the client.
 pub(crate) enum Reply {
@@ -75,8 +75,8 @@ pub(crate) fn dispatch(server: &Server, call: &Call, query: &Query, received: &R
         .tables
         .get(&call.table())
         .map(|table| table.resource.clone());
-    let served = table.filter(|resource| resource.version == call.version);
-    match served {
+    let current = table.filter(|resource| resource.version == call.version);
+    match current {
         Some(resource) => {
             serve(server, resource, call, query, received).unwrap_or_else(Reply::from)
         }
@@ -119,25 +119,12 @@ fn serve(
             "the server does not allow this method on the requested resource",
         )),
         _ => {
-            let write = Write {
-                key: (
-                    call.namespace.clone().unwrap_or_default(),
-                    call.name.clone().unwrap_or_default(),
-                ),
-                subresource: call.subresource.clone(),
-                manager: manager(call),
-                force: query.is_true("force"),
-                dry_run: query.get("dryRun") == "All",
-                resource,
-            };
-            let written =
-                server.mutate(|state| perform(&mut state.store, write, call, query, received))?;
-            let is_status = written.body["kind"] == "Status";
+            let written = write(server, resource, call, query, received)?;
             let scaled = call.subresource.as_deref() == Some("scale");
-            let body = match () {
-                () if scaled => read::scale(&written.body),
-                () if is_status => Value::clone(&written.body),
-                () => reduce(Value::clone(&written.body)),
+            let body = match &written.body["kind"] {
+                _ if scaled => read::scale(&written.body),
+                kind if kind == "Status" => Value::clone(&written.body),
+                _ => reduce(Value::clone(&written.body)),
             };
             Ok(Reply::Json {
                 code: written.code,
@@ -146,6 +133,27 @@ fn serve(
             })
         }
     }
+}
+
+fn write(
+    server: &Server,
+    resource: Resource,
+    call: &Call,
+    query: &Query,
+    received: &Received,
+) -> Outcome<Written> {
+    let write = Write {
+        key: (
+            call.namespace.clone().unwrap_or_default(),
+            call.name.clone().unwrap_or_default(),
+        ),
+        subresource: call.subresource.clone(),
+        manager: manager(call),
+        force: query.is_true("force"),
+        dry_run: query.get("dryRun") == "All",
+        resource,
+    };
+    server.mutate(|state| perform(&mut state.store, write, call, query, received))
 }
 
 fn has_subresource(resource: &Resource, name: &str) -> bool {
@@ -181,7 +189,7 @@ fn perform(
         if options["propagationPolicy"].is_null() && !query.get("propagationPolicy").is_empty() {
             options["propagationPolicy"] = json!(query.get("propagationPolicy"));
         }
-        return write::delete(store, &write, &options);
+        return delete::delete(store, &write, &options);
     }
     let body =
         body.ok_or_else(|| Failure::bad_request("the request body is neither JSON nor YAML"))?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::Server;
+use crate::delete;
 use crate::resource::Resource;
 use crate::store::{Key, Store};
 use crate::write::{self, Patch, Write};
@@ -44,7 +45,7 @@ impl Server {
             text(&created["metadata"]["name"]),
         );
         self.edit(&text(&created["kind"]), &namespace, &name, |object| {
-            object["status"] = status.clone()
+            object["status"] = status.clone();
         })
     }
 
@@ -126,7 +127,7 @@ impl Server {
                 None,
                 "test",
             );
-            write::delete(
+            delete::delete(
                 &mut state.store,
                 &write,
                 &json!({"propagationPolicy": policy}),

@@ -25,10 +25,12 @@ mod admit;
 mod apply;
 mod controllers;
 mod defaults;
+mod delete;
 mod discovery;
 mod endpoint;
 mod faults;
 mod fields;
+mod garbage;
 mod handle;
 mod helpers;
 mod meta;
@@ -97,7 +99,7 @@ impl Default for Server {
 
 impl Server {
     /// A server with the [`standard`] resources, the namespace `default`, and a default
-    /// StorageClass `standard` whose claims may grow.
+    /// `StorageClass` `standard` whose claims may grow.
     pub fn new() -> Self {
         let state = State {
             store: Store::new(),

@@ -97,7 +97,7 @@ pub(crate) fn content(object: &Value) -> Map<String, Value> {
 pub(crate) fn is_finished(object: &Value) -> bool {
     let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
     let namespace = object["kind"] == "Namespace" && object["apiVersion"] == "v1";
-    none(&object["metadata"]["finalizers"]) && !(namespace && !none(&object["spec"]["finalizers"]))
+    none(&object["metadata"]["finalizers"]) && (!namespace || none(&object["spec"]["finalizers"]))
 }
 
 /// Writes the finalizer that stands for a propagation policy.

@@ -1,6 +1,6 @@
 //! How fields merge: which lists are keyed, which are sets, and which lists and maps
 //! are replaced whole. The rules are those of the `x-kubernetes-list-type` and
-//! `x-kubernetes-map-type` markers in the published OpenAPI of Kubernetes 1.33+.
+//! `x-kubernetes-map-type` markers in the published `OpenAPI` of Kubernetes 1.33+.
 
 use crate::fields::Step;
 use crate::resource::Resource;

@@ -103,7 +103,7 @@ fn mask_uids(text: &str, names: &BTreeMap<String, String>) -> String {
             .and_then(|uid| names.get(uid))
             .map_or("<gone>", String::as_str);
         out.push_str(&rest[..at]);
-        out.push_str(&format!("<uid of {name}>"));
+        out.extend(["<uid of ", name, ">"]);
         rest = rest.get(end..).unwrap_or_default();
     }
     out + rest

@@ -66,9 +66,9 @@ impl Store {
             started: Instant::now(),
             counter: 0,
         };
-        standard()
-            .into_iter()
-            .for_each(|resource| store.install(resource));
+        for resource in standard() {
+            store.install(resource);
+        }
         store
     }
 

@@ -66,8 +66,8 @@ fn check_labels(object: &Value) -> Result<(), String> {
             .ok_or_else(|| format!("metadata.labels: Invalid value: {value}: must be a string"))?;
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let edges = [text.chars().next(), text.chars().last()];
-        let edged = edges.iter().flatten().all(char::is_ascii_alphanumeric);
-        if text.len() > 63 || !text.chars().all(inner) || !edged {
+        let framed = edges.iter().flatten().all(char::is_ascii_alphanumeric);
+        if text.len() > 63 || !text.chars().all(inner) || !framed {
             return Err(format!(
                 "metadata.labels: Invalid value: \"{text}\": must be a valid label value (key {key})"
             ));

@@ -1,4 +1,4 @@
-//! The write verbs: create, update, patch in its three forms, delete.
+//! The write verbs: create, update, patch in its three forms.
 //!
 //! Every path ends in [`commit`], which decides whether anything changed at all, moves
 //! `generation`, and removes an object whose last finalizer is gone.
@@ -12,8 +12,8 @@ use crate::admit;
 use crate::apply::{Actor, Manager, apply, record_update, same_owners, set_managed_fields};
 use crate::defaults::normalise;
 use crate::meta::{
-    content, copy, drop_status, is_finished, keep_system_metadata, mark_deleted, named,
-    set_propagation, status_only, with_status_of,
+    content, copy, drop_status, is_finished, keep_system_metadata, named, status_only,
+    with_status_of,
 };
 use crate::resource::Resource;
 use crate::status::{Failure, Outcome};
@@ -40,9 +40,6 @@ pub(crate) struct Written {
     pub(crate) changed: bool,
 }
 
-/// Kinds whose deletion answers with the object; others answer with a Status.
-const RETURNED: [&str; 4] = ["Pod", "Service", "ServiceAccount", "PersistentVolumeClaim"];
-
 /// The body of a PATCH.
 #[derive(Debug)]
 pub(crate) enum Patch {
@@ -52,11 +49,11 @@ pub(crate) enum Patch {
 }
 
 impl Write {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.key.1
     }
 
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.resource.id()
     }
 
@@ -74,7 +71,7 @@ impl Write {
         }
     }
 
-    fn live(&self, store: &Store) -> Outcome<Object> {
+    pub(crate) fn live(&self, store: &Store) -> Outcome<Object> {
         let found = store.get(&self.id(), &self.key).cloned();
         found.ok_or_else(|| Failure::not_found(&self.resource, self.name()))
     }
@@ -88,10 +85,10 @@ pub(crate) fn create(store: &mut Store, mut write: Write, mut body: Value) -> Ou
         let name = format!("{prefix}{:05}", store.count());
         body["metadata"]["name"] = json!(name);
     }
-    write.key.1 = body["metadata"]["name"]
+    body["metadata"]["name"]
         .as_str()
         .unwrap_or_default()
-        .to_owned();
+        .clone_into(&mut write.key.1);
     if body["metadata"]["resourceVersion"]
         .as_str()
         .is_some_and(|version| !version.is_empty())
@@ -129,7 +126,7 @@ pub(crate) fn update(store: &mut Store, write: &Write, body: Value) -> Outcome<W
 /// PATCH.
 pub(crate) fn patch(store: &mut Store, write: &Write, patch: Patch) -> Outcome<Written> {
     match patch {
-        Patch::Apply(body) => server_side_apply(store, write, body),
+        Patch::Apply(body) => server_side_apply(store, write, &body),
         Patch::Merge(body) => {
             let live = write.live(store)?;
             let mut merged = Value::clone(&live.value);
@@ -165,67 +162,6 @@ pub(crate) fn json_patch(object: &mut Value, operations: &[PatchOperation]) -> O
     Ok(())
 }
 
-/// DELETE, with the body's or the query's options.
-pub(crate) fn delete(store: &mut Store, write: &Write, options: &Value) -> Outcome<Written> {
-    let live = write.live(store)?;
-    let meta = &live.value["metadata"];
-    for (field, label) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-        let wanted = &options["preconditions"][field];
-        if !wanted.is_null() && *wanted != meta[field] {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let (wanted, found) = (text(wanted), text(&meta[field]));
-            let why = format!(
-                "the {label} in the precondition ({wanted}) does not match the {label} in record ({found})"
-            );
-            return Err(Failure::conflict(&write.resource, write.name(), &why));
-        }
-    }
-    let mut object = Value::clone(&live.value);
-    set_propagation(&mut object, options["propagationPolicy"].as_str());
-    let terminating = !meta["deletionTimestamp"].is_null();
-    if !terminating {
-        mark_deleted(store, write, &mut object);
-    }
-    if write.dry_run {
-        return Ok(Written {
-            code: 200,
-            body: Arc::new(object),
-            changed: false,
-        });
-    }
-    if is_finished(&object) {
-        let removed = store.remove(&write.id(), &write.key);
-        if let Some(body) = removed.filter(|_| RETURNED.contains(&write.resource.kind.as_str())) {
-            return Ok(Written {
-                code: 200,
-                body,
-                changed: true,
-            });
-        }
-        let details = json!({"name": write.name(), "group": write.resource.group, "kind": write.resource.plural,
-            "uid": meta["uid"]});
-        let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-        return Ok(Written {
-            code: 200,
-            body: Arc::new(body),
-            changed: true,
-        });
-    }
-    if terminating {
-        return Ok(Written {
-            code: 200,
-            body: live.value,
-            changed: false,
-        });
-    }
-    let body = store.put(&write.id(), &write.key, object, live.managers);
-    Ok(Written {
-        code: 200,
-        body,
-        changed: true,
-    })
-}
-
 /// Makes `object` current in place of `live`, as a plain write of the manager.
 pub(crate) fn replace(
     store: &mut Store,
@@ -259,13 +195,13 @@ pub(crate) fn replace(
     commit(store, write, live, object, managers)
 }
 
-fn server_side_apply(store: &mut Store, write: &Write, body: Value) -> Outcome<Written> {
+fn server_side_apply(store: &mut Store, write: &Write, body: &Value) -> Outcome<Written> {
     if !body["metadata"]["managedFields"].is_null() {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
     let actor = write.actor(store, "Apply");
     let applied = if write.is_status() {
-        status_only(&body)
+        status_only(body)
     } else {
         drop_status(write, body.clone())
     };
@@ -284,7 +220,7 @@ fn server_side_apply(store: &mut Store, write: &Write, body: Value) -> Outcome<W
         let (object, managers) = apply(&write.resource, &json!({}), &[], &applied, &actor, true)?;
         return insert(store, write, named(write, object), managers);
     };
-    check_identity(write, &live.value, &body, 422)?;
+    check_identity(write, &live.value, body, 422)?;
     let (mut object, managers) = apply(
         &write.resource,
         &live.value,

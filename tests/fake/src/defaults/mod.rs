@@ -41,7 +41,7 @@ pub(crate) fn normalise(resource: &Resource, object: &mut Value) {
             fill(object, "status", &none);
         }
         "Event" if resource.group == "events.k8s.io" => {
-            fill(object, "deprecatedSource", &json!({}))
+            fill(object, "deprecatedSource", &json!({}));
         }
         "Ingress" => fill(object, "status", &json!({"loadBalancer": {}})),
         _ => {}
@@ -101,7 +101,7 @@ fn stateful_set(object: &mut Value) {
             if strategy["type"] == "RollingUpdate" {
                 fill(strategy, "rollingUpdate", &json!({}));
                 inside(strategy, "rollingUpdate", |rolling| {
-                    fill(rolling, "partition", &json!(0))
+                    fill(rolling, "partition", &json!(0));
                 });
             }
         });
@@ -178,7 +178,7 @@ fn service(object: &mut Value) {
     });
     fill(object, "status", &json!({}));
     inside(object, "status", |status| {
-        fill(status, "loadBalancer", &json!({}))
+        fill(status, "loadBalancer", &json!({}));
     });
 }
 
@@ -193,7 +193,7 @@ fn claim(object: &mut Value) {
     });
     fill(object, "status", &json!({}));
     inside(object, "status", |status| {
-        fill(status, "phase", &json!("Pending"))
+        fill(status, "phase", &json!("Pending"));
     });
 }
 

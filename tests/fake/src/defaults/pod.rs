@@ -66,7 +66,7 @@ fn container(container: &mut Value) {
     inside(container, "lifecycle", |lifecycle| {
         for hook in ["postStart", "preStop"] {
             inside(lifecycle, hook, |handler| {
-                inside(handler, "httpGet", http_get)
+                inside(handler, "httpGet", http_get);
             });
         }
     });
@@ -76,9 +76,8 @@ fn container(container: &mut Value) {
 fn pull_policy(image: &str) -> &'static str {
     let last = image.rsplit('/').next().unwrap_or(image);
     match (last.contains('@'), last.split_once(':')) {
-        (true, _) => "IfNotPresent",
         (false, None | Some((_, "latest"))) => "Always",
-        (false, Some(_)) => "IfNotPresent",
+        _ => "IfNotPresent",
     }
 }
 
@@ -98,10 +97,10 @@ fn http_get(action: &mut Value) {
 
 fn field_source(source: &mut Value) {
     inside(source, "fieldRef", |field| {
-        fill(field, "apiVersion", &json!("v1"))
+        fill(field, "apiVersion", &json!("v1"));
     });
     inside(source, "resourceFieldRef", |field| {
-        fill(field, "divisor", &json!("0"))
+        fill(field, "divisor", &json!("0"));
     });
 }
 
@@ -126,26 +125,26 @@ fn volume(volume: &mut Value) {
     }
     for kind in ["secret", "configMap", "projected", "downwardAPI"] {
         inside(volume, kind, |source| {
-            fill(source, "defaultMode", &json!(420))
+            fill(source, "defaultMode", &json!(420));
         });
     }
     inside(volume, "hostPath", |source| {
-        fill(source, "type", &json!(""))
+        fill(source, "type", &json!(""));
     });
     inside(volume, "image", |source| {
         let policy = pull_policy(source["reference"].as_str().unwrap_or_default());
         fill(source, "pullPolicy", &json!(policy));
     });
     inside(volume, "downwardAPI", |source| {
-        each(source, "items").for_each(field_source)
+        each(source, "items").for_each(field_source);
     });
     inside(volume, "projected", |projected| {
         for source in each(projected, "sources") {
             inside(source, "serviceAccountToken", |token| {
-                fill(token, "expirationSeconds", &json!(3600))
+                fill(token, "expirationSeconds", &json!(3600));
             });
             inside(source, "downwardAPI", |api| {
-                each(api, "items").for_each(field_source)
+                each(api, "items").for_each(field_source);
             });
         }
     });
@@ -153,7 +152,7 @@ fn volume(volume: &mut Value) {
         inside(source, "volumeClaimTemplate", |claim| {
             fill(claim, "metadata", &json!({}));
             inside(claim, "spec", |spec| {
-                fill(spec, "volumeMode", &json!("Filesystem"))
+                fill(spec, "volumeMode", &json!("Filesystem"));
             });
         });
     });

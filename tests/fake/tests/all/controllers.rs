@@ -54,7 +54,7 @@ fn workloads_roll_out_and_stay_quiet() -> Result<()> {
     );
 
     let image = |object: &mut Value| {
-        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("a:2")
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("a:2");
     };
     server.edit("Deployment", "default", "web", image)?;
     assert_eq!(server.settle(), 1);
@@ -178,7 +178,7 @@ fn a_finalizer_holds_an_object_until_it_is_gone() -> Result<()> {
     let held = get(&server, "ConfigMap", "a").context("a")?;
     assert!(held["metadata"]["deletionTimestamp"].is_string());
     server.edit("ConfigMap", "default", "a", |object| {
-        object["metadata"]["finalizers"] = json!([])
+        object["metadata"]["finalizers"] = json!([]);
     })?;
     assert!(get(&server, "ConfigMap", "a").is_none());
     Ok(())

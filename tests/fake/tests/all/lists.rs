@@ -144,7 +144,7 @@ async fn deletes_honour_their_preconditions() -> Result<()> {
     let api: Api<ConfigMap> = Api::default_namespaced(server.client());
     let seen = api.get("a").await?.metadata;
     server.edit("ConfigMap", "default", "a", |object| {
-        object["data"]["entry"] = json!("2")
+        object["data"]["entry"] = json!("2");
     })?;
     let guarded = |version: Option<String>| {
         let preconditions = Preconditions {

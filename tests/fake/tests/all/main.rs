@@ -1,5 +1,7 @@
 //! Tests of the fake API server, in one binary so that it links once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod conformance;
 mod controllers;
 mod faults;
@@ -10,7 +12,7 @@ mod watches;
 
 use serde_json::{Value, json};
 
-/// A ConfigMap with one label and one entry.
+/// A `ConfigMap` with one label and one entry.
 pub fn config_map(name: &str, label: &str, entry: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "ConfigMap",

@@ -37,7 +37,7 @@ async fn next(events: &mut Events) -> Result<String> {
 
 fn relabel(server: &Server, name: &str, label: &str) -> Result<()> {
     server.edit("ConfigMap", "default", name, |object| {
-        object["metadata"]["labels"]["app"] = json!(label)
+        object["metadata"]["labels"]["app"] = json!(label);
     })?;
     Ok(())
 }
@@ -53,7 +53,7 @@ async fn objects_enter_and_leave_as_their_labels_change() -> Result<()> {
     relabel(&server, "other", "x")?;
     assert_eq!(next(&mut events).await?, "+other");
     server.edit("ConfigMap", "default", "a", |object| {
-        object["data"]["entry"] = json!("2")
+        object["data"]["entry"] = json!("2");
     })?;
     assert_eq!(next(&mut events).await?, "~a");
     relabel(&server, "a", "y")?;
