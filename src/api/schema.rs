@@ -27,10 +27,19 @@ fn strip_descriptions(value: &mut Value) {
     }
 }
 
+/// Fields of upstream types that hold quantities.
+const QUANTITIES: [&str; 4] = ["limits[]", "requests[]", "sizeLimit", "divisor"];
+
+/// A quantity, as Kubernetes' own documentation of the type spells it.
+const QUANTITY: &str = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+
 /// Makes a schema what the API server should enforce.
 pub fn bound(schema: &mut Value, field: &str) {
     let Some(map) = schema.as_object_mut() else { return };
     map.remove("nullable");
+    if map.contains_key("x-kubernetes-int-or-string") && QUANTITIES.contains(&field) {
+        map.entry("pattern").or_insert(json!(QUANTITY));
+    }
     match map.get("type").and_then(Value::as_str) {
         Some("array") => bound_list(map, field),
         Some("string") => bound_string(map, field),

@@ -142,9 +142,13 @@ impl Child {
 }
 
 /// Whether the live object is what was wanted: everything in it, and nothing left that we once applied and no longer do.
+/// Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
 fn agrees(live: &Live, wanted: &Object) -> bool {
+    let fields = wanted.body.as_object().into_iter().flatten();
     wanted.body["metadata"]["annotations"][APPLIED_HASH].as_str() == live.annotation(APPLIED_HASH)
-        && subset::contains(&live.body, &wanted.body)
+        && fields
+            .filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"))
+            .all(|(field, value)| subset::contains_at(field, &live.body[field], value))
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.

@@ -8,7 +8,12 @@ use serde_json::{Map, Value};
 
 /// Whether `live` contains `wanted`. A wrong "no" costs one apply that changes nothing.
 pub fn contains(live: &Value, wanted: &Value) -> bool {
-    compare(live, wanted, Place { field: "", parent: "" })
+    contains_at("", live, wanted)
+}
+
+/// The same for one top-level field of an object.
+pub fn contains_at(field: &str, live: &Value, wanted: &Value) -> bool {
+    compare(live, wanted, Place { field, parent: "" })
 }
 
 /// Where in the object a value stands: its field and the field that holds that one.

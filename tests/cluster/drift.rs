@@ -13,7 +13,7 @@ fn children() -> Vec<(&'static str, &'static str, Value)> {
     let replaced = |key: &str| json!({"metadata": {"labels": {key: null}}});
     vec![
         ("ServiceAccount", "shop", json!({"automountServiceAccountToken": true})),
-        ("StorageClaim", "shop-data", json!({"spec": {"deletionPolicy": "Delete"}})),
+        ("StorageClaim", "shop-data", replaced("app.kubernetes.io/name")),
         (
             "PersistentVolumeClaim",
             "shop-data",

@@ -9,12 +9,7 @@ use crate::status::{Failure, Outcome};
 use crate::store::Store;
 
 /// Refuses a creation in a namespace that is missing or terminating.
-pub(crate) fn namespace(
-    store: &Store,
-    resource: &Resource,
-    namespace: &str,
-    name: &str,
-) -> Outcome<()> {
+pub(crate) fn namespace(store: &Store, resource: &Resource, namespace: &str, name: &str) -> Outcome<()> {
     if !resource.namespaced {
         return Ok(());
     }
@@ -23,14 +18,9 @@ pub(crate) fn namespace(
         Some((table, object))
     });
     match found {
-        None => Err(Failure::new(
-            404,
-            format!("namespaces \"{namespace}\" not found"),
-        )),
+        None => Err(Failure::new(404, format!("namespaces \"{namespace}\" not found"))),
         Some((_, object)) if !object.value["metadata"]["deletionTimestamp"].is_null() => {
-            let why = format!(
-                "unable to create new content in namespace {namespace} because it is being terminated"
-            );
+            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
             let mut failure = Failure::forbidden(resource, name, &why);
             failure.details["causes"] = json!([{"reason": "NamespaceTerminating", "message": why}]);
             Err(failure)
@@ -40,12 +30,7 @@ pub(crate) fn namespace(
 }
 
 /// Fills in what only the server can know. `live` is what the object replaces.
-pub(crate) fn allocate(
-    store: &mut Store,
-    resource: &Resource,
-    live: Option<&Value>,
-    object: &mut Value,
-) {
+pub(crate) fn allocate(store: &mut Store, resource: &Resource, live: Option<&Value>, object: &mut Value) {
     if resource.custom {
         return;
     }
@@ -63,23 +48,13 @@ pub(crate) fn allocate(
 }
 
 /// Refuses to grow a claim whose class does not allow it.
-pub(crate) fn resize(
-    store: &Store,
-    resource: &Resource,
-    live: &Value,
-    object: &Value,
-) -> Outcome<()> {
+pub(crate) fn resize(store: &Store, resource: &Resource, live: &Value, object: &Value) -> Outcome<()> {
     let request = |claim: &Value| claim["spec"]["resources"]["requests"]["storage"].clone();
     if resource.kind != "PersistentVolumeClaim" || request(live) == request(object) {
         return Ok(());
     }
-    let class = object["spec"]["storageClassName"]
-        .as_str()
-        .unwrap_or_default();
-    let found = store.get(
-        "storageclasses.storage.k8s.io",
-        &(String::new(), class.to_owned()),
-    );
+    let class = object["spec"]["storageClassName"].as_str().unwrap_or_default();
+    let found = store.get("storageclasses.storage.k8s.io", &(String::new(), class.to_owned()));
     if found.is_some_and(|class| class.value["allowVolumeExpansion"] == true) {
         return Ok(());
     }
@@ -90,10 +65,7 @@ pub(crate) fn resize(
 }
 
 fn service(store: &mut Store, live: Option<&Value>, object: &mut Value) {
-    let kind = object["spec"]["type"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let kind = object["spec"]["type"].as_str().unwrap_or_default().to_owned();
     let spec = &mut object["spec"];
     if kind == "ExternalName" {
         return;
@@ -112,10 +84,7 @@ fn service(store: &mut Store, live: Option<&Value>, object: &mut Value) {
         spec["clusterIPs"] = json!([spec["clusterIP"]]);
     }
     let family = json!(["IPv4"]);
-    for (field, default) in [
-        ("ipFamilies", family),
-        ("ipFamilyPolicy", json!("SingleStack")),
-    ] {
+    for (field, default) in [("ipFamilies", family), ("ipFamilyPolicy", json!("SingleStack"))] {
         if spec[field].is_null() {
             spec[field] = default;
         }
@@ -131,17 +100,9 @@ fn node_ports(store: &mut Store, before: &Value, spec: &mut Value) {
         if !port["nodePort"].is_null() {
             continue;
         }
-        let same =
-            |old: &&Value| old["port"] == port["port"] && old["protocol"] == port["protocol"];
-        let kept = known
-            .iter()
-            .find(same)
-            .map_or(Value::Null, |old| old["nodePort"].clone());
-        port["nodePort"] = if kept.is_null() {
-            json!(30000 + store.count() % 2768)
-        } else {
-            kept
-        };
+        let same = |old: &&Value| old["port"] == port["port"] && old["protocol"] == port["protocol"];
+        let kept = known.iter().find(same).map_or(Value::Null, |old| old["nodePort"].clone());
+        port["nodePort"] = if kept.is_null() { json!(30000 + store.count() % 2768) } else { kept };
     }
 }
 
@@ -165,13 +126,8 @@ fn claim(store: &Store, object: &mut Value) {
 
 fn default_class(store: &Store) -> Option<Value> {
     let classes = store.tables.get("storageclasses.storage.k8s.io")?;
-    let marked = |class: &&Value| {
-        class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true"
-    };
-    let class = classes
-        .objects
-        .values()
-        .map(|object| &*object.value)
-        .find(marked)?;
+    let marked =
+        |class: &&Value| class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true";
+    let class = classes.objects.values().map(|object| &*object.value).find(marked)?;
     Some(class["metadata"]["name"].clone())
 }

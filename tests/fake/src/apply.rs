@@ -7,8 +7,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::fields::{
-    Difference, FieldSet, Fields, Path, Step, display, fields_of, fields_v1, has_below, is_system,
-    item_steps, nodes_of, with_parents,
+    Difference, FieldSet, Fields, Path, Step, display, fields_of, fields_v1, has_below, is_system, item_steps,
+    nodes_of, with_parents,
 };
 use crate::resource::Resource;
 use crate::schema::{ListType, atomic_map, list_type};
@@ -35,8 +35,7 @@ pub(crate) struct Manager {
 impl Manager {
     fn is(&self, actor: &Actor) -> bool {
         let (mine, other) = (&self.actor, actor);
-        (&mine.name, mine.operation, &mine.subresource)
-            == (&other.name, other.operation, &other.subresource)
+        (&mine.name, mine.operation, &mine.subresource) == (&other.name, other.operation, &other.subresource)
     }
 }
 
@@ -50,14 +49,10 @@ pub(crate) fn apply(
     actor: &Actor,
     force: bool,
 ) -> Outcome<(Value, Vec<Manager>)> {
-    let refuse =
-        |why: String| Failure::unreasoned(format!("failed to create typed patch object: {why}"));
+    let refuse = |why: String| Failure::unreasoned(format!("failed to create typed patch object: {why}"));
     let applied = owned(fields_of(resource, body, true).map_err(refuse)?);
     let merged = merge(resource, &mut Vec::new(), live, body);
-    let last = managers
-        .iter()
-        .find(|manager| manager.is(actor))
-        .map(|manager| manager.fields.clone());
+    let last = managers.iter().find(|manager| manager.is(actor)).map(|manager| manager.fields.clone());
 
     let mut managers = replace(managers, actor, applied);
     let pruned = prune(resource, &merged, &managers, &last.unwrap_or_default());
@@ -78,17 +73,9 @@ pub(crate) fn record_update(
     let mut managers = managers.to_vec();
     // An update never conflicts: it takes what it changes.
     let _ = take_over(&mut managers, actor, &difference, true);
-    let mut mine = managers
-        .iter()
-        .find(|manager| manager.is(actor))
-        .map_or_else(FieldSet::new, |m| m.fields.clone());
+    let mut mine = managers.iter().find(|manager| manager.is(actor)).map_or_else(FieldSet::new, |m| m.fields.clone());
     mine.retain(|path| !difference.removed.contains(path));
-    mine.extend(
-        difference
-            .written()
-            .into_iter()
-            .filter(|path| !is_system(path)),
-    );
+    mine.extend(difference.written().into_iter().filter(|path| !is_system(path)));
     replace(&managers, actor, mine)
 }
 
@@ -100,10 +87,7 @@ pub(crate) fn set_managed_fields(resource: &Resource, object: &mut Value, manage
     if managers.is_empty() {
         meta.remove("managedFields");
     } else {
-        meta.insert(
-            "managedFields".to_owned(),
-            managed_fields(resource, managers),
-        );
+        meta.insert("managedFields".to_owned(), managed_fields(resource, managers));
     }
 }
 
@@ -125,11 +109,7 @@ fn managed_fields(resource: &Resource, managers: &[Manager]) -> Value {
 /// Whether two records of ownership differ in anything but time.
 pub(crate) fn same_owners(left: &[Manager], right: &[Manager]) -> bool {
     left.len() == right.len()
-        && left.iter().all(|one| {
-            right
-                .iter()
-                .any(|other| other.is(&one.actor) && other.fields == one.fields)
-        })
+        && left.iter().all(|one| right.iter().any(|other| other.is(&one.actor) && other.fields == one.fields))
 }
 
 fn lenient(resource: &Resource, value: &Value) -> Fields {
@@ -153,55 +133,26 @@ fn replace(managers: &[Manager], actor: &Actor, fields: FieldSet) -> Vec<Manager
     let mut out = managers.to_vec();
     match out.iter_mut().find(|manager| manager.is(actor)) {
         Some(manager) if manager.fields == fields => {}
-        Some(manager) => {
-            *manager = Manager {
-                actor: actor.clone(),
-                fields,
-            }
-        }
-        None => out.push(Manager {
-            actor: actor.clone(),
-            fields,
-        }),
+        Some(manager) => *manager = Manager { actor: actor.clone(), fields },
+        None => out.push(Manager { actor: actor.clone(), fields }),
     }
     out.retain(|manager| !manager.fields.is_empty());
     out
 }
 
 /// Takes from the other managers what the write changed or removed.
-fn take_over(
-    managers: &mut Vec<Manager>,
-    actor: &Actor,
-    difference: &Difference,
-    force: bool,
-) -> Outcome<()> {
+fn take_over(managers: &mut Vec<Manager>, actor: &Actor, difference: &Difference, force: bool) -> Outcome<()> {
     let written = difference.written();
     let mut conflicts = Vec::new();
     for manager in managers.iter_mut().filter(|manager| !manager.is(actor)) {
         for path in manager.fields.intersection(&written) {
-            conflicts.push(format!(
-                "conflict with \"{}\": {}",
-                manager.actor.name,
-                display(path)
-            ));
+            conflicts.push(format!("conflict with \"{}\": {}", manager.actor.name, display(path)));
         }
-        manager
-            .fields
-            .retain(|path| !written.contains(path) && !difference.removed.contains(path));
+        manager.fields.retain(|path| !written.contains(path) && !difference.removed.contains(path));
     }
     if !force && !conflicts.is_empty() {
-        let (count, noun) = (
-            conflicts.len(),
-            if conflicts.len() == 1 {
-                "conflict"
-            } else {
-                "conflicts"
-            },
-        );
-        return Err(Failure::new(
-            409,
-            format!("Apply failed with {count} {noun}: {}", conflicts.join("; ")),
-        ));
+        let (count, noun) = (conflicts.len(), if conflicts.len() == 1 { "conflict" } else { "conflicts" });
+        return Err(Failure::new(409, format!("Apply failed with {count} {noun}: {}", conflicts.join("; "))));
     }
     managers.retain(|manager| !manager.fields.is_empty());
     Ok(())
@@ -214,12 +165,7 @@ fn prune(resource: &Resource, merged: &Value, managers: &[Manager], last: &Field
     }
     let last = with_parents(last);
     let all = with_parents(&owned(lenient(resource, merged)));
-    let managed = with_parents(
-        &managers
-            .iter()
-            .flat_map(|manager| manager.fields.clone())
-            .collect(),
-    );
+    let managed = with_parents(&managers.iter().flat_map(|manager| manager.fields.clone()).collect());
 
     let mut kept = with_parents(&owned(lenient(resource, &remove(resource, merged, &last))));
     kept.extend(managed);
@@ -227,11 +173,7 @@ fn prune(resource: &Resource, merged: &Value, managers: &[Manager], last: &Field
     let without_unowned = remove(resource, merged, &unowned);
 
     let kept = with_parents(&owned(lenient(resource, &without_unowned)));
-    let dropped = all
-        .difference(&kept)
-        .filter(|path| last.contains(*path))
-        .cloned()
-        .collect();
+    let dropped = all.difference(&kept).filter(|path| last.contains(*path)).cloned().collect();
     remove(resource, merged, &dropped)
 }
 
@@ -248,9 +190,7 @@ fn remove_at(resource: &Resource, path: &mut Path, value: &Value, set: &FieldSet
         Value::Object(map) => {
             let mut kept = Map::new();
             for (key, child) in map {
-                if let Some(child) =
-                    remove_step(resource, path, Step::Field(key.clone()), child, set)
-                {
+                if let Some(child) = remove_step(resource, path, Step::Field(key.clone()), child, set) {
                     kept.insert(key.clone(), child);
                 }
             }
@@ -261,28 +201,16 @@ fn remove_at(resource: &Resource, path: &mut Path, value: &Value, set: &FieldSet
                 return Some(value.clone());
             };
             let pairs = steps.into_iter().zip(items);
-            let kept: Vec<_> = pairs
-                .filter_map(|(step, item)| remove_step(resource, path, step, item, set))
-                .collect();
+            let kept: Vec<_> = pairs.filter_map(|(step, item)| remove_step(resource, path, step, item, set)).collect();
             (!kept.is_empty()).then_some(Value::Array(kept))
         }
         scalar => Some(scalar.clone()),
     }
 }
 
-fn remove_step(
-    resource: &Resource,
-    path: &mut Path,
-    step: Step,
-    child: &Value,
-    set: &FieldSet,
-) -> Option<Value> {
+fn remove_step(resource: &Resource, path: &mut Path, step: Step, child: &Value, set: &FieldSet) -> Option<Value> {
     path.push(step);
-    let kept = if set.contains(path) {
-        None
-    } else {
-        remove_at(resource, path, child, set)
-    };
+    let kept = if set.contains(path) { None } else { remove_at(resource, path, child, set) };
     path.pop();
     kept
 }
@@ -303,9 +231,7 @@ fn merge(resource: &Resource, path: &mut Path, live: &Value, body: &Value) -> Va
             let kind = list_type(resource, path);
             match (&kind, item_steps(&kind, old), item_steps(&kind, new)) {
                 (ListType::Atomic, _, _) | (_, Err(_), _) | (_, _, Err(_)) => body.clone(),
-                (_, Ok(left), Ok(right)) => {
-                    merge_lists(resource, path, (&left, old), (&right, new))
-                }
+                (_, Ok(left), Ok(right)) => merge_lists(resource, path, (&left, old), (&right, new)),
             }
         }
         _ => body.clone(),
@@ -313,12 +239,7 @@ fn merge(resource: &Resource, path: &mut Path, live: &Value, body: &Value) -> Va
 }
 
 /// Merges keyed items: the applied order wins, items of others keep their place.
-fn merge_lists(
-    resource: &Resource,
-    path: &mut Path,
-    old: (&[Step], &[Value]),
-    new: (&[Step], &[Value]),
-) -> Value {
+fn merge_lists(resource: &Resource, path: &mut Path, old: (&[Step], &[Value]), new: (&[Step], &[Value])) -> Value {
     let mut out = Vec::new();
     let mut left = 0;
     for (step, item) in new.0.iter().zip(new.1) {
@@ -331,20 +252,10 @@ fn merge_lists(
             left += 1;
         }
         path.push(step.clone());
-        out.push(merge(
-            resource,
-            path,
-            counterpart.map_or(&Value::Null, |at| &old.1[at]),
-            item,
-        ));
+        out.push(merge(resource, path, counterpart.map_or(&Value::Null, |at| &old.1[at]), item));
         path.pop();
     }
-    let rest = old
-        .0
-        .iter()
-        .zip(old.1)
-        .skip(left)
-        .filter(|(step, _)| !new.0.contains(step));
+    let rest = old.0.iter().zip(old.1).skip(left).filter(|(step, _)| !new.0.contains(step));
     out.extend(rest.map(|(_, item)| item.clone()));
     Value::Array(out)
 }

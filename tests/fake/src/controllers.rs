@@ -71,18 +71,11 @@ impl Server {
 }
 
 /// Runs `act` on every object of the kinds and counts the objects that moved.
-fn each(
-    state: &mut State,
-    kinds: &[&str],
-    act: fn(&mut State, &str, &Key, &Value) -> anyhow::Result<()>,
-) -> usize {
+fn each(state: &mut State, kinds: &[&str], act: fn(&mut State, &str, &Key, &Value) -> anyhow::Result<()>) -> usize {
     let mut changed = 0;
     for kind in kinds {
-        let keys: Vec<Key> = state
-            .store
-            .find(kind)
-            .map(|table| table.objects.keys().cloned().collect())
-            .unwrap_or_default();
+        let keys: Vec<Key> =
+            state.store.find(kind).map(|table| table.objects.keys().cloned().collect()).unwrap_or_default();
         for key in keys {
             let Some(object) = current(&state.store, kind, &key) else {
                 continue;
@@ -108,10 +101,7 @@ fn roll_out(state: &mut State, kind: &str, key: &Key, object: &Value) -> anyhow:
     if is_deleted(object) || object["spec"]["paused"] == true {
         return Ok(());
     }
-    let uid = object["metadata"]["uid"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let template = &object["spec"]["template"];
     let last = state.rollouts.get(&uid);
     let revision = match last {
@@ -122,15 +112,10 @@ fn roll_out(state: &mut State, kind: &str, key: &Key, object: &Value) -> anyhow:
     state.rollouts.insert(uid, (revision, template.clone()));
     let now = state.store.now();
     let deployment = kind == "Deployment";
-    let status = if deployment {
-        deployment_status(object, revision, &now)
-    } else {
-        stateful_status(object, revision)
-    };
+    let status = if deployment { deployment_status(object, revision, &now) } else { stateful_status(object, revision) };
     edit(&mut state.store, MANAGER, kind, key, &|object| {
         if deployment {
-            object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] =
-                json!(revision.to_string());
+            object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(revision.to_string());
         }
         object["status"] = status.clone();
     })?;
@@ -141,35 +126,20 @@ fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {
     let mut status = json!({"observedGeneration": object["metadata"]["generation"]});
     let replicas = &object["spec"]["replicas"];
     if replicas != 0 {
-        for field in [
-            "replicas",
-            "updatedReplicas",
-            "readyReplicas",
-            "availableReplicas",
-        ] {
+        for field in ["replicas", "updatedReplicas", "readyReplicas", "availableReplicas"] {
             status[field] = replicas.clone();
         }
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let rolled_out = format!("ReplicaSet \"{name}-{revision}\" has successfully progressed.");
     let wanted = [
-        (
-            "Available",
-            "MinimumReplicasAvailable",
-            "Deployment has minimum availability.",
-        ),
+        ("Available", "MinimumReplicasAvailable", "Deployment has minimum availability."),
         ("Progressing", "NewReplicaSetAvailable", rolled_out.as_str()),
     ];
-    let old = object["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let old = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let condition = |(kind, reason, message): (&str, &str, &str)| {
         let same = |old: &&Value| {
-            old["type"] == kind
-                && old["status"] == "True"
-                && old["reason"] == reason
-                && old["message"] == message
+            old["type"] == kind && old["status"] == "True" && old["reason"] == reason && old["message"] == message
         };
         old.iter().find(same).cloned().unwrap_or_else(|| {
             json!({"type": kind, "status": "True", "reason": reason, "message": message,
@@ -196,28 +166,15 @@ fn stateful_status(object: &Value, revision: u64) -> Value {
 }
 
 fn bind(state: &mut State, kind: &str, key: &Key, claim: &Value) -> anyhow::Result<()> {
-    let class = claim["spec"]["storageClassName"]
-        .as_str()
-        .unwrap_or_default();
-    let known = current(
-        &state.store,
-        "StorageClass",
-        &(String::new(), class.to_owned()),
-    )
-    .is_some();
+    let class = claim["spec"]["storageClassName"].as_str().unwrap_or_default();
+    let known = current(&state.store, "StorageClass", &(String::new(), class.to_owned())).is_some();
     let named = !claim["spec"]["volumeName"].is_null();
     if is_deleted(claim) || !(known || named) {
         return Ok(());
     }
-    let uid = claim["metadata"]["uid"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let uid = claim["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     edit(&mut state.store, MANAGER, kind, key, &|claim| {
-        for note in [
-            "pv.kubernetes.io/bind-completed",
-            "pv.kubernetes.io/bound-by-controller",
-        ] {
+        for note in ["pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"] {
             claim["metadata"]["annotations"][note] = json!("yes");
         }
         if claim["spec"]["volumeName"].is_null() {
@@ -225,8 +182,7 @@ fn bind(state: &mut State, kind: &str, key: &Key, claim: &Value) -> anyhow::Resu
         }
         claim["status"]["phase"] = json!("Bound");
         claim["status"]["accessModes"] = claim["spec"]["accessModes"].clone();
-        claim["status"]["capacity"]["storage"] =
-            claim["spec"]["resources"]["requests"]["storage"].clone();
+        claim["status"]["capacity"]["storage"] = claim["spec"]["resources"]["requests"]["storage"].clone();
     })?;
     Ok(())
 }

@@ -21,9 +21,8 @@ pub(crate) fn delete(store: &mut Store, write: &Write, options: &Value) -> Outco
         if !wanted.is_null() && *wanted != meta[field] {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (wanted, found) = (text(wanted), text(&meta[field]));
-            let why = format!(
-                "the {label} in the precondition ({wanted}) does not match the {label} in record ({found})"
-            );
+            let why =
+                format!("the {label} in the precondition ({wanted}) does not match the {label} in record ({found})");
             return Err(Failure::conflict(&write.resource, write.name(), &why));
         }
     }
@@ -34,41 +33,22 @@ pub(crate) fn delete(store: &mut Store, write: &Write, options: &Value) -> Outco
         mark_deleted(store, write, &mut object);
     }
     if write.dry_run {
-        return Ok(Written {
-            code: 200,
-            body: Arc::new(object),
-            changed: false,
-        });
+        return Ok(Written { code: 200, body: Arc::new(object), changed: false });
     }
     if is_finished(&object) {
         let removed = store.remove(&write.id(), &write.key);
         if let Some(body) = removed.filter(|_| RETURNED.contains(&write.resource.kind.as_str())) {
-            return Ok(Written {
-                code: 200,
-                body,
-                changed: true,
-            });
+            return Ok(Written { code: 200, body, changed: true });
         }
         let details = json!({"name": write.name(), "group": write.resource.group, "kind": write.resource.plural,
             "uid": meta["uid"]});
-        let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-        return Ok(Written {
-            code: 200,
-            body: Arc::new(body),
-            changed: true,
-        });
+        let body =
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+        return Ok(Written { code: 200, body: Arc::new(body), changed: true });
     }
     if terminating {
-        return Ok(Written {
-            code: 200,
-            body: live.value,
-            changed: false,
-        });
+        return Ok(Written { code: 200, body: live.value, changed: false });
     }
     let body = store.put(&write.id(), &write.key, object, live.managers);
-    Ok(Written {
-        code: 200,
-        body,
-        changed: true,
-    })
+    Ok(Written { code: 200, body, changed: true })
 }

@@ -10,29 +10,22 @@ use crate::store::Store;
 pub(crate) fn answer(store: &Store, path: &str, aggregated: bool) -> Option<Value> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
-        ["version"] => Some(
-            json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "",
-            "gitTreeState": "clean", "buildDate": "", "goVersion": "", "compiler": "gc", "platform": "linux/amd64"}),
-        ),
+        ["version"] => Some(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "",
+            "gitTreeState": "clean", "buildDate": "", "goVersion": "", "compiler": "gc", "platform": "linux/amd64"})),
         ["api"] if aggregated => Some(group_list(&[core(store)])),
         ["apis"] if aggregated => Some(group_list(&groups(store))),
-        ["api"] => Some(
-            json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
-        ),
+        ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
         ["apis"] => {
             let groups: Vec<_> = groups(store).iter().map(plain_group).collect();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
         }
         ["api", version] => resources(store, "", version),
-        ["apis", name] => groups(store)
-            .iter()
-            .find(|group| group.name == *name)
-            .map(|group| {
-                let mut answer = plain_group(group);
-                answer["kind"] = json!("APIGroup");
-                answer["apiVersion"] = json!("v1");
-                answer
-            }),
+        ["apis", name] => groups(store).iter().find(|group| group.name == *name).map(|group| {
+            let mut answer = plain_group(group);
+            answer["kind"] = json!("APIGroup");
+            answer["apiVersion"] = json!("v1");
+            answer
+        }),
         ["apis", group, version] => resources(store, group, version),
         ["healthz" | "livez" | "readyz"] => Some(json!("ok")),
         _ => None,
@@ -56,40 +49,25 @@ struct Group<'a> {
 }
 
 fn core(store: &Store) -> Group<'_> {
-    Group {
-        name: "",
-        version: "v1",
-        resources: of(store, "", "v1"),
-    }
+    Group { name: "", version: "v1", resources: of(store, "", "v1") }
 }
 
 fn groups(store: &Store) -> Vec<Group<'_>> {
     let mut found: Vec<(&str, &str)> = store
         .tables
         .values()
-        .map(|table| {
-            (
-                table.resource.group.as_str(),
-                table.resource.version.as_str(),
-            )
-        })
+        .map(|table| (table.resource.group.as_str(), table.resource.version.as_str()))
         .filter(|(group, _)| !group.is_empty())
         .collect();
     found.sort_unstable();
     found.dedup();
-    let group = |(name, version)| Group {
-        name,
-        version,
-        resources: of(store, name, version),
-    };
+    let group = |(name, version)| Group { name, version, resources: of(store, name, version) };
     found.into_iter().map(group).collect()
 }
 
 fn of<'a>(store: &'a Store, group: &str, version: &str) -> Vec<&'a Resource> {
     let resources = store.tables.values().map(|table| &table.resource);
-    resources
-        .filter(|resource| resource.group == group && resource.version == version)
-        .collect()
+    resources.filter(|resource| resource.group == group && resource.version == version).collect()
 }
 
 fn plain_group(group: &Group<'_>) -> Value {
@@ -97,9 +75,7 @@ fn plain_group(group: &Group<'_>) -> Value {
     json!({"name": group.name, "versions": [version], "preferredVersion": version})
 }
 
-const VERBS: [&str; 7] = [
-    "create", "delete", "get", "list", "patch", "update", "watch",
-];
+const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 
 fn resources(store: &Store, group: &str, version: &str) -> Option<Value> {
     let resources = of(store, group, version);
@@ -114,20 +90,11 @@ fn resources(store: &Store, group: &str, version: &str) -> Option<Value> {
         };
         list.push(row(resource.plural.clone(), &VERBS));
         if resource.status {
-            list.push(row(
-                format!("{}/status", resource.plural),
-                &["get", "patch", "update"],
-            ));
+            list.push(row(format!("{}/status", resource.plural), &["get", "patch", "update"]));
         }
     }
-    let group_version = if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    };
-    Some(
-        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}),
-    )
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}))
 }
 
 fn group_list(groups: &[Group<'_>]) -> Value {

@@ -56,14 +56,7 @@ impl Endpoint {
     pub(crate) fn new(server: Server, name: &str) -> Self {
         let faults = Arc::new(Mutex::new(Faults::default()));
         let (crashed, _) = watch::channel(false);
-        Self {
-            server,
-            name: name.into(),
-            requests: Arc::default(),
-            writes: Arc::default(),
-            faults,
-            crashed,
-        }
+        Self { server, name: name.into(), requests: Arc::default(), writes: Arc::default(), faults, crashed }
     }
 
     /// A client on this endpoint, with `default` as its namespace. Needs a tokio runtime.
@@ -99,11 +92,7 @@ impl Endpoint {
     }
 
     fn decide(&self, call: &Call) -> Fault {
-        let faults = self
-            .faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
         faults.decide(call)
     }
 
@@ -140,9 +129,7 @@ impl Endpoint {
     fn begin(&self, call: &mut Call, received: &Received) -> (usize, Fault) {
         self.name.as_ref().clone_into(&mut call.client);
         call.ordinal = self.requests.fetch_add(1, Ordering::SeqCst);
-        call.write = call
-            .is_write()
-            .then(|| self.writes.fetch_add(1, Ordering::SeqCst));
+        call.write = call.is_write().then(|| self.writes.fetch_add(1, Ordering::SeqCst));
         let fault = self.decide(call);
         let mut state = self.server.lock();
         let number = state.log.len();
@@ -184,12 +171,7 @@ impl Endpoint {
         let body = received.json()?;
         let asked = &body["spec"]["resourceAttributes"];
         let text = |field: &str| asked[field].as_str().unwrap_or_default().to_owned();
-        let given = |field: &str| {
-            asked[field]
-                .as_str()
-                .filter(|value| !value.is_empty())
-                .map(str::to_owned)
-        };
+        let given = |field: &str| asked[field].as_str().filter(|value| !value.is_empty()).map(str::to_owned);
         let imagined = Call {
             verb: text("verb"),
             group: text("group"),
@@ -206,11 +188,7 @@ impl Endpoint {
             Fault::Refuse(403, message) => Some(Failure::new(403, message)),
             _ => None,
         };
-        Some(Reply::Json {
-            code: 201,
-            body: access_review(body, denied.as_ref()),
-            changed: false,
-        })
+        Some(Reply::Json { code: 201, body: access_review(body, denied.as_ref()), changed: false })
     }
 }
 
@@ -230,35 +208,18 @@ impl tower::Service<Request<Body>> for Endpoint {
 
 async fn receive(request: Request<Body>) -> Result<Received, BoxError> {
     let (accept, content_type) = {
-        let header = |name: &str| {
-            request
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = header("content-type").split(';').next().unwrap_or_default();
         (header("accept").to_owned(), media_type.to_owned())
     };
     let bytes = request.into_body().collect().await?.to_bytes();
     let yaml = || serde_saphyr::from_slice(&bytes).ok();
-    let body = if bytes.is_empty() {
-        None
-    } else {
-        serde_json::from_slice(&bytes).ok().or_else(yaml)
-    };
-    Ok(Received {
-        accept,
-        content_type,
-        body,
-    })
+    let body = if bytes.is_empty() { None } else { serde_json::from_slice(&bytes).ok().or_else(yaml) };
+    Ok(Received { accept, content_type, body })
 }
 
 fn reply_is_seen(fault: &Fault) -> bool {
-    !matches!(
-        fault,
-        Fault::DropAfterCommit | Fault::HangAfterCommit | Fault::CrashAfterCommit
-    )
+    !matches!(fault, Fault::DropAfterCommit | Fault::HangAfterCommit | Fault::CrashAfterCommit)
 }
 
 fn broken() -> BoxError {
@@ -275,38 +236,22 @@ fn render(reply: Reply) -> Response<ResponseBody> {
         }
         Reply::Stream(feed) => {
             let frames = feed.into_stream().map_ok(Frame::data);
-            (
-                "application/json",
-                BodyExt::boxed_unsync(StreamBody::new(frames)),
-            )
+            ("application/json", BodyExt::boxed_unsync(StreamBody::new(frames)))
         }
-        Reply::NoSuchPath => (
-            "text/plain; charset=utf-8",
-            full("404 page not found\n".to_owned()),
-        ),
+        Reply::NoSuchPath => ("text/plain; charset=utf-8", full("404 page not found\n".to_owned())),
     };
     with_headers(code, kind, None, body)
 }
 
 fn full(text: String) -> ResponseBody {
-    Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn with_headers(
-    code: u16,
-    kind: &'static str,
-    retry: Option<u64>,
-    body: ResponseBody,
-) -> Response<ResponseBody> {
+fn with_headers(code: u16, kind: &'static str, retry: Option<u64>, body: ResponseBody) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = Failure::new(code, "").status_code();
     let headers = response.headers_mut();
-    headers.insert(
-        http::header::CONTENT_TYPE,
-        http::HeaderValue::from_static(kind),
-    );
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     if let Some(seconds) = retry {
         headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
     }

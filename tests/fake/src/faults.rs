@@ -54,24 +54,12 @@ impl Faults {
 
     /// One fault at the client's n-th request (from 0).
     pub fn at_request(ordinal: u64, fault: Fault) -> Self {
-        Self::new(move |call| {
-            if call.ordinal == ordinal {
-                fault.clone()
-            } else {
-                Fault::None
-            }
-        })
+        Self::new(move |call| if call.ordinal == ordinal { fault.clone() } else { Fault::None })
     }
 
     /// One fault at the client's n-th write (from 0).
     pub fn at_write(ordinal: u64, fault: Fault) -> Self {
-        Self::new(move |call| {
-            if call.write == Some(ordinal) {
-                fault.clone()
-            } else {
-                Fault::None
-            }
-        })
+        Self::new(move |call| if call.write == Some(ordinal) { fault.clone() } else { Fault::None })
     }
 
     /// The same fault at every request of this verb and plural; an empty verb means any.

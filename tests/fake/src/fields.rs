@@ -30,17 +30,8 @@ pub(crate) type Fields = BTreeMap<Path, Option<Value>>;
 
 /// The fields of an object. With `strict`, keyed lists whose items repeat their
 /// keys are an error; without, they count as atomic, as for a plain update.
-pub(crate) fn fields_of(
-    resource: &Resource,
-    value: &Value,
-    strict: bool,
-) -> Result<Fields, String> {
-    let mut walk = Walk {
-        resource,
-        strict,
-        containers: false,
-        out: Fields::new(),
-    };
+pub(crate) fn fields_of(resource: &Resource, value: &Value, strict: bool) -> Result<Fields, String> {
+    let mut walk = Walk { resource, strict, containers: false, out: Fields::new() };
     walk.visit(&mut Vec::new(), value)?;
     Ok(walk.out)
 }
@@ -48,12 +39,7 @@ pub(crate) fn fields_of(
 /// The fields of an object together with the maps and lists that hold them: what an update
 /// is compared by, since adding a whole map makes its writer own the map itself too.
 pub(crate) fn nodes_of(resource: &Resource, value: &Value) -> Fields {
-    let mut walk = Walk {
-        resource,
-        strict: false,
-        containers: true,
-        out: Fields::new(),
-    };
+    let mut walk = Walk { resource, strict: false, containers: true, out: Fields::new() };
     // A lenient walk has nothing to refuse.
     let _ = walk.visit(&mut Vec::new(), value);
     walk.out
@@ -73,8 +59,7 @@ fn always_there(resource: &Resource, path: &[Step]) -> bool {
             | "strategy" | "containers" | "loadBalancer" | "jobTemplate" | "scaleTargetRef"
             | "deprecatedSource"))
     };
-    let claim = resource.kind == "PersistentVolumeClaim"
-        && path.last() == Some(&Step::Field("resources".to_owned()));
+    let claim = resource.kind == "PersistentVolumeClaim" && path.last() == Some(&Step::Field("resources".to_owned()));
     let metadata = path == [Step::Field("metadata".to_owned())];
     metadata || !resource.custom && (path.iter().all(by_value) || claim)
 }
@@ -109,12 +94,7 @@ impl Walk<'_> {
         }
     }
 
-    fn visit_list(
-        &mut self,
-        path: &mut Path,
-        value: &Value,
-        items: &[Value],
-    ) -> Result<(), String> {
+    fn visit_list(&mut self, path: &mut Path, value: &Value, items: &[Value]) -> Result<(), String> {
         let kind = list_type(self.resource, path);
         if kind == ListType::Atomic {
             self.out.insert(path.clone(), Some(value.clone()));
@@ -214,10 +194,7 @@ pub(crate) fn with_parents(set: &FieldSet) -> FieldSet {
 
 /// Whether the set holds something strictly below `prefix`.
 pub(crate) fn has_below(set: &FieldSet, prefix: &Path) -> bool {
-    let mut after = set.range::<Path, _>((
-        std::ops::Bound::Excluded(prefix),
-        std::ops::Bound::Unbounded,
-    ));
+    let mut after = set.range::<Path, _>((std::ops::Bound::Excluded(prefix), std::ops::Bound::Unbounded));
     after.next().is_some_and(|path| path.starts_with(prefix))
 }
 
@@ -250,10 +227,7 @@ pub(crate) fn is_system(path: &[Step]) -> bool {
 pub(crate) fn display(path: &[Step]) -> String {
     path.iter().fold(String::new(), |text, step| match step {
         Step::Field(name) => format!("{text}.{name}"),
-        Step::Key(keys) => format!(
-            "{text}[{}]",
-            keys.trim_matches(['{', '}']).replace(':', "=")
-        ),
+        Step::Key(keys) => format!("{text}[{}]", keys.trim_matches(['{', '}']).replace(':', "=")),
         Step::Member(value) => format!("{text}[={value}]"),
     })
 }

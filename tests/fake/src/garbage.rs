@@ -13,38 +13,17 @@ use crate::store::{Key, Store};
 /// Lets claims go that are deleted and that no pod or workload mounts.
 pub(crate) fn release_claims(store: &mut Store) -> usize {
     let mounted = |key: &Key| {
-        store
-            .all()
-            .filter(|(_, other, _)| other.0 == key.0)
-            .any(|(_, _, object)| {
-                let pod = if object["kind"] == "Pod" {
-                    &object["spec"]
-                } else {
-                    &object["spec"]["template"]["spec"]
-                };
-                let volumes = pod["volumes"].as_array().into_iter().flatten();
-                volumes
-                    .into_iter()
-                    .any(|volume| volume["persistentVolumeClaim"]["claimName"] == key.1.as_str())
-            })
+        store.all().filter(|(_, other, _)| other.0 == key.0).any(|(_, _, object)| {
+            let pod = if object["kind"] == "Pod" { &object["spec"] } else { &object["spec"]["template"]["spec"] };
+            let volumes = pod["volumes"].as_array().into_iter().flatten();
+            volumes.into_iter().any(|volume| volume["persistentVolumeClaim"]["claimName"] == key.1.as_str())
+        })
     };
-    let claims = store
-        .find("PersistentVolumeClaim")
-        .into_iter()
-        .flat_map(|table| &table.objects);
-    let deleted = claims
-        .filter(|(_, object)| is_deleted(&object.value))
-        .map(|(key, _)| key.clone());
+    let claims = store.find("PersistentVolumeClaim").into_iter().flat_map(|table| &table.objects);
+    let deleted = claims.filter(|(_, object)| is_deleted(&object.value)).map(|(key, _)| key.clone());
     let free: Vec<Key> = deleted.filter(|key| !mounted(key)).collect();
     free.iter()
-        .filter(|key| {
-            drop_finalizer(
-                store,
-                "PersistentVolumeClaim",
-                key,
-                "kubernetes.io/pvc-protection",
-            )
-        })
+        .filter(|key| drop_finalizer(store, "PersistentVolumeClaim", key, "kubernetes.io/pvc-protection"))
         .count()
 }
 
@@ -60,40 +39,21 @@ fn drop_finalizer(store: &mut Store, kind: &str, key: &Key, finalizer: &str) -> 
 
 /// Empties deleted namespaces, then removes them.
 pub(crate) fn empty_namespaces(store: &mut Store) -> usize {
-    let all = store
-        .find("Namespace")
-        .into_iter()
-        .flat_map(|table| &table.objects);
-    let deleted: Vec<Key> = all
-        .filter(|(_, object)| is_deleted(&object.value))
-        .map(|(key, _)| key.clone())
-        .collect();
+    let all = store.find("Namespace").into_iter().flat_map(|table| &table.objects);
+    let deleted: Vec<Key> = all.filter(|(_, object)| is_deleted(&object.value)).map(|(key, _)| key.clone()).collect();
     let mut changed = 0;
     for (_, namespace) in &deleted {
-        let inside: Vec<_> = identities(store)
-            .into_iter()
-            .filter(|(_, key)| key.0 == *namespace)
-            .collect();
+        let inside: Vec<_> = identities(store).into_iter().filter(|(_, key)| key.0 == *namespace).collect();
         if inside.is_empty() {
-            changed += usize::from(
-                store
-                    .remove("namespaces", &(String::new(), namespace.clone()))
-                    .is_some(),
-            );
+            changed += usize::from(store.remove("namespaces", &(String::new(), namespace.clone())).is_some());
         }
-        changed += inside
-            .iter()
-            .filter(|(id, key)| discard(store, id, key))
-            .count();
+        changed += inside.iter().filter(|(id, key)| discard(store, id, key)).count();
     }
     changed
 }
 
 fn identities(store: &Store) -> Vec<(String, Key)> {
-    store
-        .all()
-        .map(|(table, key, _)| (table.resource.id(), key.clone()))
-        .collect()
+    store.all().map(|(table, key, _)| (table.resource.id(), key.clone())).collect()
 }
 
 /// Deletes in the background; whether anything moved.
@@ -102,8 +62,7 @@ fn discard(store: &mut Store, id: &str, key: &Key) -> bool {
         return false;
     };
     let write = plain(resource, key.clone(), None, MANAGER);
-    delete::delete(store, &write, &json!({"propagationPolicy": "Background"}))
-        .is_ok_and(|written| written.changed)
+    delete::delete(store, &write, &json!({"propagationPolicy": "Background"})).is_ok_and(|written| written.changed)
 }
 
 /// Deletes what lost its owners, and carries out foreground and orphan deletions.
@@ -114,18 +73,14 @@ pub(crate) fn collect(store: &mut Store) -> usize {
             continue;
         };
         let has = |finalizer: &str| {
-            object["metadata"]["finalizers"]
-                .as_array()
-                .is_some_and(|list| list.iter().any(|item| item == finalizer))
+            object["metadata"]["finalizers"].as_array().is_some_and(|list| list.iter().any(|item| item == finalizer))
         };
         let moved = if is_deleted(&object) && has("orphan") {
             orphan(store, &object) + usize::from(drop_finalizer(store, &id, &key, "orphan"))
         } else if is_deleted(&object) && has("foregroundDeletion") {
             foreground(store, &id, &key, &object)
         } else {
-            usize::from(
-                is_abandoned(store, &object) && !is_deleted(&object) && discard(store, &id, &key),
-            )
+            usize::from(is_abandoned(store, &object) && !is_deleted(&object) && discard(store, &id, &key))
         };
         changed += moved;
     }
@@ -133,10 +88,7 @@ pub(crate) fn collect(store: &mut Store) -> usize {
 }
 
 fn owners(object: &Value) -> impl Iterator<Item = &Value> {
-    object["metadata"]["ownerReferences"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    object["metadata"]["ownerReferences"].as_array().into_iter().flatten()
 }
 
 /// Whether the object has owners and none of them exists.
@@ -146,14 +98,8 @@ fn is_abandoned(store: &Store, object: &Value) -> bool {
         let text = |field: &str| owner[field].as_str().unwrap_or_default();
         let table = store.serving(text("apiVersion"), text("kind"));
         table.is_some_and(|table| {
-            let namespace = if table.resource.namespaced {
-                namespace
-            } else {
-                ""
-            };
-            let found = table
-                .objects
-                .get(&(namespace.to_owned(), text("name").to_owned()));
+            let namespace = if table.resource.namespaced { namespace } else { "" };
+            let found = table.objects.get(&(namespace.to_owned(), text("name").to_owned()));
             found.is_some_and(|found| found.value["metadata"]["uid"] == owner["uid"])
         })
     };
@@ -164,11 +110,7 @@ fn dependents(store: &Store, owner: &Value) -> Vec<(String, Key, bool)> {
     let uid = &owner["metadata"]["uid"];
     let dependents = store.all().filter_map(|(table, key, object)| {
         let reference = owners(object).find(|reference| reference["uid"] == *uid)?;
-        Some((
-            table.resource.id(),
-            key.clone(),
-            reference["blockOwnerDeletion"] == true,
-        ))
+        Some((table.resource.id(), key.clone(), reference["blockOwnerDeletion"] == true))
     });
     dependents.collect()
 }
@@ -190,10 +132,7 @@ fn orphan(store: &mut Store, owner: &Value) -> usize {
 fn foreground(store: &mut Store, id: &str, key: &Key, owner: &Value) -> usize {
     let dependents = dependents(store, owner);
     if dependents.iter().any(|(_, _, blocks)| *blocks) {
-        return dependents
-            .iter()
-            .filter(|(id, key, _)| discard(store, id, key))
-            .count();
+        return dependents.iter().filter(|(id, key, _)| discard(store, id, key)).count();
     }
     usize::from(drop_finalizer(store, id, key, "foregroundDeletion"))
 }

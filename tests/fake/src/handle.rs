@@ -15,11 +15,7 @@ use crate::{Server, delete, discovery, strict};
 /// What goes back to the client.
 pub(crate) enum Reply {
     /// A JSON document; `changed` says whether a resourceVersion moved.
-    Json {
-        code: u16,
-        body: Value,
-        changed: bool,
-    },
+    Json { code: u16, body: Value, changed: bool },
     /// A watch.
     Stream(Box<Feed>),
     /// The plain-text 404 of a path that nobody serves.
@@ -40,21 +36,13 @@ impl Reply {
     }
 
     fn read(body: Value) -> Self {
-        Self::Json {
-            code: 200,
-            body,
-            changed: false,
-        }
+        Self::Json { code: 200, body, changed: false }
     }
 }
 
 impl From<Failure> for Reply {
     fn from(failure: Failure) -> Self {
-        Self::Json {
-            code: failure.code,
-            body: failure.to_value(),
-            changed: false,
-        }
+        Self::Json { code: failure.code, body: failure.to_value(), changed: false }
     }
 }
 
@@ -62,62 +50,30 @@ impl From<Failure> for Reply {
 pub(crate) fn dispatch(server: &Server, call: &Call, query: &Query, received: &Received) -> Reply {
     if call.verb == "discover" {
         let path = call.name.as_deref().unwrap_or_default();
-        let found = discovery::answer(
-            &server.lock().store,
-            path,
-            received.accept.contains("APIGroupDiscoveryList"),
-        );
+        let found = discovery::answer(&server.lock().store, path, received.accept.contains("APIGroupDiscoveryList"));
         return found.map_or(Reply::NoSuchPath, Reply::read);
     }
-    let table = server
-        .lock()
-        .store
-        .tables
-        .get(&call.table())
-        .map(|table| table.resource.clone());
+    let table = server.lock().store.tables.get(&call.table()).map(|table| table.resource.clone());
     let current = table.filter(|resource| resource.version == call.version);
     match current {
-        Some(resource) => {
-            serve(server, resource, call, query, received).unwrap_or_else(Reply::from)
-        }
+        Some(resource) => serve(server, resource, call, query, received).unwrap_or_else(Reply::from),
         None => Reply::NoSuchPath,
     }
 }
 
-fn serve(
-    server: &Server,
-    resource: Resource,
-    call: &Call,
-    query: &Query,
-    received: &Received,
-) -> Outcome<Reply> {
-    if call
-        .subresource
-        .as_deref()
-        .is_some_and(|name| !has_subresource(&resource, name))
-    {
+fn serve(server: &Server, resource: Resource, call: &Call, query: &Query, received: &Received) -> Outcome<Reply> {
+    if call.subresource.as_deref().is_some_and(|name| !has_subresource(&resource, name)) {
         return Ok(Reply::NoSuchPath);
     }
     let slim = received.accept.contains("as=PartialObjectMetadata");
     let reduce = |value: Value| {
-        if slim {
-            read::metadata_only(&value)
-        } else {
-            value
-        }
+        if slim { read::metadata_only(&value) } else { value }
     };
     match call.verb.as_str() {
-        "get" => {
-            read::get(&server.lock().store, &resource, call).map(|value| Reply::read(reduce(value)))
-        }
-        "list" => read::list(&mut server.lock().store, &resource, call, query)
-            .map(|value| Reply::read(reduce(value))),
-        "watch" => Feed::open(server, resource, call, query, slim)
-            .map(|feed| Reply::Stream(Box::new(feed))),
-        "deletecollection" => Err(Failure::new(
-            405,
-            "the server does not allow this method on the requested resource",
-        )),
+        "get" => read::get(&server.lock().store, &resource, call).map(|value| Reply::read(reduce(value))),
+        "list" => read::list(&mut server.lock().store, &resource, call, query).map(|value| Reply::read(reduce(value))),
+        "watch" => Feed::open(server, resource, call, query, slim).map(|feed| Reply::Stream(Box::new(feed))),
+        "deletecollection" => Err(Failure::new(405, "the server does not allow this method on the requested resource")),
         _ => {
             let written = write(server, resource, call, query, received)?;
             let scaled = call.subresource.as_deref() == Some("scale");
@@ -126,27 +82,14 @@ fn serve(
                 kind if kind == "Status" => Value::clone(&written.body),
                 _ => reduce(Value::clone(&written.body)),
             };
-            Ok(Reply::Json {
-                code: written.code,
-                body,
-                changed: written.changed,
-            })
+            Ok(Reply::Json { code: written.code, body, changed: written.changed })
         }
     }
 }
 
-fn write(
-    server: &Server,
-    resource: Resource,
-    call: &Call,
-    query: &Query,
-    received: &Received,
-) -> Outcome<Written> {
+fn write(server: &Server, resource: Resource, call: &Call, query: &Query, received: &Received) -> Outcome<Written> {
     let write = Write {
-        key: (
-            call.namespace.clone().unwrap_or_default(),
-            call.name.clone().unwrap_or_default(),
-        ),
+        key: (call.namespace.clone().unwrap_or_default(), call.name.clone().unwrap_or_default()),
         subresource: call.subresource.clone(),
         manager: manager(call),
         force: query.is_true("force"),
@@ -167,21 +110,11 @@ fn has_subresource(resource: &Resource, name: &str) -> bool {
 /// The field manager: the parameter, else the product of the user agent, as upstream.
 fn manager(call: &Call) -> String {
     let product = call.user_agent.split('/').next().unwrap_or_default();
-    let fallback = if product.is_empty() {
-        "unknown"
-    } else {
-        product
-    };
+    let fallback = if product.is_empty() { "unknown" } else { product };
     call.manager.clone().unwrap_or_else(|| fallback.to_owned())
 }
 
-fn perform(
-    store: &mut Store,
-    write: Write,
-    call: &Call,
-    query: &Query,
-    received: &Received,
-) -> Outcome<Written> {
+fn perform(store: &mut Store, write: Write, call: &Call, query: &Query, received: &Received) -> Outcome<Written> {
     let body = received.json();
     let scaling = write.subresource.as_deref() == Some("scale");
     if call.verb == "delete" {
@@ -191,8 +124,7 @@ fn perform(
         }
         return delete::delete(store, &write, &options);
     }
-    let body =
-        body.ok_or_else(|| Failure::bad_request("the request body is neither JSON nor YAML"))?;
+    let body = body.ok_or_else(|| Failure::bad_request("the request body is neither JSON nor YAML"))?;
     if call.verb == "patch" && !scaling {
         return write::patch(store, &write, read_patch(&write, query, received, body)?);
     }
@@ -222,14 +154,9 @@ fn read_patch(write: &Write, query: &Query, received: &Received, body: &Value) -
         "application/merge-patch+json" => Ok(Patch::Merge(body.clone())),
         "application/json-patch+json" => {
             let parsed = serde_json::from_value(body.clone());
-            parsed
-                .map(Patch::Json)
-                .map_err(|error| Failure::bad_request(error.to_string()))
+            parsed.map(Patch::Json).map_err(|error| Failure::bad_request(error.to_string()))
         }
-        other => Err(Failure::new(
-            415,
-            format!("this server does not take patches of type {other}"),
-        )),
+        other => Err(Failure::new(415, format!("this server does not take patches of type {other}"))),
     }
 }
 
@@ -256,35 +183,23 @@ fn check_target(write: &Write, query: &Query, received: &Received, body: &Value)
     if query.get("fieldValidation") != "Strict" {
         return Ok(());
     }
-    let refuse = if received.content_type.contains("apply-patch") {
-        Failure::unreasoned
-    } else {
-        Failure::bad_request
-    };
+    let refuse = if received.content_type.contains("apply-patch") { Failure::unreasoned } else { Failure::bad_request };
     strict::check(resource, body).map_err(refuse)
 }
 
 /// Writes through `/scale`: only `.spec.replicas` moves.
-fn scale(
-    store: &mut Store,
-    write: &Write,
-    call: &Call,
-    received: &Received,
-    body: &Value,
-) -> Outcome<Written> {
+fn scale(store: &mut Store, write: &Write, call: &Call, received: &Received, body: &Value) -> Outcome<Written> {
     let live = store.get(&write.resource.id(), &write.key).cloned();
     let live = live.ok_or_else(|| Failure::not_found(&write.resource, &write.key.1))?;
     let mut wanted = read::scale(&live.value);
     if call.verb == "patch" && received.content_type == "application/json-patch+json" {
-        let operations: json_patch::Patch = serde_json::from_value(body.clone())
-            .map_err(|error| Failure::bad_request(error.to_string()))?;
+        let operations: json_patch::Patch =
+            serde_json::from_value(body.clone()).map_err(|error| Failure::bad_request(error.to_string()))?;
         write::json_patch(&mut wanted, &operations)?;
     } else {
         json_patch::merge(&mut wanted, body);
     }
-    let version = wanted["metadata"]["resourceVersion"]
-        .as_str()
-        .unwrap_or_default();
+    let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     if live.value["metadata"]["resourceVersion"] != version {
         return Err(Failure::modified(&write.resource, &write.key.1));
     }

@@ -40,10 +40,7 @@ impl Server {
             return Ok(created);
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (namespace, name) = (
-            text(&created["metadata"]["namespace"]),
-            text(&created["metadata"]["name"]),
-        );
+        let (namespace, name) = (text(&created["metadata"]["namespace"]), text(&created["metadata"]["name"]));
         self.edit(&text(&created["kind"]), &namespace, &name, |object| {
             object["status"] = status.clone();
         })
@@ -53,31 +50,19 @@ impl Server {
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         let state = self.lock();
         let table = state.store.find(kind)?;
-        let object = table
-            .objects
-            .get(&(namespace.to_owned(), name.to_owned()))?;
+        let object = table.objects.get(&(namespace.to_owned(), name.to_owned()))?;
         Some(Value::clone(&object.value))
     }
 
     /// Every object of a kind, in order of namespace and name.
     pub fn list(&self, kind: &str) -> Vec<Value> {
         let state = self.lock();
-        let objects = state
-            .store
-            .find(kind)
-            .into_iter()
-            .flat_map(|table| table.objects.values());
+        let objects = state.store.find(kind).into_iter().flat_map(|table| table.objects.values());
         objects.map(|object| Value::clone(&object.value)).collect()
     }
 
     /// Changes an object, and its status, as `test`.
-    pub fn edit(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-        change: impl Fn(&mut Value),
-    ) -> anyhow::Result<Value> {
+    pub fn edit(&self, kind: &str, namespace: &str, name: &str, change: impl Fn(&mut Value)) -> anyhow::Result<Value> {
         self.edit_as("test", kind, namespace, name, change)
     }
 
@@ -90,15 +75,7 @@ impl Server {
         name: &str,
         change: impl Fn(&mut Value),
     ) -> anyhow::Result<Value> {
-        self.mutate(|state| {
-            edit(
-                &mut state.store,
-                manager,
-                kind,
-                &(namespace.to_owned(), name.to_owned()),
-                &change,
-            )
-        })
+        self.mutate(|state| edit(&mut state.store, manager, kind, &(namespace.to_owned(), name.to_owned()), &change))
     }
 
     /// Deletes an object as `kubectl delete` does, dependents in the background.
@@ -107,31 +84,11 @@ impl Server {
     }
 
     /// Deletes with a propagation policy: `Background`, `Foreground` or `Orphan`.
-    pub fn delete_with(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-        policy: &str,
-    ) -> anyhow::Result<()> {
+    pub fn delete_with(&self, kind: &str, namespace: &str, name: &str, policy: &str) -> anyhow::Result<()> {
         self.mutate(|state| {
-            let resource = state
-                .store
-                .find(kind)
-                .context("no such kind")?
-                .resource
-                .clone();
-            let write = plain(
-                resource,
-                (namespace.to_owned(), name.to_owned()),
-                None,
-                "test",
-            );
-            delete::delete(
-                &mut state.store,
-                &write,
-                &json!({"propagationPolicy": policy}),
-            )?;
+            let resource = state.store.find(kind).context("no such kind")?.resource.clone();
+            let write = plain(resource, (namespace.to_owned(), name.to_owned()), None, "test");
+            delete::delete(&mut state.store, &write, &json!({"propagationPolicy": policy}))?;
             Ok(())
         })
     }
@@ -143,8 +100,7 @@ impl Server {
             "allowVolumeExpansion": true,
             "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
         });
-        let namespace =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
         for object in [namespace, class] {
             // Both kinds are in the standard table and both objects are valid.
             let _ = self.create(object);
@@ -153,21 +109,9 @@ impl Server {
 }
 
 /// A write by the test or a controller.
-pub(crate) fn plain(
-    resource: Resource,
-    key: Key,
-    subresource: Option<&str>,
-    manager: &str,
-) -> Write {
+pub(crate) fn plain(resource: Resource, key: Key, subresource: Option<&str>, manager: &str) -> Write {
     let (subresource, manager) = (subresource.map(str::to_owned), manager.to_owned());
-    Write {
-        resource,
-        key,
-        subresource,
-        manager,
-        force: true,
-        dry_run: false,
-    }
+    Write { resource, key, subresource, manager, force: true, dry_run: false }
 }
 
 /// Applies `change` to the object, then to its status where that is written separately.
@@ -178,16 +122,8 @@ pub(crate) fn edit(
     key: &Key,
     change: &dyn Fn(&mut Value),
 ) -> anyhow::Result<Value> {
-    let resource = store
-        .find(kind)
-        .with_context(|| format!("no such kind: {kind}"))?
-        .resource
-        .clone();
-    let subresources: &[Option<&str>] = if resource.status {
-        &[None, Some("status")]
-    } else {
-        &[None]
-    };
+    let resource = store.find(kind).with_context(|| format!("no such kind: {kind}"))?.resource.clone();
+    let subresources: &[Option<&str>] = if resource.status { &[None, Some("status")] } else { &[None] };
     let live = store.get(&resource.id(), key).context("no such object")?;
     let mut wanted = Value::clone(&live.value);
     change(&mut wanted);
@@ -206,9 +142,7 @@ pub(crate) fn edit(
 fn target(store: &mut Store, body: &Value, manager: &str) -> anyhow::Result<Write> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (text(&body["apiVersion"]), text(&body["kind"]));
-    let table = store
-        .serving(&api_version, &kind)
-        .with_context(|| format!("{api_version} {kind} is not served"))?;
+    let table = store.serving(&api_version, &kind).with_context(|| format!("{api_version} {kind} is not served"))?;
     let resource = table.resource.clone();
     let namespace = match (resource.namespaced, text(&body["metadata"]["namespace"])) {
         (false, _) => String::new(),
@@ -218,22 +152,13 @@ fn target(store: &mut Store, body: &Value, manager: &str) -> anyhow::Result<Writ
     if !namespace.is_empty() {
         ensure_namespace(store, &namespace)?;
     }
-    Ok(plain(
-        resource,
-        (namespace, text(&body["metadata"]["name"])),
-        None,
-        manager,
-    ))
+    Ok(plain(resource, (namespace, text(&body["metadata"]["name"])), None, manager))
 }
 
 fn ensure_namespace(store: &mut Store, name: &str) -> anyhow::Result<()> {
     let key = (String::new(), name.to_owned());
     if store.get("namespaces", &key).is_none() {
-        let resource = store
-            .find("Namespace")
-            .context("namespaces are not served")?
-            .resource
-            .clone();
+        let resource = store.find("Namespace").context("namespaces are not served")?.resource.clone();
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         write::create(store, plain(resource, key, None, "test"), body)?;
     }

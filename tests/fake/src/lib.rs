@@ -110,10 +110,7 @@ impl Server {
             rollouts: Rollouts::default(),
             frozen: BTreeSet::new(),
         };
-        let server = Self {
-            state: Arc::new(Mutex::new(state)),
-            commits: signal::Sender::new(0),
-        };
+        let server = Self { state: Arc::new(Mutex::new(state)), commits: signal::Sender::new(0) };
         server.furnish();
         server
     }
@@ -147,9 +144,7 @@ impl Server {
     /// Every write so far, refused ones included.
     pub fn writes(&self) -> Vec<Entry> {
         let log = self.requests();
-        log.into_iter()
-            .filter(|entry| entry.call.is_write())
-            .collect()
+        log.into_iter().filter(|entry| entry.call.is_write()).collect()
     }
 
     /// Number of requests so far: a mark for [`Server::requests`] and [`Server::writes`] to skip to.
@@ -202,11 +197,7 @@ impl Server {
     }
 
     /// Waits until `condition` holds, looking after every commit; an error after `timeout`.
-    pub async fn until(
-        &self,
-        timeout: Duration,
-        condition: impl Fn(&Self) -> bool,
-    ) -> anyhow::Result<()> {
+    pub async fn until(&self, timeout: Duration, condition: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let mut commits = self.subscribe();
         let wait = async {
             while !condition(self) {

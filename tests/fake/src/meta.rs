@@ -48,11 +48,7 @@ pub(crate) fn copy(from: &Value, to: &mut Value, field: &str) {
     copy_within(from.as_object(), to.as_object_mut(), field);
 }
 
-fn copy_within(
-    from: Option<&Map<String, Value>>,
-    to: Option<&mut Map<String, Value>>,
-    field: &str,
-) {
+fn copy_within(from: Option<&Map<String, Value>>, to: Option<&mut Map<String, Value>>, field: &str) {
     let Some(to) = to else { return };
     match from.and_then(|from| from.get(field)) {
         Some(value) => to.insert(field.to_owned(), value.clone()),
@@ -66,11 +62,7 @@ pub(crate) fn keep_system_metadata(live: &Value, object: &mut Value) {
         object["metadata"] = json!({});
     }
     for field in SYSTEM {
-        copy_within(
-            live["metadata"].as_object(),
-            object["metadata"].as_object_mut(),
-            field,
-        );
+        copy_within(live["metadata"].as_object(), object["metadata"].as_object_mut(), field);
     }
     for field in ["apiVersion", "kind"] {
         copy(live, object, field);
@@ -103,10 +95,7 @@ pub(crate) fn is_finished(object: &Value) -> bool {
 /// Writes the finalizer that stands for a propagation policy.
 pub(crate) fn set_propagation(object: &mut Value, policy: Option<&str>) {
     let Some(policy) = policy else { return };
-    let mut list = object["metadata"]["finalizers"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let mut list = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     list.retain(|finalizer| finalizer != "orphan" && finalizer != "foregroundDeletion");
     match policy {
         "Orphan" => list.push(json!("orphan")),

@@ -7,9 +7,7 @@ pub fn canonical(text: &str) -> Option<String> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let end = unsigned
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(unsigned.len());
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (format, numerator, denominator) = scale(suffix)?;
     let nanos = nanos(number)?.checked_mul(numerator)?;
@@ -21,9 +19,7 @@ pub fn canonical(text: &str) -> Option<String> {
 
 /// The value in nano-units, for comparing; negative quantities are no sizes.
 pub(crate) fn nanos_of(text: &str) -> Option<i128> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (_, numerator, denominator) = scale(suffix)?;
     Some(nanos(number)?.checked_mul(numerator)? / denominator)
@@ -64,16 +60,8 @@ fn nanos(number: &str) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let digits: String = fraction
-        .chars()
-        .chain(std::iter::repeat('0'))
-        .take(9)
-        .collect();
-    let whole: i128 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let digits: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
+    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     whole.checked_mul(NANO)?.checked_add(digits.parse().ok()?)
 }
 

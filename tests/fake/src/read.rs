@@ -13,9 +13,7 @@ use crate::store::Store;
 pub(crate) fn get(store: &Store, resource: &Resource, call: &Call) -> Outcome<Value> {
     let name = call.name.clone().unwrap_or_default();
     let key = (call.namespace.clone().unwrap_or_default(), name.clone());
-    let object = store
-        .get(&resource.id(), &key)
-        .ok_or_else(|| Failure::not_found(resource, &name))?;
+    let object = store.get(&resource.id(), &key).ok_or_else(|| Failure::not_found(resource, &name))?;
     match call.subresource.as_deref() {
         Some("scale") => Ok(scale(&object.value)),
         _ => Ok(Value::clone(&object.value)),
@@ -23,17 +21,9 @@ pub(crate) fn get(store: &Store, resource: &Resource, call: &Call) -> Outcome<Va
 }
 
 /// LIST with selectors and paging.
-pub(crate) fn list(
-    store: &mut Store,
-    resource: &Resource,
-    call: &Call,
-    query: &Query,
-) -> Outcome<Value> {
+pub(crate) fn list(store: &mut Store, resource: &Resource, call: &Call, query: &Query) -> Outcome<Value> {
     let selector = query.selector()?;
-    let asked = query
-        .get("resourceVersion")
-        .parse::<u64>()
-        .unwrap_or_default();
+    let asked = query.get("resourceVersion").parse::<u64>().unwrap_or_default();
     if asked > store.version {
         return Err(too_large(asked, store.version));
     }
@@ -41,14 +31,8 @@ pub(crate) fn list(
         "" => {
             let table = store.tables.get(&resource.id()).map(|table| &table.objects);
             let all = table.into_iter().flatten();
-            let here = all.filter(|(key, _)| {
-                call.namespace
-                    .as_ref()
-                    .is_none_or(|namespace| key.0 == *namespace)
-            });
-            here.map(|(_, object)| Arc::clone(&object.value))
-                .filter(|object| selector.matches(object))
-                .collect()
+            let here = all.filter(|(key, _)| call.namespace.as_ref().is_none_or(|namespace| key.0 == *namespace));
+            here.map(|(_, object)| Arc::clone(&object.value)).filter(|object| selector.matches(object)).collect()
         }
         token => store.pages.remove(token).ok_or_else(|| {
             let mut failure = Failure::expired();
@@ -76,11 +60,7 @@ pub(crate) fn list(
 /// A continued list keeps the version of its first page, so that a watch misses nothing.
 fn version_of(store: &Store, query: &Query) -> String {
     let first = query.get("continue").split('-').next().unwrap_or_default();
-    if first.is_empty() {
-        store.version.to_string()
-    } else {
-        first.to_owned()
-    }
+    if first.is_empty() { store.version.to_string() } else { first.to_owned() }
 }
 
 /// Items of built-in lists carry neither apiVersion nor kind.
@@ -96,10 +76,7 @@ fn as_item(resource: &Resource, object: &Value) -> Value {
 
 /// What a client is told that knows more than this server.
 pub(crate) fn too_large(asked: u64, current: u64) -> Failure {
-    let mut failure = Failure::new(
-        504,
-        format!("Too large resource version: {asked}, current: {current}"),
-    );
+    let mut failure = Failure::new(504, format!("Too large resource version: {asked}, current: {current}"));
     failure.details = json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
         "retryAfterSeconds": 1});
     failure
@@ -129,9 +106,7 @@ pub(crate) fn scale(object: &Value) -> Value {
 
 fn labels_text(labels: &Value) -> String {
     let pairs = labels.as_object().into_iter().flatten();
-    let pairs: Vec<_> = pairs
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
+    let pairs: Vec<_> = pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
     pairs.join(",")
 }
 

@@ -54,49 +54,32 @@ impl Resource {
 
     /// A namespaced custom resource with `/status`; its conditions are keyed by type.
     pub fn custom(api_version: &str, kind: &str, plural: &str) -> Self {
-        let base = Self {
-            custom: true,
-            ..Self::builtin(api_version, kind, plural)
-        };
-        base.with_status()
-            .with_generation()
-            .with_list_map("conditions", &["type"])
+        let base = Self { custom: true, ..Self::builtin(api_version, kind, plural) };
+        base.with_status().with_generation().with_list_map("conditions", &["type"])
     }
 
     /// The same at cluster scope.
     #[must_use]
     pub fn cluster_scoped(self) -> Self {
-        Self {
-            namespaced: false,
-            ..self
-        }
+        Self { namespaced: false, ..self }
     }
 
     /// The same with a `/status` subresource.
     #[must_use]
     pub fn with_status(self) -> Self {
-        Self {
-            status: true,
-            ..self
-        }
+        Self { status: true, ..self }
     }
 
     /// The same with `metadata.generation`.
     #[must_use]
     pub fn with_generation(self) -> Self {
-        Self {
-            generation: true,
-            ..self
-        }
+        Self { generation: true, ..self }
     }
 
     /// The same with a `/scale` subresource on `.spec.replicas`.
     #[must_use]
     pub fn with_scale(self) -> Self {
-        Self {
-            scale: true,
-            ..self
-        }
+        Self { scale: true, ..self }
     }
 
     /// The same with an associative list: every list field of that name is merged by `keys`.
@@ -110,10 +93,7 @@ impl Resource {
     /// The same with an additional check of bodies.
     #[must_use]
     pub fn with_check(self, check: Check) -> Self {
-        Self {
-            check: Some(check),
-            ..self
-        }
+        Self { check: Some(check), ..self }
     }
 
     /// `plural` or `plural.group`: the name by which the table is keyed.
@@ -123,11 +103,7 @@ impl Resource {
 
     /// `group/version`, or the version alone in the core group.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
     pub(crate) fn qualified_kind(&self) -> String {
@@ -136,11 +112,7 @@ impl Resource {
 }
 
 pub(crate) fn qualify(name: &str, group: &str) -> String {
-    if group.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{name}.{group}")
-    }
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
 }
 
 /// The resources a new server starts with: Moorage's own and the built-in ones it touches.
@@ -152,9 +124,7 @@ pub fn standard() -> Vec<Resource> {
         custom("App", "apps").with_scale(),
         custom("StorageClaim", "storageclaims"),
         custom("Registry", "registries"),
-        builtin("v1", "Namespace", "namespaces")
-            .cluster_scoped()
-            .with_status(),
+        builtin("v1", "Namespace", "namespaces").cluster_scoped().with_status(),
         builtin("v1", "ServiceAccount", "serviceaccounts"),
         builtin("v1", "Service", "services").with_status(),
         builtin("v1", "ConfigMap", "configmaps"),
@@ -162,41 +132,18 @@ pub fn standard() -> Vec<Resource> {
         builtin("v1", "PersistentVolumeClaim", "persistentvolumeclaims").with_status(),
         builtin("v1", "Pod", "pods").with_status().with_generation(),
         builtin("v1", "Event", "events"),
-        builtin("apps/v1", "Deployment", "deployments")
-            .with_status()
-            .with_generation()
-            .with_scale(),
-        builtin("apps/v1", "StatefulSet", "statefulsets")
-            .with_status()
-            .with_generation()
-            .with_scale(),
-        builtin(
-            "autoscaling/v2",
-            "HorizontalPodAutoscaler",
-            "horizontalpodautoscalers",
-        )
-        .with_status(),
-        builtin("batch/v1", "Job", "jobs")
-            .with_status()
-            .with_generation(),
-        builtin("batch/v1", "CronJob", "cronjobs")
-            .with_status()
-            .with_generation(),
+        builtin("apps/v1", "Deployment", "deployments").with_status().with_generation().with_scale(),
+        builtin("apps/v1", "StatefulSet", "statefulsets").with_status().with_generation().with_scale(),
+        builtin("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers").with_status(),
+        builtin("batch/v1", "Job", "jobs").with_status().with_generation(),
+        builtin("batch/v1", "CronJob", "cronjobs").with_status().with_generation(),
         builtin("coordination.k8s.io/v1", "Lease", "leases"),
         builtin("events.k8s.io/v1", "Event", "events"),
-        builtin("networking.k8s.io/v1", "Ingress", "ingresses")
-            .with_status()
-            .with_generation(),
+        builtin("networking.k8s.io/v1", "Ingress", "ingresses").with_status().with_generation(),
         builtin("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies").with_generation(),
-        builtin("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
-            .with_status()
-            .with_generation(),
+        builtin("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets").with_status().with_generation(),
         builtin("rbac.authorization.k8s.io/v1", "Role", "roles"),
-        builtin(
-            "rbac.authorization.k8s.io/v1",
-            "RoleBinding",
-            "rolebindings",
-        ),
+        builtin("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
         builtin("storage.k8s.io/v1", "StorageClass", "storageclasses").cluster_scoped(),
     ]
 }

@@ -39,19 +39,12 @@ pub struct Call {
 impl Call {
     /// Whether the verb writes.
     pub fn is_write(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
     /// `verb resource[/subresource]`, for short assertions.
     pub fn summary(&self) -> String {
-        let subresource = self
-            .subresource
-            .as_ref()
-            .map(|name| format!("/{name}"))
-            .unwrap_or_default();
+        let subresource = self.subresource.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
         format!("{} {}{subresource}", self.verb, self.resource)
     }
 
@@ -81,18 +74,8 @@ impl Query {
 /// Reads verb, resource and parameters of a request.
 pub(crate) fn parse<B>(request: &Request<B>) -> (Call, Query) {
     let query = request.uri().query().unwrap_or_default();
-    let query = Query(
-        form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect(),
-    );
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    };
+    let query = Query(form_urlencoded::parse(query.as_bytes()).into_owned().collect());
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let manager = query.get("fieldManager");
     let mut call = Call {
         user_agent: header("user-agent").to_owned(),
@@ -126,9 +109,7 @@ fn locate(call: &mut Call, path: &[&str]) {
     let owned = |part: Option<&&str>| part.map(|part| (*part).to_owned());
     let rest = match path {
         // `namespaces/x` and its subresources are the Namespace itself.
-        ["namespaces", namespace, rest @ ..]
-            if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) =>
-        {
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) => {
             call.namespace = Some((*namespace).to_owned());
             rest
         }

@@ -37,10 +37,8 @@ pub(crate) fn atomic_map(resource: &Resource, path: &[Step]) -> bool {
     let Some(Step::Field(name)) = path.last() else {
         return false;
     };
-    let reference = matches!(
-        name.as_str(),
-        "secretKeyRef" | "configMapKeyRef" | "fieldRef" | "resourceFieldRef" | "fileKeyRef"
-    );
+    let reference =
+        matches!(name.as_str(), "secretKeyRef" | "configMapKeyRef" | "fieldRef" | "resourceFieldRef" | "fileKeyRef");
     let selector = matches!(
         name.as_str(),
         "selector"
@@ -73,18 +71,12 @@ fn custom(resource: &Resource, name: &str) -> ListType {
 }
 
 fn builtin(resource: &Resource, path: &[Step], name: &str) -> Option<&'static [&'static str]> {
-    let within = |field: &str| {
-        path.iter()
-            .any(|step| matches!(step, Step::Field(name) if name == field))
-    };
+    let within = |field: &str| path.iter().any(|step| matches!(step, Step::Field(name) if name == field));
     let account = resource.kind == "ServiceAccount";
     match name {
-        "containers"
-        | "initContainers"
-        | "ephemeralContainers"
-        | "volumes"
-        | "env"
-        | "resourceClaims" => Some(&["name"]),
+        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "resourceClaims" => {
+            Some(&["name"])
+        }
         "imagePullSecrets" if !account => Some(&["name"]),
         "secrets" if account => Some(&["name"]),
         "volumeMounts" => Some(&["mountPath"]),
@@ -93,9 +85,7 @@ fn builtin(resource: &Resource, path: &[Step], name: &str) -> Option<&'static [&
         "topologySpreadConstraints" => Some(&["topologyKey", "whenUnsatisfiable"]),
         "claims" if within("resources") => Some(&["name"]),
         "conditions" if within("status") => Some(&["type"]),
-        "ports" if within("containers") || within("initContainers") => {
-            Some(&["containerPort", "protocol"])
-        }
+        "ports" if within("containers") || within("initContainers") => Some(&["containerPort", "protocol"]),
         "ports" if resource.kind == "Service" && path.len() == 2 => Some(&["port", "protocol"]),
         _ => None,
     }

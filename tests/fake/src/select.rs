@@ -22,43 +22,23 @@ enum Test {
 impl Selector {
     /// Parses both selectors; an unreadable one is a 400.
     pub(crate) fn parse(labels: &str, fields: &str) -> Outcome<Self> {
-        let labels = split(labels)
-            .into_iter()
-            .map(requirement)
-            .collect::<Outcome<_>>()?;
-        let fields = split(fields)
-            .into_iter()
-            .map(requirement)
-            .collect::<Outcome<_>>()?;
+        let labels = split(labels).into_iter().map(requirement).collect::<Outcome<_>>()?;
+        let fields = split(fields).into_iter().map(requirement).collect::<Outcome<_>>()?;
         Ok(Self { labels, fields })
     }
 
     /// Whether an object is selected.
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        let label = |key: &str| {
-            object["metadata"]["labels"]
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let label = |key: &str| object["metadata"]["labels"].get(key).and_then(Value::as_str).map(str::to_owned);
         // A field that is absent selects as empty text, as on the real server.
         let field = |path: &str| {
-            let found = path
-                .split('.')
-                .try_fold(object, |value, key| value.get(key));
-            Some(found.map_or_else(String::new, |value| {
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned)
-            }))
+            let found = path.split('.').try_fold(object, |value, key| value.get(key));
+            Some(
+                found.map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
+            )
         };
-        self.labels
-            .iter()
-            .all(|(key, test)| test.accepts(label(key).as_deref()))
-            && self
-                .fields
-                .iter()
-                .all(|(path, test)| test.accepts(field(path).as_deref()))
+        self.labels.iter().all(|(key, test)| test.accepts(label(key).as_deref()))
+            && self.fields.iter().all(|(path, test)| test.accepts(field(path).as_deref()))
     }
 }
 
@@ -80,10 +60,7 @@ fn split(text: &str) -> Vec<&str> {
         depth += i32::from(c == '(') - i32::from(c == ')');
         c == ',' && depth == 0
     });
-    parts
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect()
+    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
 }
 
 fn requirement(text: &str) -> Outcome<(String, Test)> {
@@ -133,8 +110,7 @@ mod tests {
             ("app in (x),tier", "metadata.name=a", true),
         ];
         for (labels, fields, expected) in cases {
-            let selected =
-                Selector::parse(labels, fields).map(|selector| selector.matches(&object));
+            let selected = Selector::parse(labels, fields).map(|selector| selector.matches(&object));
             assert_eq!(selected, Ok(expected), "{labels} / {fields}");
         }
         assert!(Selector::parse("app in x", "").is_err());

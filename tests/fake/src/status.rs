@@ -29,20 +29,12 @@ impl Failure {
             429 => json!({"retryAfterSeconds": 1}),
             _ => json!({}),
         };
-        Self {
-            code,
-            reason: reason(code).to_owned(),
-            message: message.into(),
-            details,
-        }
+        Self { code, reason: reason(code).to_owned(), message: message.into(), details }
     }
 
     /// A 500 as the server gives it for bodies it cannot make sense of: without a reason.
     pub(crate) fn unreasoned(message: impl Into<String>) -> Self {
-        Self {
-            reason: String::new(),
-            ..Self::new(500, message)
-        }
+        Self { reason: String::new(), ..Self::new(500, message) }
     }
 
     /// What an injected fault answers.
@@ -55,17 +47,13 @@ impl Failure {
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        let mut failure = Self::new(409, format!("{} \"{name}\" already exists", resource.id()))
-            .about(resource, name);
+        let mut failure = Self::new(409, format!("{} \"{name}\" already exists", resource.id())).about(resource, name);
         "AlreadyExists".clone_into(&mut failure.reason);
         failure
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let text = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {why}",
-            resource.id()
-        );
+        let text = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.id());
         Self::new(409, text).about(resource, name)
     }
 
@@ -80,18 +68,11 @@ impl Failure {
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        Self::new(
-            403,
-            format!("{} \"{name}\" is forbidden: {why}", resource.id()),
-        )
-        .about(resource, name)
+        Self::new(403, format!("{} \"{name}\" is forbidden: {why}", resource.id())).about(resource, name)
     }
 
     pub(crate) fn expired() -> Self {
-        let mut failure = Self::new(
-            410,
-            "The resourceVersion for the provided watch is too old.",
-        );
+        let mut failure = Self::new(410, "The resourceVersion for the provided watch is too old.");
         "Expired".clone_into(&mut failure.reason);
         failure
     }

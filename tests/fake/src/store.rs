@@ -73,29 +73,19 @@ impl Store {
     }
 
     pub(crate) fn install(&mut self, resource: Resource) {
-        let table = Table {
-            resource,
-            objects: BTreeMap::new(),
-            changes: Vec::new(),
-        };
+        let table = Table { resource, objects: BTreeMap::new(), changes: Vec::new() };
         self.tables.entry(table.resource.id()).or_insert(table);
     }
 
     /// The table of a kind, or of an id such as `events.events.k8s.io` where kinds collide.
     pub(crate) fn find(&self, kind: &str) -> Option<&Table> {
-        let by_kind = || {
-            self.tables
-                .values()
-                .find(|table| table.resource.kind == kind)
-        };
+        let by_kind = || self.tables.values().find(|table| table.resource.kind == kind);
         self.tables.get(kind).or_else(by_kind)
     }
 
     /// The table that serves objects of this apiVersion and kind.
     pub(crate) fn serving(&self, api_version: &str, kind: &str) -> Option<&Table> {
-        let fits = |table: &&Table| {
-            table.resource.kind == kind && table.resource.api_version() == api_version
-        };
+        let fits = |table: &&Table| table.resource.kind == kind && table.resource.api_version() == api_version;
         self.tables.values().find(fits)
     }
 
@@ -117,13 +107,7 @@ impl Store {
     }
 
     /// Stores an object under the next resourceVersion.
-    pub(crate) fn put(
-        &mut self,
-        id: &str,
-        key: &Key,
-        mut value: Value,
-        managers: Vec<Manager>,
-    ) -> Arc<Value> {
+    pub(crate) fn put(&mut self, id: &str, key: &Key, mut value: Value, managers: Vec<Manager>) -> Arc<Value> {
         self.version += 1;
         let version = self.version;
         value["metadata"]["resourceVersion"] = json!(version.to_string());
@@ -132,21 +116,10 @@ impl Store {
         };
         set_managed_fields(&table.resource, &mut value, &managers);
         let value = Arc::new(value);
-        let object = Object {
-            value: Arc::clone(&value),
-            managers,
-        };
-        let before = table
-            .objects
-            .insert(key.clone(), object)
-            .map(|object| object.value);
+        let object = Object { value: Arc::clone(&value), managers };
+        let before = table.objects.insert(key.clone(), object).map(|object| object.value);
         let after = Some(Arc::clone(&value));
-        table.changes.push(Change {
-            version,
-            before,
-            after,
-            shown: Arc::clone(&value),
-        });
+        table.changes.push(Change { version, before, after, shown: Arc::clone(&value) });
         value
     }
 
@@ -157,12 +130,7 @@ impl Store {
         let mut last = Value::clone(&before);
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let shown = Arc::new(last);
-        let change = Change {
-            version: self.version,
-            before: Some(before),
-            after: None,
-            shown: Arc::clone(&shown),
-        };
+        let change = Change { version: self.version, before: Some(before), after: None, shown: Arc::clone(&shown) };
         self.tables.get_mut(id)?.changes.push(change);
         Some(shown)
     }
@@ -176,8 +144,6 @@ impl Store {
 
 impl Table {
     fn each(&self) -> impl Iterator<Item = (&Key, &Arc<Value>)> {
-        self.objects
-            .iter()
-            .map(|(key, object)| (key, &object.value))
+        self.objects.iter().map(|(key, object)| (key, &object.value))
     }
 }

@@ -43,32 +43,25 @@ pub(crate) fn check(resource: &Resource, body: &Value) -> Result<(), String> {
 
 fn round_trip<K: DeserializeOwned + Serialize>(body: &Value) -> Result<(), String> {
     let decoded: K = K::deserialize(body).map_err(|error| format!("failed to decode: {error}"))?;
-    let encoded =
-        serde_json::to_value(&decoded).map_err(|error| format!("failed to encode: {error}"))?;
+    let encoded = serde_json::to_value(&decoded).map_err(|error| format!("failed to encode: {error}"))?;
     match lost(body, &encoded) {
         None => Ok(()),
-        Some(path) => Err(format!(
-            "strict decoding error: unknown field \"{}\"",
-            path.trim_start_matches('.')
-        )),
+        Some(path) => Err(format!("strict decoding error: unknown field \"{}\"", path.trim_start_matches('.'))),
     }
 }
 
 /// The first field of `body` that `known` lacks.
 fn lost(body: &Value, known: &Value) -> Option<String> {
     match (body, known) {
-        (Value::Object(body), Value::Object(known)) => body
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .find_map(|(key, value)| match known.get(key) {
+        (Value::Object(body), Value::Object(known)) => {
+            body.iter().filter(|(_, value)| !value.is_null()).find_map(|(key, value)| match known.get(key) {
                 None => Some(format!(".{key}")),
                 Some(other) => lost(value, other).map(|rest| format!(".{key}{rest}")),
-            }),
+            })
+        }
         (Value::Array(body), Value::Array(known)) => {
             let pairs = body.iter().zip(known).enumerate();
-            pairs
-                .into_iter()
-                .find_map(|(at, (value, other))| Some(format!("[{at}]{}", lost(value, other)?)))
+            pairs.into_iter().find_map(|(at, (value, other))| Some(format!("[{at}]{}", lost(value, other)?)))
         }
         _ => None,
     }

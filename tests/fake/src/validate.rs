@@ -38,55 +38,33 @@ fn check_name(resource: &Resource, name: &str) -> Result<(), String> {
     let most = if label { 63 } else { 253 };
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let starts = !(resource.kind == "Service" && name.starts_with(|c: char| c.is_ascii_digit()));
-    let inner =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (c == '.' && !label);
-    let fits =
-        edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(inner) && starts;
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (c == '.' && !label);
+    let fits = edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(inner) && starts;
     if name.len() <= most && (fits || (free && !name.is_empty())) {
         return Ok(());
     }
-    let rule = if label {
-        "a DNS-1035 label"
-    } else {
-        "a lowercase RFC 1123 subdomain"
-    };
-    Err(format!(
-        "metadata.name: Invalid value: \"{name}\": must be {rule} of no more than {most} characters"
-    ))
+    let rule = if label { "a DNS-1035 label" } else { "a lowercase RFC 1123 subdomain" };
+    Err(format!("metadata.name: Invalid value: \"{name}\": must be {rule} of no more than {most} characters"))
 }
 
 fn check_labels(object: &Value) -> Result<(), String> {
-    for (key, value) in object["metadata"]["labels"]
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        let text = value
-            .as_str()
-            .ok_or_else(|| format!("metadata.labels: Invalid value: {value}: must be a string"))?;
+    for (key, value) in object["metadata"]["labels"].as_object().into_iter().flatten() {
+        let text =
+            value.as_str().ok_or_else(|| format!("metadata.labels: Invalid value: {value}: must be a string"))?;
         let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let edges = [text.chars().next(), text.chars().last()];
         let framed = edges.iter().flatten().all(char::is_ascii_alphanumeric);
         if text.len() > 63 || !text.chars().all(inner) || !framed {
-            return Err(format!(
-                "metadata.labels: Invalid value: \"{text}\": must be a valid label value (key {key})"
-            ));
+            return Err(format!("metadata.labels: Invalid value: \"{text}\": must be a valid label value (key {key})"));
         }
     }
     Ok(())
 }
 
 fn check_finalizers(live: &Value, object: &Value) -> Result<(), String> {
-    let list = |value: &Value| {
-        value["metadata"]["finalizers"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    };
+    let list = |value: &Value| value["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let before = list(live);
-    let added = list(object)
-        .into_iter()
-        .find(|finalizer| !before.contains(finalizer));
+    let added = list(object).into_iter().find(|finalizer| !before.contains(finalizer));
     match added {
         Some(added) if !live["metadata"]["deletionTimestamp"].is_null() => Err(format!(
             "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, \
@@ -111,16 +89,10 @@ fn workload(live: Option<&Value>, object: &Value, mutable: &[&str]) -> Result<()
     let spec = &object["spec"];
     let wanted = spec["selector"]["matchLabels"].as_object();
     let labels = &spec["template"]["metadata"]["labels"];
-    if wanted.is_none_or(serde_json::Map::is_empty)
-        && spec["selector"]["matchExpressions"].is_null()
-    {
+    if wanted.is_none_or(serde_json::Map::is_empty) && spec["selector"]["matchExpressions"].is_null() {
         return Err("spec.selector: Required value".to_owned());
     }
-    if wanted
-        .into_iter()
-        .flatten()
-        .any(|(key, value)| &labels[key] != value)
-    {
+    if wanted.into_iter().flatten().any(|(key, value)| &labels[key] != value) {
         return Err(format!(
             "spec.template.metadata.labels: Invalid value: {labels}: `selector` does not match template `labels`"
         ));
@@ -133,17 +105,12 @@ fn workload(live: Option<&Value>, object: &Value, mutable: &[&str]) -> Result<()
     }
     let Some(live) = live else { return Ok(()) };
     if live["spec"]["selector"] != spec["selector"] {
-        return Err(format!(
-            "spec.selector: Invalid value: {}: field is immutable",
-            spec["selector"]
-        ));
+        return Err(format!("spec.selector: Invalid value: {}: field is immutable", spec["selector"]));
     }
     if mutable.is_empty() || without(&live["spec"], mutable) == without(spec, mutable) {
         return Ok(());
     }
-    Err(format!(
-        "spec: Forbidden: updates to statefulset spec for fields other than {mutable:?} are forbidden"
-    ))
+    Err(format!("spec: Forbidden: updates to statefulset spec for fields other than {mutable:?} are forbidden"))
 }
 
 fn check_containers(containers: &Value) -> Result<(), String> {
@@ -151,26 +118,15 @@ fn check_containers(containers: &Value) -> Result<(), String> {
     if list.is_empty() {
         return Err("spec.template.spec.containers: Required value".to_owned());
     }
-    let field = |name: &str| {
-        list.iter()
-            .position(|container| container[name].as_str().is_none_or(str::is_empty))
-    };
-    let missing = ["name", "image"]
-        .into_iter()
-        .find_map(|name| Some((name, field(name)?)));
-    missing.map_or(Ok(()), |(name, at)| {
-        Err(format!(
-            "spec.template.spec.containers[{at}].{name}: Required value"
-        ))
-    })
+    let field = |name: &str| list.iter().position(|container| container[name].as_str().is_none_or(str::is_empty));
+    let missing = ["name", "image"].into_iter().find_map(|name| Some((name, field(name)?)));
+    missing.map_or(Ok(()), |(name, at)| Err(format!("spec.template.spec.containers[{at}].{name}: Required value")))
 }
 
 fn claim(live: Option<&Value>, object: &Value) -> Result<(), String> {
     let spec = &object["spec"];
     if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
-        return Err(
-            "spec.accessModes: Required value: at least 1 access mode is required".to_owned(),
-        );
+        return Err("spec.accessModes: Required value: at least 1 access mode is required".to_owned());
     }
     if spec["resources"]["requests"]["storage"].is_null() {
         return Err("spec.resources[storage]: Required value".to_owned());
@@ -185,45 +141,27 @@ fn claim(live: Option<&Value>, object: &Value) -> Result<(), String> {
     }
     let mutable = ["resources", "volumeAttributesClassName"];
     if without(&before, &mutable) != without(spec, &mutable) {
-        return Err(
-            "spec: Forbidden: spec is immutable after creation except resources.requests and \
+        return Err("spec: Forbidden: spec is immutable after creation except resources.requests and \
                     volumeAttributesClassName for bound claims"
-                .to_owned(),
-        );
+            .to_owned());
     }
-    let (old, new) = (
-        size(&live["spec"]["resources"]["requests"]),
-        size(&spec["resources"]["requests"]),
-    );
+    let (old, new) = (size(&live["spec"]["resources"]["requests"]), size(&spec["resources"]["requests"]));
     if new == old || live["status"]["phase"] == "Bound" && new > old {
         return Ok(());
     }
-    if new < old
-        && new >= size(&live["status"]["capacity"])
-        && live["status"]["phase"] == "Bound"
-        && new > 0
-    {
+    if new < old && new >= size(&live["status"]["capacity"]) && live["status"]["phase"] == "Bound" && new > 0 {
         return Ok(());
     }
-    Err(
-        "spec.resources.requests.storage: Forbidden: field can not be less than status.capacity"
-            .to_owned(),
-    )
+    Err("spec.resources.requests.storage: Forbidden: field can not be less than status.capacity".to_owned())
 }
 
 fn size(quantities: &Value) -> i128 {
-    quantities["storage"]
-        .as_str()
-        .and_then(crate::quantity::nanos_of)
-        .unwrap_or_default()
+    quantities["storage"].as_str().and_then(crate::quantity::nanos_of).unwrap_or_default()
 }
 
 fn service(live: Option<&Value>, object: &Value) -> Result<(), String> {
     let spec = &object["spec"];
-    let ports = spec["ports"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let ports = spec["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
     let portless = spec["clusterIP"] == "None" || spec["type"] == "ExternalName";
     if ports.is_empty() && !portless {
         return Err("spec.ports: Required value".to_owned());
@@ -236,10 +174,7 @@ fn service(live: Option<&Value>, object: &Value) -> Result<(), String> {
     if kept {
         return Ok(());
     }
-    Err(format!(
-        "spec.clusterIPs[0]: Invalid value: {}: may not change once set",
-        spec["clusterIP"]
-    ))
+    Err(format!("spec.clusterIPs[0]: Invalid value: {}: may not change once set", spec["clusterIP"]))
 }
 
 fn without(spec: &Value, fields: &[&str]) -> Value {

@@ -46,23 +46,11 @@ pub(crate) struct Feed {
 impl Feed {
     /// Opens a watch. Too old a version becomes an ERROR event; one from the future stays
     /// silent until history has caught up with it, as on the real server.
-    pub(crate) fn open(
-        server: &Server,
-        resource: Resource,
-        call: &Call,
-        query: &Query,
-        slim: bool,
-    ) -> Outcome<Self> {
+    pub(crate) fn open(server: &Server, resource: Resource, call: &Call, query: &Query, slim: bool) -> Outcome<Self> {
         let selector = query.selector()?;
         let state = server.lock();
-        let asked = query
-            .get("resourceVersion")
-            .parse::<u64>()
-            .unwrap_or_default();
-        let timeout = query
-            .get("timeoutSeconds")
-            .parse()
-            .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let asked = query.get("resourceVersion").parse::<u64>().unwrap_or_default();
+        let timeout = query.get("timeoutSeconds").parse().map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let mut feed = Self {
             server: server.clone(),
             signal: server.subscribe(),
@@ -90,10 +78,7 @@ impl Feed {
 
     /// The body of the response.
     pub(crate) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
-        unfold(
-            self,
-            |mut feed| async move { Some((feed.next().await?, feed)) },
-        )
+        unfold(self, |mut feed| async move { Some((feed.next().await?, feed)) })
     }
 
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
@@ -138,10 +123,7 @@ impl Feed {
         let server = self.server.clone();
         let state = server.lock();
         if state.breaks != self.breaks {
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionReset,
-                "connection reset by peer",
-            ));
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer"));
         }
         if state.is_frozen(&self.resource.plural) {
             return Ok(());
@@ -154,9 +136,7 @@ impl Feed {
             self.closed = true;
             return Ok(());
         };
-        let first = table
-            .changes
-            .partition_point(|change| change.version <= self.cursor);
+        let first = table.changes.partition_point(|change| change.version <= self.cursor);
         for change in &table.changes[first..] {
             self.send(change);
         }
@@ -166,23 +146,12 @@ impl Feed {
 
     fn send(&mut self, change: &Change) {
         let key = &change.shown["metadata"]["namespace"];
-        if self
-            .namespace
-            .as_deref()
-            .is_some_and(|namespace| key != namespace)
-        {
+        if self.namespace.as_deref().is_some_and(|namespace| key != namespace) {
             return;
         }
-        let selected = |object: &Option<Arc<Value>>| {
-            object
-                .as_ref()
-                .is_some_and(|object| self.selector.matches(object))
-        };
-        match (
-            selected(&change.before),
-            selected(&change.after),
-            &change.before,
-        ) {
+        let selected =
+            |object: &Option<Arc<Value>>| object.as_ref().is_some_and(|object| self.selector.matches(object));
+        match (selected(&change.before), selected(&change.after), &change.before) {
             (false, true, _) => self.queue_event("ADDED", &change.shown),
             (true, true, _) => self.queue_event("MODIFIED", &change.shown),
             (true, false, Some(before)) => {
@@ -198,10 +167,8 @@ impl Feed {
     fn send_current(&mut self, store: &Store, mark_end: bool) {
         let table = store.tables.get(&self.resource.id());
         for object in table.into_iter().flat_map(|table| table.objects.values()) {
-            let here = self
-                .namespace
-                .as_ref()
-                .is_none_or(|namespace| object.value["metadata"]["namespace"] == **namespace);
+            let here =
+                self.namespace.as_ref().is_none_or(|namespace| object.value["metadata"]["namespace"] == **namespace);
             if here && self.selector.matches(&object.value) {
                 self.queue_event("ADDED", &object.value);
             }
@@ -213,8 +180,7 @@ impl Feed {
     }
 
     fn bookmark(&mut self, initial_end: bool) {
-        let mut meta =
-            json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
+        let mut meta = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

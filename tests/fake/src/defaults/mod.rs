@@ -30,11 +30,7 @@ pub(crate) fn normalise(resource: &Resource, object: &mut Value) {
         "NetworkPolicy" => network_policy(object),
         "HorizontalPodAutoscaler" => {
             inside(object, "spec", |spec| fill(spec, "minReplicas", &json!(1)));
-            fill(
-                object,
-                "status",
-                &json!({"desiredReplicas": 0, "currentMetrics": null}),
-            );
+            fill(object, "status", &json!({"desiredReplicas": 0, "currentMetrics": null}));
         }
         "PodDisruptionBudget" => {
             let none = json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0});
@@ -57,11 +53,7 @@ fn fill(object: &mut Value, key: &str, default: &Value) {
 }
 
 fn each<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
-    object
-        .get_mut(list)
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 fn inside(object: &mut Value, key: &str, change: impl FnOnce(&mut Value)) {
@@ -105,11 +97,7 @@ fn stateful_set(object: &mut Value) {
                 });
             }
         });
-        fill(
-            spec,
-            "persistentVolumeClaimRetentionPolicy",
-            &json!({"whenDeleted": "Retain", "whenScaled": "Retain"}),
-        );
+        fill(spec, "persistentVolumeClaimRetentionPolicy", &json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
         for template in each(spec, "volumeClaimTemplates") {
             fill(template, "apiVersion", &json!("v1"));
             fill(template, "kind", &json!("PersistentVolumeClaim"));
@@ -117,11 +105,7 @@ fn stateful_set(object: &mut Value) {
         }
         inside(spec, "template", pod::template);
     });
-    fill(
-        object,
-        "status",
-        &json!({"replicas": 0, "availableReplicas": 0}),
-    );
+    fill(object, "status", &json!({"replicas": 0, "availableReplicas": 0}));
 }
 
 fn job(spec: &mut Value) {
@@ -154,11 +138,7 @@ fn service(object: &mut Value) {
         fill(spec, "type", &json!("ClusterIP"));
         fill(spec, "sessionAffinity", &json!("None"));
         if spec["sessionAffinity"] == "ClientIP" {
-            fill(
-                spec,
-                "sessionAffinityConfig",
-                &json!({"clientIP": {"timeoutSeconds": 10800}}),
-            );
+            fill(spec, "sessionAffinityConfig", &json!({"clientIP": {"timeoutSeconds": 10800}}));
         }
         let kind = spec["type"].as_str().unwrap_or_default().to_owned();
         if kind != "ExternalName" {
@@ -204,10 +184,7 @@ fn storage_class(object: &mut Value) {
 
 fn secret(object: &mut Value) {
     fill(object, "type", &json!("Opaque"));
-    let Some(texts) = object
-        .as_object_mut()
-        .and_then(|map| map.remove("stringData"))
-    else {
+    let Some(texts) = object.as_object_mut().and_then(|map| map.remove("stringData")) else {
         return;
     };
     fill(object, "data", &json!({}));
@@ -220,11 +197,7 @@ fn secret(object: &mut Value) {
 fn network_policy(object: &mut Value) {
     inside(object, "spec", |spec| {
         let egress = spec.get("egress").is_some();
-        let types = if egress {
-            json!(["Ingress", "Egress"])
-        } else {
-            json!(["Ingress"])
-        };
+        let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
         fill(spec, "policyTypes", &types);
         for direction in ["ingress", "egress"] {
             for rule in each(spec, direction) {

@@ -19,14 +19,8 @@ const FREE_MAPS: [&str; 10] = [
 ];
 
 /// Text fields that are pointers, or always written, so that an empty text is a statement.
-const KEPT_TEXTS: [&str; 6] = [
-    "storageClassName",
-    "volumeAttributesClassName",
-    "service",
-    "type",
-    "apiGroup",
-    "holderIdentity",
-];
+const KEPT_TEXTS: [&str; 6] =
+    ["storageClassName", "volumeAttributesClassName", "service", "type", "apiGroup", "holderIdentity"];
 
 /// Plain booleans and numbers, dropped when false or zero. Others are pointers and stay.
 const DROPPED: [&str; 13] = [
@@ -46,17 +40,8 @@ const DROPPED: [&str; 13] = [
 ];
 
 /// Maps that vanish when empty; other empty maps are statements (`emptyDir: {}`).
-const DROPPED_MAPS: [&str; 9] = [
-    "labels",
-    "annotations",
-    "data",
-    "binaryData",
-    "stringData",
-    "nodeSelector",
-    "matchLabels",
-    "limits",
-    "requests",
-];
+const DROPPED_MAPS: [&str; 9] =
+    ["labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "limits", "requests"];
 
 /// Drops what the server would not store.
 pub(super) fn zero_values(value: &mut Value) {
@@ -96,11 +81,7 @@ pub(super) fn quantities(value: &mut Value) {
             for (key, child) in map.iter_mut() {
                 match key.as_str() {
                     "limits" | "requests" | "capacity" | "allocatedResources" | "hard" => {
-                        child
-                            .as_object_mut()
-                            .into_iter()
-                            .flatten()
-                            .for_each(|(_, quantity)| store(quantity));
+                        child.as_object_mut().into_iter().flatten().for_each(|(_, quantity)| store(quantity));
                     }
                     "sizeLimit" | "divisor" | "averageValue" => store(child),
                     _ => quantities(child),

@@ -14,11 +14,7 @@ pub(super) fn pod(object: &mut Value) {
         fill(spec, "preemptionPolicy", &json!("PreemptLowerPriority"));
         fill(spec, "priority", &json!(0));
     });
-    fill(
-        object,
-        "status",
-        &json!({"phase": "Pending", "qosClass": "BestEffort"}),
-    );
+    fill(object, "status", &json!({"phase": "Pending", "qosClass": "BestEffort"}));
 }
 
 /// A pod template, in a workload's spec.
@@ -47,11 +43,7 @@ pub(super) fn template(template: &mut Value) {
 fn container(container: &mut Value) {
     let policy = pull_policy(container["image"].as_str().unwrap_or_default());
     fill(container, "imagePullPolicy", &json!(policy));
-    fill(
-        container,
-        "terminationMessagePath",
-        &json!("/dev/termination-log"),
-    );
+    fill(container, "terminationMessagePath", &json!("/dev/termination-log"));
     fill(container, "terminationMessagePolicy", &json!("File"));
     fill(container, "resources", &json!({}));
     for port in each(container, "ports") {

@@ -48,14 +48,7 @@ async fn check(case: &str) -> Result<()> {
     let client = if recording { real().await? } else { fake() };
     let namespace = format!("case-{case}");
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-    send(
-        &client,
-        "POST",
-        "/api/v1/namespaces",
-        "application/json",
-        &body,
-    )
-    .await?;
+    send(&client, "POST", "/api/v1/namespaces", "application/json", &body).await?;
     let mut mask = Mask::default();
     let mut answers = Vec::new();
     for step in &steps {
@@ -63,10 +56,7 @@ async fn check(case: &str) -> Result<()> {
     }
     let recorded = folder().join(format!("{case}.json"));
     if recording {
-        return Ok(std::fs::write(
-            recorded,
-            serde_json::to_string_pretty(&answers)? + "\n",
-        )?);
+        return Ok(std::fs::write(recorded, serde_json::to_string_pretty(&answers)? + "\n")?);
     }
     let expected: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(recorded)?)?;
     let mut wrong = Vec::new();
@@ -74,21 +64,10 @@ async fn check(case: &str) -> Result<()> {
         let mut found = Vec::new();
         compare("", answer, expected, &mut found);
         let step = &steps[at];
-        wrong.extend(
-            found
-                .into_iter()
-                .map(|line| format!("{at} {} {}: {line}", step.method, step.path)),
-        );
+        wrong.extend(found.into_iter().map(|line| format!("{at} {} {}: {line}", step.method, step.path)));
     }
-    ensure!(
-        answers.len() == expected.len(),
-        "record {case} anew: the number of steps changed"
-    );
-    ensure!(
-        wrong.is_empty(),
-        "{case}: fake != real\n{}",
-        wrong.join("\n")
-    );
+    ensure!(answers.len() == expected.len(), "record {case} anew: the number of steps changed");
+    ensure!(wrong.is_empty(), "{case}: fake != real\n{}", wrong.join("\n"));
     Ok(())
 }
 
@@ -100,8 +79,7 @@ fn fake() -> Client {
 
 async fn real() -> Result<Client> {
     let client = Client::try_default().await?;
-    let crd: Value =
-        serde_saphyr::from_str(&std::fs::read_to_string(folder().join("widgets.crd.yaml"))?)?;
+    let crd: Value = serde_saphyr::from_str(&std::fs::read_to_string(folder().join("widgets.crd.yaml"))?)?;
     let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     send(&client, "POST", crds, "application/json", &crd).await?;
     let class = json!({
@@ -109,24 +87,10 @@ async fn real() -> Result<Client> {
         "allowVolumeExpansion": true,
         "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
     });
-    send(
-        &client,
-        "POST",
-        "/apis/storage.k8s.io/v1/storageclasses",
-        "application/json",
-        &class,
-    )
-    .await?;
+    send(&client, "POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await?;
     // Until the new resource is served and admission has seen the class.
     for _ in 0..100 {
-        let (code, _) = send(
-            &client,
-            "GET",
-            "/apis/example.com/v1/widgets",
-            "",
-            &Value::Null,
-        )
-        .await?;
+        let (code, _) = send(&client, "GET", "/apis/example.com/v1/widgets", "", &Value::Null).await?;
         if code == 200 {
             break;
         }
@@ -155,52 +119,18 @@ async fn run(client: &Client, step: &Step, namespace: &str) -> Result<(u16, Valu
     });
     let root = if group.contains('/') { "apis" } else { "api" };
     let mut query = Vec::new();
-    query.extend(
-        step.manager
-            .as_ref()
-            .map(|manager| format!("fieldManager={manager}")),
-    );
+    query.extend(step.manager.as_ref().map(|manager| format!("fieldManager={manager}")));
     query.extend((step.method == "APPLY" && step.force).then(|| "force=true".to_owned()));
     query.extend(step.strict.then(|| "fieldValidation=Strict".to_owned()));
-    let url = format!(
-        "/{root}/{group}/namespaces/{namespace}/{}?{}",
-        step.path,
-        query.join("&")
-    );
-    let body = step
-        .body
-        .to_string()
-        .replace("\"NS\"", &format!("\"{namespace}\""));
-    send(
-        client,
-        method,
-        &url,
-        content_type,
-        &serde_json::from_str(&body)?,
-    )
-    .await
+    let url = format!("/{root}/{group}/namespaces/{namespace}/{}?{}", step.path, query.join("&"));
+    let body = step.body.to_string().replace("\"NS\"", &format!("\"{namespace}\""));
+    send(client, method, &url, content_type, &serde_json::from_str(&body)?).await
 }
 
-async fn send(
-    client: &Client,
-    method: &str,
-    url: &str,
-    content_type: &str,
-    body: &Value,
-) -> Result<(u16, Value)> {
-    let bytes = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(url)
-        .header("content-type", content_type);
-    let response = client
-        .send(request.body(kube::client::Body::from(bytes))?)
-        .await
-        .context("send")?;
+async fn send(client: &Client, method: &str, url: &str, content_type: &str, body: &Value) -> Result<(u16, Value)> {
+    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let request = Request::builder().method(method).uri(url).header("content-type", content_type);
+    let response = client.send(request.body(kube::client::Body::from(bytes))?).await.context("send")?;
     let code = response.status().as_u16();
     let bytes = response.into_body().collect_bytes().await?;
     Ok((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
@@ -221,37 +151,26 @@ impl Mask {
 
     fn value(&mut self, key: &str, value: &Value) -> Value {
         match (key, value) {
-            (
-                "uid" | "resourceVersion" | "clusterIP" | "nodePort",
-                Value::String(_) | Value::Number(_),
-            ) if value != "None" => {
+            ("uid" | "resourceVersion" | "clusterIP" | "nodePort", Value::String(_) | Value::Number(_))
+                if value != "None" =>
+            {
                 let count = self.0.keys().filter(|known| known.starts_with(key)).count();
-                let name = self
-                    .0
-                    .entry(format!("{key} {value}"))
-                    .or_insert_with(|| format!("{key}-{count}"));
+                let name = self.0.entry(format!("{key} {value}")).or_insert_with(|| format!("{key}-{count}"));
                 json!(name)
             }
             ("clusterIPs", list) if list != &json!(["None"]) => json!("<clusterIPs>"),
             ("creationTimestamp" | "deletionTimestamp", _) => json!("<time>"),
             ("managedFields", Value::Array(entries)) => {
-                let mut entries: Vec<_> =
-                    entries.iter().map(|entry| self.value("", entry)).collect();
-                entries.sort_by_key(|entry| {
-                    format!(
-                        "{}{}{}",
-                        entry["manager"], entry["operation"], entry["subresource"]
-                    )
-                });
+                let mut entries: Vec<_> = entries.iter().map(|entry| self.value("", entry)).collect();
+                entries
+                    .sort_by_key(|entry| format!("{}{}{}", entry["manager"], entry["operation"], entry["subresource"]));
                 Value::Array(entries)
             }
             (_, Value::Object(map)) => {
                 // An entry that changed nothing but ownership has no time on the real server.
                 let mut keys: Vec<_> = map.iter().filter(|(key, _)| *key != "time").collect();
                 keys.sort_by_key(|(key, _)| key.as_str());
-                keys.into_iter()
-                    .map(|(key, child)| (key.clone(), self.value(key, child)))
-                    .collect()
+                keys.into_iter().map(|(key, child)| (key.clone(), self.value(key, child))).collect()
             }
             (_, Value::Array(items)) => items.iter().map(|item| self.value("", item)).collect(),
             (_, other) => other.clone(),

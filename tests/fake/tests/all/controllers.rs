@@ -39,19 +39,9 @@ fn workloads_roll_out_and_stay_quiet() -> Result<()> {
     assert_eq!(server.settle(), 1);
     let settled = get(&server, "Deployment", "web").context("web")?;
     assert_eq!(settled["status"]["availableReplicas"], 2);
-    assert_eq!(
-        settled["status"]["observedGeneration"],
-        settled["metadata"]["generation"]
-    );
-    assert_eq!(
-        settled["status"]["conditions"][1]["reason"],
-        "NewReplicaSetAvailable"
-    );
-    assert_eq!(
-        server.settle(),
-        0,
-        "a settled workload is not written again"
-    );
+    assert_eq!(settled["status"]["observedGeneration"], settled["metadata"]["generation"]);
+    assert_eq!(settled["status"]["conditions"][1]["reason"], "NewReplicaSetAvailable");
+    assert_eq!(server.settle(), 0, "a settled workload is not written again");
 
     let image = |object: &mut Value| {
         object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("a:2");
@@ -59,17 +49,8 @@ fn workloads_roll_out_and_stay_quiet() -> Result<()> {
     server.edit("Deployment", "default", "web", image)?;
     assert_eq!(server.settle(), 1);
     let settled = get(&server, "Deployment", "web").context("web")?;
-    assert_eq!(
-        settled["metadata"]["annotations"]["deployment.kubernetes.io/revision"],
-        "2"
-    );
-    assert_eq!(
-        (
-            &settled["metadata"]["generation"],
-            &settled["status"]["observedGeneration"]
-        ),
-        (&json!(2), &json!(2))
-    );
+    assert_eq!(settled["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "2");
+    assert_eq!((&settled["metadata"]["generation"], &settled["status"]["observedGeneration"]), (&json!(2), &json!(2)));
     Ok(())
 }
 
@@ -80,20 +61,10 @@ fn claims_bind_where_their_class_exists_and_grow() -> Result<()> {
     server.create(claim("lost", &json!("no-such-class")))?;
     assert_eq!(server.bind_claims(), 1);
     let bound = get(&server, "PersistentVolumeClaim", "data").context("data")?;
-    assert_eq!(
-        (
-            &bound["status"]["phase"],
-            &bound["spec"]["storageClassName"]
-        ),
-        (&json!("Bound"), &json!("standard"))
-    );
-    assert_eq!(
-        get(&server, "PersistentVolumeClaim", "lost").context("lost")?["status"]["phase"],
-        "Pending"
-    );
+    assert_eq!((&bound["status"]["phase"], &bound["spec"]["storageClassName"]), (&json!("Bound"), &json!("standard")));
+    assert_eq!(get(&server, "PersistentVolumeClaim", "lost").context("lost")?["status"]["phase"], "Pending");
 
-    let grow =
-        |object: &mut Value| object["spec"]["resources"]["requests"]["storage"] = json!("2048Mi");
+    let grow = |object: &mut Value| object["spec"]["resources"]["requests"]["storage"] = json!("2048Mi");
     server.edit("PersistentVolumeClaim", "default", "data", grow)?;
     server.bind_claims();
     let grown = get(&server, "PersistentVolumeClaim", "data").context("data")?;
@@ -118,34 +89,24 @@ fn a_mounted_claim_outlives_its_deletion() -> Result<()> {
 
 #[test]
 fn dependents_follow_their_owner_as_the_policy_says() -> Result<()> {
-    for (policy, owner_at_once, dependent_stays) in [
-        ("Background", false, false),
-        ("Foreground", true, false),
-        ("Orphan", true, true),
-    ] {
+    for (policy, owner_at_once, dependent_stays) in
+        [("Background", false, false), ("Foreground", true, false), ("Orphan", true, true)]
+    {
         let server = Server::new();
         let owner = server.create(config_map("owner", "x", "1"))?;
         server.create(owned("child", &owner))?;
-        server.create(owned("impostor", &json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "uid": "another"},
-        })))?;
+        server.create(owned(
+            "impostor",
+            &json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "uid": "another"},
+            }),
+        ))?;
         server.delete_with("ConfigMap", "default", "owner", policy)?;
-        assert_eq!(
-            get(&server, "ConfigMap", "owner").is_some(),
-            owner_at_once,
-            "{policy}"
-        );
+        assert_eq!(get(&server, "ConfigMap", "owner").is_some(), owner_at_once, "{policy}");
         server.step();
         assert!(get(&server, "ConfigMap", "owner").is_none(), "{policy}");
-        assert_eq!(
-            get(&server, "ConfigMap", "child").is_some(),
-            dependent_stays,
-            "{policy}"
-        );
-        assert!(
-            get(&server, "ConfigMap", "impostor").is_none(),
-            "an owner is known by its uid"
-        );
+        assert_eq!(get(&server, "ConfigMap", "child").is_some(), dependent_stays, "{policy}");
+        assert!(get(&server, "ConfigMap", "impostor").is_none(), "an owner is known by its uid");
     }
     Ok(())
 }
@@ -157,10 +118,7 @@ fn a_deleted_namespace_takes_its_content_along() -> Result<()> {
     object["metadata"]["namespace"] = json!("team");
     server.create(object)?;
     server.delete("Namespace", "", "team")?;
-    assert_eq!(
-        server.get("Namespace", "", "team").context("team")?["status"]["phase"],
-        "Terminating"
-    );
+    assert_eq!(server.get("Namespace", "", "team").context("team")?["status"]["phase"], "Terminating");
     server.step();
     assert!(server.get("Namespace", "", "team").is_none());
     assert!(server.get("ConfigMap", "team", "a").is_none());

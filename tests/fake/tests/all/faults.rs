@@ -14,8 +14,7 @@ use tokio::time::{Instant, timeout};
 async fn apply(client: Client, name: &str) -> kube::Result<ConfigMap> {
     let api: Api<ConfigMap> = Api::default_namespaced(client);
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
-    api.patch(name, &PatchParams::apply("m").force(), &Patch::Apply(&body))
-        .await
+    api.patch(name, &PatchParams::apply("m").force(), &Patch::Apply(&body)).await
 }
 
 fn exists(server: &Server, name: &str) -> bool {
@@ -33,11 +32,7 @@ async fn refusals_write_nothing_and_look_like_the_real_ones() -> Result<()> {
         };
         assert_eq!((status.code, exists(&server, "a")), (code, false));
     }
-    endpoint.set_faults(Faults::on(
-        "",
-        "configmaps",
-        Fault::Refuse(403, "exceeded quota: small".to_owned()),
-    ));
+    endpoint.set_faults(Faults::on("", "configmaps", Fault::Refuse(403, "exceeded quota: small".to_owned())));
     let Err(Error::Api(status)) = apply(endpoint.client(), "a").await else {
         anyhow::bail!("the quota was not enforced");
     };
@@ -55,10 +50,7 @@ async fn the_nth_write_fails_before_or_after_its_commit() -> Result<()> {
         apply(endpoint.client(), "first").await?;
         let api: Api<ConfigMap> = Api::default_namespaced(endpoint.client());
         api.list(&ListParams::default()).await?;
-        assert!(matches!(
-            apply(endpoint.client(), &name).await,
-            Err(Error::Service(_))
-        ));
+        assert!(matches!(apply(endpoint.client(), &name).await, Err(Error::Service(_))));
         assert_eq!(exists(&server, &name), committed);
         apply(endpoint.client(), &name).await?;
     }
@@ -113,36 +105,13 @@ async fn the_log_tells_who_did_what() -> Result<()> {
     b.set_faults(Faults::on("patch", "configmaps", Fault::DropAfterCommit));
     assert!(apply(b.client(), "y").await.is_err());
     let log = server.writes();
-    let lines: Vec<_> = log
-        .iter()
-        .map(|entry| (entry.call.client.as_str(), entry.code, entry.changed))
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            ("a", Some(201), true),
-            ("b", Some(200), false),
-            ("b", Some(200), false),
-            ("b", None, true)
-        ]
-    );
+    let lines: Vec<_> = log.iter().map(|entry| (entry.call.client.as_str(), entry.code, entry.changed)).collect();
+    assert_eq!(lines, [("a", Some(201), true), ("b", Some(200), false), ("b", Some(200), false), ("b", None, true)]);
     let call = &log[3].call;
-    assert_eq!(
-        (call.summary().as_str(), call.ordinal, call.write),
-        ("patch configmaps", 2, Some(2))
-    );
-    assert_eq!(
-        (call.namespace.as_deref(), call.name.as_deref()),
-        (Some("default"), Some("y"))
-    );
-    assert_eq!(
-        (call.manager.as_deref(), a.write_count(), b.request_count()),
-        (Some("m"), 1, 3)
-    );
-    assert_eq!(
-        log[0].body.as_ref().map(|body| body["kind"].clone()),
-        Some(json!("ConfigMap"))
-    );
+    assert_eq!((call.summary().as_str(), call.ordinal, call.write), ("patch configmaps", 2, Some(2)));
+    assert_eq!((call.namespace.as_deref(), call.name.as_deref()), (Some("default"), Some("y")));
+    assert_eq!((call.manager.as_deref(), a.write_count(), b.request_count()), (Some("m"), 1, 3));
+    assert_eq!(log[0].body.as_ref().map(|body| body["kind"].clone()), Some(json!("ConfigMap")));
     Ok(())
 }
 
@@ -158,11 +127,7 @@ async fn access_reviews_follow_the_fault_plan() -> Result<()> {
             "spec": {"resourceAttributes": {"verb": "get", "resource": resource}},
         }))?;
         let answer = api.create(&PostParams::default(), &review).await?;
-        assert_eq!(
-            answer.status.map(|status| status.allowed),
-            Some(allowed),
-            "{resource}"
-        );
+        assert_eq!(answer.status.map(|status| status.allowed), Some(allowed), "{resource}");
     }
     Ok(())
 }

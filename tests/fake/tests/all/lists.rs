@@ -10,10 +10,7 @@ use serde_json::json;
 use crate::config_map;
 
 fn names<K: kube::Resource>(items: &[K]) -> Vec<String> {
-    items
-        .iter()
-        .map(|item| item.meta().name.clone().unwrap_or_default())
-        .collect()
+    items.iter().map(|item| item.meta().name.clone().unwrap_or_default()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -23,40 +20,17 @@ async fn lists_select_and_page_over_one_snapshot() -> Result<()> {
         server.create(config_map(name, if name < "d" { "x" } else { "y" }, "1"))?;
     }
     let api: Api<ConfigMap> = Api::default_namespaced(server.client());
-    assert_eq!(
-        names(
-            &api.list(&ListParams::default().labels("app=x"))
-                .await?
-                .items
-        ),
-        ["a", "b", "c"]
-    );
-    assert_eq!(
-        names(
-            &api.list(&ListParams::default().fields("metadata.name=d"))
-                .await?
-                .items
-        ),
-        ["d"]
-    );
+    assert_eq!(names(&api.list(&ListParams::default().labels("app=x")).await?.items), ["a", "b", "c"]);
+    assert_eq!(names(&api.list(&ListParams::default().fields("metadata.name=d")).await?.items), ["d"]);
 
     let first = api.list(&ListParams::default().limit(2)).await?;
     assert_eq!(names(&first.items), ["a", "b"]);
     assert_eq!(first.metadata.remaining_item_count, Some(3));
     server.create(config_map("aa", "x", "1"))?;
     let token = first.metadata.continue_.unwrap_or_default();
-    let second = api
-        .list(&ListParams::default().limit(9).continue_token(&token))
-        .await?;
-    assert_eq!(
-        names(&second.items),
-        ["c", "d", "e"],
-        "the later object is not part of the snapshot"
-    );
-    assert_eq!(
-        second.metadata.resource_version,
-        first.metadata.resource_version
-    );
+    let second = api.list(&ListParams::default().limit(9).continue_token(&token)).await?;
+    assert_eq!(names(&second.items), ["c", "d", "e"], "the later object is not part of the snapshot");
+    assert_eq!(second.metadata.resource_version, first.metadata.resource_version);
     Ok(())
 }
 
@@ -69,13 +43,8 @@ async fn a_page_from_before_a_compaction_is_gone() -> Result<()> {
     let first = api.list(&ListParams::default().limit(1)).await?;
     server.compact();
     let token = first.metadata.continue_.unwrap_or_default();
-    let error = api
-        .list(&ListParams::default().continue_token(&token))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, kube::Error::Api(status) if status.code == 410 && status.reason == "Expired")
-    );
+    let error = api.list(&ListParams::default().continue_token(&token)).await.unwrap_err();
+    assert!(matches!(error, kube::Error::Api(status) if status.code == 410 && status.reason == "Expired"));
     Ok(())
 }
 
@@ -86,14 +55,7 @@ async fn metadata_only_reads_carry_no_body() -> Result<()> {
     let api: Api<ConfigMap> = Api::default_namespaced(server.client());
     let list = api.list_metadata(&ListParams::default()).await?;
     assert_eq!(names(&list.items), ["a"]);
-    assert_eq!(
-        api.get_metadata("a")
-            .await?
-            .metadata
-            .labels
-            .unwrap_or_default()["app"],
-        "x"
-    );
+    assert_eq!(api.get_metadata("a").await?.metadata.labels.unwrap_or_default()["app"], "x");
     Ok(())
 }
 
@@ -111,11 +73,7 @@ async fn a_resource_is_missing_until_it_is_installed() -> Result<()> {
     let error = api.list(&ListParams::default()).await.unwrap_err();
     assert!(matches!(error, kube::Error::Api(status) if status.code == 404));
 
-    server.install(Resource::custom(
-        "gateway.networking.k8s.io/v1",
-        "HTTPRoute",
-        "httproutes",
-    ));
+    server.install(Resource::custom("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"));
     assert!(api.list(&ListParams::default()).await?.items.is_empty());
     server.uninstall("httproutes.gateway.networking.k8s.io");
     assert!(api.list(&ListParams::default()).await.is_err());
@@ -147,19 +105,10 @@ async fn deletes_honour_their_preconditions() -> Result<()> {
         object["data"]["entry"] = json!("2");
     })?;
     let guarded = |version: Option<String>| {
-        let preconditions = Preconditions {
-            uid: seen.uid.clone(),
-            resource_version: version,
-        };
-        DeleteParams {
-            preconditions: Some(preconditions),
-            ..DeleteParams::background()
-        }
+        let preconditions = Preconditions { uid: seen.uid.clone(), resource_version: version };
+        DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() }
     };
-    let error = api
-        .delete("a", &guarded(seen.resource_version.clone()))
-        .await
-        .unwrap_err();
+    let error = api.delete("a", &guarded(seen.resource_version.clone())).await.unwrap_err();
     assert!(matches!(error, kube::Error::Api(status) if status.is_conflict()));
     let now = api.get("a").await?.metadata.resource_version;
     api.delete("a", &guarded(now)).await?;
@@ -173,19 +122,13 @@ async fn writes_need_a_namespace_that_is_there_and_stays() -> Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(server.client(), "team");
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
     let apply = PatchParams::apply("m").force();
-    let error = api
-        .patch("a", &apply, &Patch::Apply(&body))
-        .await
-        .unwrap_err();
+    let error = api.patch("a", &apply, &Patch::Apply(&body)).await.unwrap_err();
     assert!(matches!(error, kube::Error::Api(status) if status.code == 404));
     server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: team}}")?;
     api.patch("a", &apply, &Patch::Apply(&body)).await?;
     server.delete("Namespace", "", "team")?;
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}});
-    let error = api
-        .patch("b", &apply, &Patch::Apply(&body))
-        .await
-        .unwrap_err();
+    let error = api.patch("b", &apply, &Patch::Apply(&body)).await.unwrap_err();
     assert!(matches!(error, kube::Error::Api(status) if status.is_forbidden()));
     Ok(())
 }

@@ -19,18 +19,14 @@ use crate::config_map;
 type Events = Pin<Box<dyn Stream<Item = watcher::Result<Event<ConfigMap>>> + Send>>;
 
 fn watch(client: kube::Client, config: watcher::Config) -> Events {
-    watcher(Api::<ConfigMap>::default_namespaced(client), config)
-        .default_backoff()
-        .boxed()
+    watcher(Api::<ConfigMap>::default_namespaced(client), config).default_backoff().boxed()
 }
 
 /// The next event that is not an error: `init`, `+a` while listing, `done`, `~a`, `-a`.
 async fn next(events: &mut Events) -> Result<String> {
     let name = |object: &ConfigMap| object.metadata.name.clone().unwrap_or_default();
     loop {
-        let event = timeout(Duration::from_secs(600), events.next())
-            .await?
-            .context("the watcher ended")?;
+        let event = timeout(Duration::from_secs(600), events.next()).await?.context("the watcher ended")?;
         return Ok(match event {
             Err(_) => continue,
             Ok(Event::Init) => "init".to_owned(),
@@ -66,15 +62,8 @@ async fn the_watcher_lists_follows_and_relists_after_a_410() -> Result<()> {
     server.break_watches();
     server.create(config_map("e", "x", "1"))?;
     expect(&mut events, &["~e"]).await?;
-    let lists = server
-        .requests()
-        .iter()
-        .filter(|entry| entry.call.verb == "list")
-        .count();
-    assert_eq!(
-        lists, 4,
-        "two pages twice: a broken watch resumes without listing"
-    );
+    let lists = server.requests().iter().filter(|entry| entry.call.verb == "list").count();
+    assert_eq!(lists, 4, "two pages twice: a broken watch resumes without listing");
     Ok(())
 }
 
@@ -99,10 +88,7 @@ async fn a_compaction_during_an_outage_forces_a_relist() -> Result<()> {
 async fn the_streaming_list_works_too() -> Result<()> {
     let server = Server::new();
     server.create(config_map("a", "x", "1"))?;
-    let mut events = watch(
-        server.client(),
-        watcher::Config::default().streaming_lists(),
-    );
+    let mut events = watch(server.client(), watcher::Config::default().streaming_lists());
     expect(&mut events, &["init", "+a", "done"]).await?;
     server.create(config_map("b", "x", "1"))?;
     expect(&mut events, &["~b"]).await
@@ -120,11 +106,7 @@ async fn hours_pass_in_no_time() -> Result<()> {
     });
     expect(&mut events, &["~a"]).await?;
     let requests = server.requests();
-    assert!(
-        requests
-            .iter()
-            .all(|entry| matches!(entry.call.verb.as_str(), "list" | "watch"))
-    );
+    assert!(requests.iter().all(|entry| matches!(entry.call.verb.as_str(), "list" | "watch")));
     assert_eq!(server.writes().len(), 0);
     Ok(())
 }

@@ -26,11 +26,7 @@ async fn the_way_to_a_state_does_not_show() -> Result<()> {
     };
     let (straight, detour) = (build(false)?, build(true)?);
     tokio::time::advance(std::time::Duration::from_secs(100)).await;
-    assert_ne!(
-        straight.snapshot(),
-        detour.snapshot(),
-        "one has been rolled out"
-    );
+    assert_ne!(straight.snapshot(), detour.snapshot(), "one has been rolled out");
     for server in [&straight, &detour] {
         server.edit("Deployment", "default", "web", |web| {
             web["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "1"});
@@ -39,9 +35,7 @@ async fn the_way_to_a_state_does_not_show() -> Result<()> {
     }
     let (mut left, mut right) = (straight.snapshot(), detour.snapshot());
     for snapshot in [&mut left, &mut right] {
-        let web = snapshot
-            .get_mut("Deployment.apps/default/web")
-            .expect("the Deployment is there");
+        let web = snapshot.get_mut("Deployment.apps/default/web").expect("the Deployment is there");
         assert_eq!(web["status"]["observedGeneration"], "current");
         // Whoever wrote the revision first owns it; that much history remains.
         web["metadata"]["managedFields"] = json!(null);

@@ -22,9 +22,7 @@ async fn watch(server: &Server, params: &WatchParams, version: &str) -> Result<E
 
 /// `+a`, `~a`, `-a`, `bookmark` or the error's code.
 async fn next(events: &mut Events) -> Result<String> {
-    let event = timeout(Duration::from_secs(3600), events.next())
-        .await?
-        .context("the watch ended")??;
+    let event = timeout(Duration::from_secs(3600), events.next()).await?.context("the watch ended")??;
     let name = |object: &ConfigMap| object.metadata.name.clone().unwrap_or_default();
     Ok(match event {
         WatchEvent::Added(object) => format!("+{}", name(&object)),
@@ -60,11 +58,7 @@ async fn objects_enter_and_leave_as_their_labels_change() -> Result<()> {
     assert_eq!(next(&mut events).await?, "-a");
     server.delete("ConfigMap", "default", "a")?;
     server.delete("ConfigMap", "default", "other")?;
-    assert_eq!(
-        next(&mut events).await?,
-        "-other",
-        "the deletion of a stranger is not shown"
-    );
+    assert_eq!(next(&mut events).await?, "-other", "the deletion of a stranger is not shown");
     Ok(())
 }
 
@@ -81,11 +75,7 @@ async fn history_is_replayed_from_the_version_asked_for() -> Result<()> {
     }
     server.create(config_map("b", "x", "1"))?;
     let mut events = watch(&server, &WatchParams::default(), "0").await?;
-    assert_eq!(
-        next(&mut events).await?,
-        "+b",
-        "from 0 a watch begins with what there is"
-    );
+    assert_eq!(next(&mut events).await?, "+b", "from 0 a watch begins with what there is");
     Ok(())
 }
 
@@ -109,16 +99,9 @@ async fn a_compacted_version_is_gone() -> Result<()> {
     let version = server.resource_version().to_string();
     let mut open = watch(&server, &WatchParams::default(), &version).await?;
     server.compact();
-    assert_eq!(
-        next(&mut watch(&server, &WatchParams::default(), &version).await?).await?,
-        "410"
-    );
+    assert_eq!(next(&mut watch(&server, &WatchParams::default(), &version).await?).await?, "410");
     server.create(config_map("a", "x", "1"))?;
-    assert_eq!(
-        next(&mut open).await?,
-        "+a",
-        "an open watch survives a compaction"
-    );
+    assert_eq!(next(&mut open).await?, "+a", "an open watch survives a compaction");
     server.expire_watches();
     assert_eq!(next(&mut open).await?, "410");
     Ok(())
@@ -164,9 +147,6 @@ async fn a_streaming_list_marks_its_end() -> Result<()> {
     let Some(Ok(WatchEvent::Bookmark(bookmark))) = events.next().await else {
         anyhow::bail!("expected a bookmark");
     };
-    assert_eq!(
-        bookmark.metadata.annotations["k8s.io/initial-events-end"],
-        "true"
-    );
+    assert_eq!(bookmark.metadata.annotations["k8s.io/initial-events-end"], "true");
     Ok(())
 }
