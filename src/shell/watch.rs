@@ -235,7 +235,15 @@ fn key(subject: Subject, live: &Live) -> Key {
 fn take(context: &Context, subject: Subject, live: Live, relist: bool) -> Wake {
     match subject {
         Subject::Parent(kind) => take_parent(context, kind, live, relist),
-        Subject::Child(kind) => take_child(context, kind, &live, relist),
+        Subject::Child(kind) => {
+            let mut wake = Wake::new();
+            if kind == ChildKind::Secret {
+                // Whoever sees one may write them, and what is wanted of it depends on that.
+                wake = context.caches().set_secrets_allowed(true);
+            }
+            wake.extend(take_child(context, kind, &live, relist));
+            wake
+        }
         Subject::Observed(Observable::Pod) => take_pod(context, &live),
         Subject::Observed(Observable::Event) => {
             context.caches().set_failure(&key(subject, &live), live.body["message"].as_str())
