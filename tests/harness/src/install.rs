@@ -1,4 +1,4 @@
-//! Installing Moorage's generated manifests: CRDs until they are served, then RBAC.
+//! Installing Moorage's generated manifests: CRDs until they are served, then `ServiceAccount` and RBAC.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -47,9 +47,11 @@ async fn wait_until_served(access: &Access, crd: &Value) -> Result<()> {
     .await
 }
 
-/// Applies `<deploy>/rbac/*.yaml`, creating the namespaces that the manifests name.
+/// Applies all that the operator's process needs to be somebody: `<deploy>/service-account.yaml` and
+/// `<deploy>/rbac/*.yaml`, creating the namespaces that they name.
 pub async fn rbac(access: &Access, deploy: &Path) -> Result<()> {
-    let manifests = manifests(&deploy.join("rbac"))?;
+    let mut manifests = manifests(&deploy.join("rbac"))?;
+    manifests.extend(documents(&fs::read_to_string(deploy.join("service-account.yaml"))?)?);
     let mut namespaces: Vec<&str> = manifests.iter().flat_map(namespaces_of).collect();
     namespaces.sort_unstable();
     namespaces.dedup();
