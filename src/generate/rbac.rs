@@ -2,6 +2,7 @@
 
 use crate::api::GROUP;
 use crate::core::plan::ParentKind;
+pub use crate::registry::{KEY_ROLE as REGISTRY_KEY, SECRETS_ROLE as REGISTRY_SECRETS};
 use crate::shell::kinds::{MANAGED, OBSERVED, Role, Row};
 use crate::shell::secret_key;
 use serde_json::{Value, json};
@@ -10,12 +11,8 @@ use serde_json::{Value, json};
 pub const BASE: &str = "moorage";
 /// `ClusterRole` with what is cluster-scoped.
 pub const CLUSTER: &str = "moorage-cluster";
-/// `ClusterRole` that an admin may leave out: Secrets of Registries.
-pub const REGISTRY_SECRETS: &str = "moorage-registry-secrets";
 /// Role on the operator's own Lease.
 pub const LEADER: &str = "moorage-leader";
-/// Role on the operator's own key.
-pub const REGISTRY_KEY: &str = "moorage-registry-key";
 
 fn rule(group: &str, resources: &[String], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})

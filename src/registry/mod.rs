@@ -20,6 +20,7 @@ use build::service::service;
 use build::storage_claim::storage_claim;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+pub use status::{KEY_ROLE, SECRETS_ROLE};
 use validate::{ValidRegistry, claim_name, validate};
 
 impl Parent for Registry {

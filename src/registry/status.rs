@@ -13,7 +13,9 @@ use crate::core::{pods, storage};
 use jiff::Timestamp;
 
 /// `ClusterRole` that lets the operator write the Secrets of Registries; an admin may leave it out.
-const SECRETS_ROLE: &str = "moorage-registry-secrets";
+pub const SECRETS_ROLE: &str = "moorage-registry-secrets";
+/// Role on the operator's own key, from which those Secrets are derived.
+pub const KEY_ROLE: &str = "moorage-registry-key";
 
 /// The status of a Registry after its plan was carried out.
 pub fn status(
@@ -56,9 +58,9 @@ fn secret_missing(registry: &Registry, plan: &Plan, observed: &Observed, running
         return None;
     }
     let cure = if observed.secrets_allowed {
-        "the operator had no access to its own key when it started: restart the operator".to_owned()
+        format!("the operator lacks its own key: bind Role {KEY_ROLE} to it in its namespace")
     } else {
-        format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it, restart it")
+        format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it")
     };
     let message = format!(
         "{replicas} replicas must share Secret {secret}, and {cure}, then the pods \

@@ -5,9 +5,9 @@ use super::key::ParentKey;
 use super::metrics::Metrics;
 use super::queue::{Lane, Queue};
 use super::writer::Writer;
-use crate::core::plan::PlanSettings;
+use crate::core::plan::{ParentKind, PlanSettings};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::time::Instant;
 
 /// Shared state of the process, cheap to clone.
@@ -19,8 +19,7 @@ pub struct Context {
     pub queue: Queue<ParentKey>,
     /// The only way to write.
     pub writer: Writer,
-    /// Settings that plans depend on.
-    pub settings: Arc<PlanSettings>,
+    settings: Arc<RwLock<Arc<PlanSettings>>>,
     /// Counters.
     pub metrics: Metrics,
     /// When each parent's status was last written, for telling small changes together.
@@ -34,10 +33,24 @@ impl Context {
             caches: Arc::default(),
             queue: Queue::new(),
             writer,
-            settings: Arc::new(settings),
+            settings: Arc::new(RwLock::new(Arc::new(settings))),
             metrics,
             reported: Arc::default(),
         }
+    }
+
+    /// Settings that plans depend on.
+    pub fn settings(&self) -> Arc<PlanSettings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the key of shared secrets into the settings, and plans every Registry again.
+    pub fn learn_secret_key(&self, key: [u8; 32]) {
+        let settings = PlanSettings { secret_key: Some(key), ..PlanSettings::clone(&self.settings()) };
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        let registries: Vec<ParentKey> =
+            self.caches().parents().filter(|parent| parent.kind == ParentKind::Registry).cloned().collect();
+        self.wake(registries, Lane::Background);
     }
 
     /// The caches. Hold the guard for look-ups only.

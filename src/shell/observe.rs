@@ -94,7 +94,7 @@ fn wanted(context: &Context, kind: ChildKind, key: &Key, owner: &Owner) -> Optio
 
 fn plan<P: Parent>(context: &Context, key: &ParentKey) -> Option<Plan> {
     let (parent, observed) = observe::<P>(context, key).ok()??;
-    Some(parent.plan(&observed, &context.settings))
+    Some(parent.plan(&observed, &context.settings()))
 }
 
 /// Takes in a pod as it came off a watch.

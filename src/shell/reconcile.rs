@@ -27,7 +27,7 @@ pub enum Done {
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
-    let plan = parent.plan(&observed, &context.settings);
+    let plan = parent.plan(&observed, &context.settings());
     let mut outcome = Outcome::default();
     if plan.finalizer == FinalizerChange::Add {
         change_finalizer(context, key, &parent, plan.finalizer).await?;

@@ -7,7 +7,7 @@ use super::leader::{self, Leadership};
 use super::metrics::{Metrics, ReconcileResult};
 use super::queue::Lane;
 use super::reconcile::{Done, reconcile, tell_panic};
-use super::secret_key::secret_key;
+use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::Settings;
 use super::watch::{Subject, Sync, WatchSettings, follow};
 use super::writer::Writer;
@@ -86,13 +86,15 @@ impl Engine {
             leader::start(client.clone(), settings.election(), metrics.clone(), release.clone());
         let reporter = Reporter { controller: "moorage".into(), instance: Some(settings.identity.clone()) };
         let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
-        let plan_settings = PlanSettings {
-            registry_image: settings.registry_image.clone(),
-            secret_key: secret_key(client.clone(), &settings.namespace).await,
-        };
+        let secret_key = secret_key(client.clone(), &settings.namespace).await;
+        let plan_settings = PlanSettings { registry_image: settings.registry_image.clone(), secret_key };
         let context = Context::new(writer, plan_settings, metrics);
         let synced = Synced::new(readiness);
-        let watches = watches(&client, &context, settings, &stop, &synced);
+        let mut watches = watches(&client, &context, settings, &stop, &synced);
+        if secret_key.is_none() {
+            let (context, namespace) = (context.clone(), settings.namespace.clone());
+            watches.spawn(async move { context.learn_secret_key(wait_for_secret_key(client, &namespace).await) });
+        }
         let mut workers = JoinSet::new();
         workers.spawn(lead(context.clone(), leadership, synced, stop.clone()));
         for _ in 0..settings.workers {

@@ -6,26 +6,53 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, PostParams};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Name of the Secret.
 pub const NAME: &str = "moorage-key";
 const FIELD: &str = "key";
 
-/// Reads the key, making it on the first start. `None` where the operator may not: Registries then say what they lack.
+/// Waits between tries: where the Role is not bound, one request in five minutes notices that it is now.
+const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// Reads the key, making it on the first start. `None` where that failed: Registries then say what they lack.
 pub async fn secret_key(client: Client, namespace: &str) -> Option<[u8; 32]> {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     match read_or_create(&api, namespace).await {
-        Ok(key) => key,
+        Ok(key) => Some(key),
         Err(error) => {
-            tracing::info!(%error, "no access to the key of shared secrets; Registries are limited to one replica");
+            tracing::info!(%error, "no key of shared secrets; until there is, Registries are limited to one replica");
             None
         }
     }
 }
 
-async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<Option<[u8; 32]>, kube::Error> {
+/// Tries until the key is there.
+pub async fn wait_for_secret_key(client: Client, namespace: &str) -> [u8; 32] {
+    let mut wait = RETRY.0;
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+        if let Some(key) = secret_key(client.clone(), namespace).await {
+            return key;
+        }
+    }
+}
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+enum KeyError {
+    /// The API server said no, or nothing.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    /// Somebody else wrote it.
+    #[error("Secret {NAME} holds no {FIELD} of 32 bytes; delete it and it is made anew")]
+    Malformed,
+}
+
+async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<[u8; 32], KeyError> {
     if let Some(secret) = api.get_opt(NAME).await? {
-        return Ok(key(&secret));
+        return key(&secret);
     }
     let fresh: [u8; 32] = rand::random();
     let secret = Secret {
@@ -39,13 +66,14 @@ async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<Option<[u8
         ..Secret::default()
     };
     match api.create(&PostParams::default(), &secret).await {
-        Ok(_) => Ok(Some(fresh)),
+        Ok(_) => Ok(fresh),
         // Another replica was first; its key counts.
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(key(&api.get(NAME).await?)),
-        Err(error) => Err(error),
+        Err(kube::Error::Api(status)) if status.code == 409 => key(&api.get(NAME).await?),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn key(secret: &Secret) -> Option<[u8; 32]> {
-    secret.data.as_ref()?.get(FIELD)?.0.as_slice().try_into().ok()
+fn key(secret: &Secret) -> Result<[u8; 32], KeyError> {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(FIELD)).ok_or(KeyError::Malformed)?;
+    bytes.0.as_slice().try_into().map_err(|_| KeyError::Malformed)
 }

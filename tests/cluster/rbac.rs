@@ -9,14 +9,27 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-crate::cases![secrets_are_optional];
+crate::cases![secrets_are_optional, the_key_may_come_late];
 crate::last_cases![every_granted_verb_is_used_and_no_more_is_asked_for];
 
 /// Group, resource and verb.
 type Grant = (String, String, String);
 
+/// Operators of tests that withhold a grant.
+const WITHHELD: [&str; 2] = [":no-secrets:", ":no-key:"];
+
 /// Verbs that leave no request of their own: checked by an admission plugin, inside another request.
 const CHECKED_INSIDE: [&str; 1] = ["update */finalizers"];
+
+/// A Registry whose pods must share a secret.
+const SEVERAL: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: Registry
+metadata: {name: many}
+spec:
+  replicas: 2
+  storage: {volume: {size: 1Gi, accessModes: [ReadWriteMany]}}
+";
 
 /// Without the role for Secrets a Registry of one replica works; one of several says what it lacks.
 async fn secrets_are_optional(control_plane: Arc<ControlPlane>) -> Result<()> {
@@ -24,10 +37,7 @@ async fn secrets_are_optional(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = control_plane.sandbox("no-secrets", options).await?;
     sandbox.apply(IMAGES).await?;
     ready(&sandbox, "Registry", "images").await?;
-    let shared = "{volume: {size: 1Gi, accessModes: [ReadWriteMany]}}}";
-    sandbox
-        .apply(&format!("{{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {{name: many}}, spec: {{replicas: 2, storage: {shared}}}"))
-        .await?;
+    sandbox.apply(SEVERAL).await?;
     let registry = reason(&sandbox, "Registry", "many", "Stalled", "SecretAccessMissing").await?;
     ensure!(message(&registry, "Ready").contains("moorage-registry-secrets"), "{}", message(&registry, "Ready"));
     // The grant is noticed without a restart.
@@ -37,6 +47,27 @@ async fn secrets_are_optional(control_plane: Arc<ControlPlane>) -> Result<()> {
         "secrets",
         "--clusterrole=moorage-registry-secrets",
         "--serviceaccount=no-secrets:moorage",
+    ];
+    sandbox.kubectl(&grant).await?;
+    ready(&sandbox, "Registry", "many").await?;
+    Ok(())
+}
+
+/// The operator's own key may be withheld too; it is noticed without a restart when it no longer is.
+async fn the_key_may_come_late(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let mut sandbox = sandbox(&control_plane, "no-key").await?;
+    sandbox.operator.stop().await?;
+    sandbox.kubectl(&["delete", "rolebinding/moorage-registry-key", "secret/moorage-key"]).await?;
+    sandbox.operator.restart().await?;
+    sandbox.apply(SEVERAL).await?;
+    let registry = reason(&sandbox, "Registry", "many", "Stalled", "SecretAccessMissing").await?;
+    ensure!(message(&registry, "Ready").contains("moorage-registry-key"), "{}", message(&registry, "Ready"));
+    let grant = [
+        "create",
+        "rolebinding",
+        "moorage-registry-key",
+        "--role=moorage-registry-key",
+        "--serviceaccount=no-key:moorage",
     ];
     sandbox.kubectl(&grant).await?;
     ready(&sandbox, "Registry", "many").await?;
@@ -53,7 +84,7 @@ async fn every_granted_verb_is_used_and_no_more_is_asked_for(control_plane: Arc<
         .collect();
     let refused: Vec<AuditEvent> = events
         .iter()
-        .filter(|event| event.code == 403 && is_rbac(event) && !event.user.contains(":no-secrets:"))
+        .filter(|event| event.code == 403 && is_rbac(event) && !WITHHELD.iter().any(|name| event.user.contains(name)))
         .cloned()
         .collect();
     ensure!(refused.is_empty(), "the operator was refused:\n{}", lines(&refused));

@@ -152,7 +152,8 @@ fn apiserver(work: &WorkDir, authority: &Authority, tokens: &Pair, etcd: &str, p
         format!("--service-account-signing-key-file={}", show(&tokens.key)),
         "--service-cluster-ip-range=10.96.0.0/12".into(),
         "--authorization-mode=Node,RBAC".into(),
-        "--enable-admission-plugins=NodeRestriction".into(),
+        // Owner references that block deletion ask for rights here, as they do on OpenShift.
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement".into(),
         "--allow-privileged=true".into(),
         // It listens on loopback alone, which no Endpoints object may name.
         "--endpoint-reconciler-type=none".into(),
