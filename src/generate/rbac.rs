@@ -21,7 +21,7 @@ fn rule(group: &str, resources: &[String], verbs: &[&str]) -> Value {
 /// Rights on one managed kind. `get` is for the one read after a name turned out to be taken.
 fn managed(row: &Row) -> Value {
     let mut verbs = vec!["get", "list", "watch", "create", "patch"];
-    if row.prune {
+    if row.delete {
         verbs.push("delete");
     }
     rule(row.group, &[row.plural.to_owned()], &verbs)

@@ -58,7 +58,10 @@ fn secret_missing(registry: &Registry, plan: &Plan, observed: &Observed, running
         return None;
     }
     let cure = if observed.secrets_allowed {
-        format!("the operator lacks its own key: bind Role {KEY_ROLE} to it in its namespace")
+        format!(
+            "the operator can't read or make its own key, Secret moorage-key in its namespace: bind Role {KEY_ROLE} to it, \
+             or delete the Secret if its log says that it holds no key"
+        )
     } else {
         format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it")
     };

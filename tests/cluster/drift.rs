@@ -1,12 +1,17 @@
 //! Drift is repaired for every kind, edited or deleted, with exactly one write.
 
 use crate::support::*;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use moorage_harness::{ControlPlane, Sandbox};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-crate::cases![edited_children_are_repaired, deleted_children_come_back, foreign_fields_survive];
+crate::cases![
+    edited_children_are_repaired,
+    deleted_children_come_back,
+    deleted_storage_comes_back,
+    foreign_fields_survive,
+];
 
 /// A child of every kind, and an edit that makes it differ from what is declared.
 fn children() -> Vec<(&'static str, &'static str, Value)> {
@@ -70,7 +75,7 @@ async fn deleted_children_come_back(control_plane: Arc<ControlPlane>) -> Result<
     let sandbox = converged(&control_plane, "drift-delete").await?;
     for (kind, name, _) in children() {
         if kind == "PersistentVolumeClaim" || kind == "StorageClaim" {
-            continue; // Held by the pods that use it; storage.rs shows what deleting them does.
+            continue; // The next test: one is held by pods, the other has a volume to find again.
         }
         let uid = must_get(&sandbox, kind, name).await?["metadata"]["uid"].clone();
         let mark = control_plane.audit().mark()?;
@@ -85,6 +90,37 @@ async fn deleted_children_come_back(control_plane: Arc<ControlPlane>) -> Result<
     Ok(())
 }
 
+/// A deleted claim comes back and finds its volume; a deleted volume is held by Kubernetes while pods use it, and comes back,
+/// empty, once they are gone.
+async fn deleted_storage_comes_back(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = converged(&control_plane, "drift-storage").await?;
+    let volume = must_get(&sandbox, "PersistentVolumeClaim", "shop-data").await?["metadata"]["uid"].clone();
+    let claim = must_get(&sandbox, "StorageClaim", "shop-data").await?["metadata"]["uid"].clone();
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["delete", "storageclaims.moorage.dev/shop-data", "--wait=false"]).await?;
+    until(&sandbox, "StorageClaim", "shop-data", "to be made again", |object| object["metadata"]["uid"] != claim)
+        .await?;
+    ready(&sandbox, "StorageClaim", "shop-data").await?;
+    ready(&sandbox, "App", "shop").await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| {
+        event.resource == "storageclaims" && event.subresource.is_empty()
+    })
+    .await?;
+    let kept = must_get(&sandbox, "PersistentVolumeClaim", "shop-data").await?;
+    ensure!(kept["metadata"]["uid"] == volume, "the volume was replaced");
+
+    sandbox.kubectl(&["delete", "persistentvolumeclaim/shop-data", "--wait=false"]).await?;
+    reason(&sandbox, "StorageClaim", "shop-data", "Ready", "WaitingForDeletion").await?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["scale", "app/shop", "--replicas=0"]).await?;
+    until(&sandbox, "PersistentVolumeClaim", "shop-data", "to be made again", |object| {
+        object["metadata"]["uid"] != volume
+    })
+    .await?;
+    ready(&sandbox, "StorageClaim", "shop-data").await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.resource == "persistentvolumeclaims").await
+}
+
 /// What others add to our objects is theirs: annotations, labels, an injected container, pull secrets.
 async fn foreign_fields_survive(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = converged(&control_plane, "drift-foreign").await?;
@@ -96,8 +132,8 @@ async fn foreign_fields_survive(control_plane: Arc<ControlPlane>) -> Result<()> 
     let has_env = |object: &Value| object["spec"]["template"]["spec"]["containers"][0]["env"][0]["name"] == "A";
     let deployment = until(&sandbox, "Deployment", "shop", "to have the new env", has_env).await?;
     ready(&sandbox, "App", "shop").await?;
-    anyhow::ensure!(deployment["metadata"]["annotations"]["example.com/note"] == "x");
-    anyhow::ensure!(deployment["spec"]["template"]["metadata"]["labels"]["example.com/mesh"] == "on");
-    anyhow::ensure!(must_get(&sandbox, "ServiceAccount", "shop").await?["imagePullSecrets"][0]["name"] == "foreign");
+    ensure!(deployment["metadata"]["annotations"]["example.com/note"] == "x");
+    ensure!(deployment["spec"]["template"]["metadata"]["labels"]["example.com/mesh"] == "on");
+    ensure!(must_get(&sandbox, "ServiceAccount", "shop").await?["imagePullSecrets"][0]["name"] == "foreign");
     exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
 }
