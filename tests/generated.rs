@@ -29,6 +29,11 @@ fn manifests_are_current() {
 }
 
 #[test]
+fn the_reference_is_current() {
+    compare("docs/reference", generate::reference());
+}
+
+#[test]
 fn each_crd_fits_into_an_annotation_with_room_to_spare() {
     for (path, text) in generate::crds() {
         assert!(text.len() < 100_000, "{path} has {} bytes", text.len());

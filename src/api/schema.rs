@@ -103,6 +103,9 @@ fn require(items: &mut Value, key: &str) {
 }
 
 fn bound_string(map: &mut Map<String, Value>, field: &str) {
+    if let Some(choices) = map.get_mut("enum").and_then(Value::as_array_mut) {
+        choices.retain(|choice| !choice.is_null());
+    }
     if map.contains_key("enum") || map.get("format").is_some_and(|format| format == "date-time") {
         return;
     }

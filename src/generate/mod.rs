@@ -1,12 +1,14 @@
-//! The committed artefacts, made of the code: `crds/`, `deploy/`. `tests/generated.rs` holds that they agree.
+//! The committed artefacts, made of the code: `crds/`, `deploy/`, `docs/reference/`. `tests/generated.rs` holds that they agree.
 
 pub mod crds;
 pub mod deploy;
 pub mod rbac;
+pub mod reference;
 pub mod render;
 
 pub use crds::crds;
 pub use deploy::manifests;
+pub use reference::reference;
 
 use serde_json::Value;
 use std::io::Write;

@@ -3,7 +3,7 @@
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
-use moorage_harness::{ControlPlane, Sandbox};
+use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -84,7 +84,16 @@ async fn an_unschedulable_pod_is_told(control_plane: Arc<ControlPlane>) -> Resul
     ensure!(!is_true(&app, "Available") && !is_true(&app, "Ready"));
     patch(&sandbox, "App", "web", &json!({"spec": {"pod": null}})).await?;
     ready(&sandbox, "App", "web").await?;
-    Ok(())
+    // What comes again is counted in the same Event.
+    patch(&sandbox, "App", "web", &json!({"spec": {"pod": {"nodeSelector": {"example.com/disk": "fast"}}}})).await?;
+    eventually(DEADLINE, "an Event that counts", || async {
+        let events =
+            sandbox.kubectl(&["get", "events", "--field-selector=reason=Unschedulable", "--output=json"]).await?;
+        let events: Value = serde_json::from_str(&events)?;
+        ensure!(events["items"][0]["series"]["count"] == 2, "they are {}", events["items"]);
+        Ok(Some(()))
+    })
+    .await
 }
 
 /// A quota or an admission policy refuses the pods: the Deployment stands, and nothing comes of it.

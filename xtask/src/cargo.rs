@@ -16,16 +16,6 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command with its output shown; failure is an error that names it.
-pub fn succeed(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
-    let status = command.status().with_context(|| format!("starting {shown}"))?;
-    if !status.success() {
-        bail!("{shown} ended with {status}");
-    }
-    Ok(())
-}
-
 /// Builds the operator (dev profile) and says where cargo put it.
 pub fn build_operator() -> Result<PathBuf> {
     let output = cargo(&["build", "--package=moorage", "--bin=moorage", "--message-format=json-render-diagnostics"])

@@ -1,17 +1,13 @@
-//! `cargo xtask generate`: the committed manifests, written by the operator binary itself.
+//! `cargo xtask generate`: the committed manifests and the reference, written from the code.
 
-use std::process::Command;
-
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use moorage::generate::{crds, emit, manifests, reference};
 use moorage_harness::build::workspace;
 
-use crate::cargo::{build_operator, succeed};
-
-/// Writes `crds/` and `deploy/`.
+/// Writes `crds/`, `deploy/` and `docs/reference/`.
 pub fn run() -> Result<()> {
-    let operator = build_operator()?;
-    for (what, folder) in [("crds", "crds"), ("manifests", "deploy")] {
-        succeed(Command::new(&operator).args([what, "--output", folder]).current_dir(workspace()))?;
+    for (folder, files) in [("crds", crds()), ("deploy", manifests()), ("docs/reference", reference())] {
+        emit(files, Some(&workspace().join(folder))).map_err(|error| anyhow!(error))?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ enum Command {
     Test(test::Arguments),
     /// Build the test rig's binaries; with --up, keep a control plane running
     Rig(rig::Arguments),
-    /// Write crds/ and deploy/ from the code
+    /// Write crds/, deploy/ and docs/reference/ from the code
     Generate,
 }
 
