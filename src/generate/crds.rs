@@ -1,6 +1,6 @@
 //! `crds/`: the `CustomResourceDefinitions`, made of the types, the bounds and the rules in [`crate::api`].
 
-use super::File;
+use super::{Compact, File};
 use crate::api::rules::{RULES, Rule};
 use crate::api::schema::bound;
 use crate::api::{App, Registry, StorageClaim};
@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 
 /// One file per kind.
 pub fn crds() -> Vec<File> {
-    ParentKind::ALL.into_iter().map(|kind| (format!("{}.yaml", kind.plural()), super::yaml(&[crd(kind)]))).collect()
+    ParentKind::ALL
+        .into_iter()
+        .map(|kind| (format!("{}.yaml", kind.plural()), super::yaml(&[Compact(&crd(kind))])))
+        .collect()
 }
 
 /// The CRD of a kind.
