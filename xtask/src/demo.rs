@@ -2,16 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     future::pending,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use kube::api::DynamicObject;
-use moorage_harness::{ControlPlane, Operator, OperatorOptions, Options, Progress, build::workspace, guard};
+use moorage_harness::{ControlPlane, Operator, OperatorOptions, Options, Progress, build::workspace, guard, manifests};
 
 use crate::{cargo::build_operator, tree};
 
@@ -52,21 +51,15 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     pending().await
 }
 
-/// Applies every YAML file of the folder; returns the Apps, `StorageClaims` and Registries in it.
+/// Applies every object of the folder; returns the Apps, `StorageClaims` and Registries among them.
 async fn apply_folder(rig: &ControlPlane, folder: &Path) -> Result<Vec<DynamicObject>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
-        .with_context(|| format!("reading {}", folder.display()))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<_>>()?;
-    paths.retain(|path| path.extension().is_some_and(|kind| kind == "yaml"));
-    paths.sort();
     let mut ours = Vec::new();
-    for path in paths {
-        let applied = rig.apply(&fs::read_to_string(&path)?, NAMESPACE).await?;
-        ours.extend(applied.into_iter().filter(|object| {
-            let kind = object.types.as_ref().map(|types| types.kind.as_str());
-            kind.is_some_and(|kind| KINDS.contains(&kind))
-        }));
+    for object in manifests(folder)? {
+        let is_ours = object["kind"].as_str().is_some_and(|kind| KINDS.contains(&kind));
+        let applied = rig.apply_object(object, NAMESPACE).await?;
+        if is_ours {
+            ours.push(applied);
+        }
     }
     if ours.is_empty() {
         bail!("{} holds no App, StorageClaim or Registry", folder.display());

@@ -83,15 +83,19 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
         unit.arg(format!("--test={name}"));
     }
     let deny = succeeds_silently(cargo(&["deny", "--version"]));
-    let mut rig = Command::new(env::current_exe()?);
-    rig.arg("rig");
+    let itself = |arguments: &[&str]| -> Result<Command> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(arguments);
+        Ok(command)
+    };
     let mut steps = vec![
         step("format", cargo(&["fmt", "--all", "--check"])),
         step("clippy", cargo(&CLIPPY)),
         Step { skip: (!deny).then_some("cargo-deny is not installed"), ..step("deny", cargo(&DENY)) },
         step("tests", unit),
         step("doc tests", cargo(&["test", "--workspace", "--doc"])),
-        step("build the rig", rig),
+        step("build the rig", itself(&["rig"])?),
+        step("demo", itself(&["demo", "--exit"])?),
     ];
     for name in with_rig {
         let command = cargo(&["test", "--workspace", &format!("--test={name}")]);

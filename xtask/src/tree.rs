@@ -76,12 +76,11 @@ fn children(object: &DynamicObject) -> Vec<String> {
 }
 
 async fn pods(rig: &ControlPlane, object: &DynamicObject) -> Result<Vec<String>> {
-    let Some(selector) = object.data["status"]["selector"].as_str() else {
-        return Ok(Vec::new());
-    };
+    let kind = object.types.as_ref().map(|types| types.kind.to_lowercase()).unwrap_or_default();
+    let selector = format!("moorage.dev/{kind}={}", object.name_any());
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<Pod> = Api::namespaced(rig.client(), &namespace);
-    let pods = api.list(&ListParams::default().labels(selector)).await?;
+    let pods = api.list(&ListParams::default().labels(&selector)).await?;
     let line = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone());
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());

@@ -75,8 +75,8 @@ pub fn namespace_object(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
-/// Every object of the folder's YAML files, in the order of file names.
-fn manifests(folder: &Path) -> Result<Vec<Value>> {
+/// Every object of the folder's YAML files, in the order of file names; what is for kustomize alone is left out.
+pub fn manifests(folder: &Path) -> Result<Vec<Value>> {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .with_context(|| format!("reading {}", folder.display()))?
         .map(|entry| entry.map(|entry| entry.path()))

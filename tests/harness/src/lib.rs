@@ -34,6 +34,7 @@ mod work_dir;
 pub use access::Access;
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use control_plane::{ControlPlane, Options};
+pub use install::manifests;
 pub use operator::{Operator, OperatorOptions};
 pub use process::Process;
 pub use progress::Progress;
