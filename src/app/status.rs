@@ -16,8 +16,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let problems = pods::problems(&observed.pods, now);
     let workload = observed.workload(&identity.name);
     let running = Running { name: &identity.name, workload, problems: &problems };
-    let mut wanted = summary(app, plan, outcome, observed, &running).conditions();
-    wanted.extend(running.conditions());
+    let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     AppStatus {
         observed_generation: Some(identity.generation),

@@ -167,23 +167,26 @@ pub fn sentence(problem: &Problem) -> String {
     if let Some(code) = problem.exit_code {
         let _ = write!(text, " (exit code {code}, {} restarts)", problem.restart_count);
     }
-    text.push_str(advice(problem));
+    text.push_str(&advice(problem));
     text
 }
 
 /// What the author can do about a problem.
-fn advice(problem: &Problem) -> &'static str {
+fn advice(problem: &Problem) -> String {
     if problem.message.contains("runAsNonRoot") {
         return ". The image runs as root: set spec.securityContext.runAsUser to a number other than 0, or allow it with \
-                spec.securityContext.runAsNonRoot: false and spec.pod.securityContext.runAsNonRoot: false";
+                spec.securityContext.runAsNonRoot: false and spec.pod.securityContext.runAsNonRoot: false"
+            .to_owned();
     }
     match reason(problem) {
         Reason::ErrImagePull | Reason::ImagePullBackOff | Reason::InvalidImageName => {
-            ". Check spec.image and spec.imagePullSecrets"
+            ". Check spec.image and spec.imagePullSecrets".to_owned()
         }
-        Reason::OOMKilled => ". Raise spec.resources.limits.memory",
-        Reason::CrashLoopBackOff | Reason::ContainerFailed => ". Read the container's log: kubectl logs --previous",
-        Reason::CreateContainerConfigError => ". Check the Secrets and ConfigMaps that the spec refers to",
-        _ => "",
+        Reason::OOMKilled => ". Raise spec.resources.limits.memory".to_owned(),
+        Reason::CrashLoopBackOff | Reason::ContainerFailed => {
+            format!(". Read its log: kubectl logs {} -c {} --previous", problem.pod, problem.container)
+        }
+        Reason::CreateContainerConfigError => ". Check the Secrets and ConfigMaps that the spec refers to".to_owned(),
+        _ => String::new(),
     }
 }

@@ -93,6 +93,9 @@ fn facts_message(child: &Child) -> Option<String> {
 
 /// How far a Deployment is, in words.
 pub fn progress(workload: &Workload) -> String {
+    if !workload.observed && workload.updated == workload.desired {
+        return "the change has not reached the pods yet".to_owned();
+    }
     format!(
         "{} of {} pods updated, {} available",
         workload.updated.min(workload.desired),
@@ -139,9 +142,11 @@ impl Running<'_> {
         }
     }
 
-    /// Available, Progressing and Degraded, as a `ClusterOperator` tells them.
-    pub fn conditions(&self) -> Vec<Wanted> {
-        vec![self.available(), self.progressing(), self.degraded()]
+    /// The summary's conditions, and Available, Progressing and Degraded as a `ClusterOperator` tells them.
+    pub fn conditions(&self, summary: &Summary) -> Vec<Wanted> {
+        let mut wanted = summary.conditions();
+        wanted.extend([self.available(), self.progressing(summary), self.degraded()]);
+        wanted
     }
 
     fn available(&self) -> Wanted {
@@ -159,7 +164,7 @@ impl Running<'_> {
         }
     }
 
-    fn progressing(&self) -> Wanted {
+    fn progressing(&self, summary: &Summary) -> Wanted {
         match self.workload {
             Some(workload) if workload.is_rolled_out() => {
                 condition(Type::Progressing, false, Reason::AsExpected, "every pod runs the declared template")
@@ -168,7 +173,10 @@ impl Running<'_> {
                 condition(Type::Progressing, false, Reason::ProgressDeadlineExceeded, stuck.as_str())
             }
             Some(workload) => condition(Type::Progressing, true, Reason::RollingOut, progress(workload)),
-            None => condition(Type::Progressing, true, Reason::Applying, "the Deployment does not exist yet"),
+            None => match summary {
+                Summary::Stalled(reason, message) => condition(Type::Progressing, false, *reason, message.as_str()),
+                _ => condition(Type::Progressing, true, Reason::Applying, "the Deployment does not exist yet"),
+            },
         }
     }
 

@@ -29,8 +29,7 @@ pub fn status(
     let problems = pods::problems(&observed.pods, now);
     let workload = observed.workload(&identity.name);
     let running = Running { name: &identity.name, workload, problems: &problems };
-    let mut wanted = summary(registry, plan, outcome, observed, &running).conditions();
-    wanted.extend(running.conditions());
+    let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     RegistryStatus {
         observed_generation: Some(identity.generation),
@@ -66,7 +65,7 @@ fn secret_missing(registry: &Registry, plan: &Plan, observed: &Observed, running
         format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it")
     };
     let message = format!(
-        "{replicas} replicas must share Secret {secret}, and {cure}, then the pods \
+        "{replicas} replicas must share Secret {secret}, and {cure}, then restart the pods \
          (kubectl rollout restart deployment/{name}); or set spec.replicas to 1, which works without"
     );
     Some(Summary::Stalled(Reason::SecretAccessMissing, message))

@@ -51,7 +51,8 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
     outcome
 }
 
-fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
+/// The failure of an apply whose object is somebody else's.
+pub fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
     let message = format!(
         "exists already and is not this {kind}'s (holder: {holder}); delete or rename it, or give this {kind} another name",
         kind = parent.kind.as_str()

@@ -49,6 +49,11 @@ pub struct Leadership {
 }
 
 impl Leadership {
+    /// That of a process that takes part in no election and so never leads.
+    pub fn never() -> Self {
+        Self { until: Arc::default(), leads: watch::channel(false).1 }
+    }
+
     /// Whether this replica may act right now. Checked against the clock at every call, so that a process that was
     /// stopped and resumed does not act on a hold that ran out meanwhile.
     pub fn is_leader(&self) -> bool {

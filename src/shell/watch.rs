@@ -222,7 +222,7 @@ fn describe(error: &Error) -> (u16, String) {
 }
 
 /// By what an object is remembered: itself, or the claim that an Event speaks of.
-fn key(subject: Subject, live: &Live) -> Key {
+pub fn key(subject: Subject, live: &Live) -> Key {
     match subject {
         Subject::Observed(Observable::Event) => {
             let about = &live.body["involvedObject"];
@@ -232,7 +232,8 @@ fn key(subject: Subject, live: &Live) -> Key {
     }
 }
 
-fn take(context: &Context, subject: Subject, live: Live, relist: bool) -> Wake {
+/// Takes in one object of the subject's kind.
+pub fn take(context: &Context, subject: Subject, live: Live, relist: bool) -> Wake {
     match subject {
         Subject::Parent(kind) => take_parent(context, kind, live, relist),
         Subject::Child(kind) => {
@@ -285,7 +286,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
 }
 
 /// Forgets what a complete list no longer shows.
-fn sweep(context: &Context, subject: Subject, seen: &HashSet<Key>) -> Wake {
+pub fn sweep(context: &Context, subject: Subject, seen: &HashSet<Key>) -> Wake {
     let caches = context.caches();
     let gone: Vec<Key> = match subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
