@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod facts;
+pub mod image;
 pub mod live;
 pub mod meta;
 pub mod observed;

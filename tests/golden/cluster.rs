@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::live::Live;
 use moorage::core::observed::{Observed, Ownership};
-use moorage::core::plan::{FinalizerChange, Identity, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use moorage::core::plan::{
+    ChildKind, FinalizerChange, Identity, Object, Outcome, Parent, ParentKind, Plan, PlanSettings,
+};
 use moorage::generate::crds::crd;
 use moorage::shell::apply::taken;
 use moorage::shell::context::Context;
@@ -18,7 +20,9 @@ use moorage::shell::watch::{Subject, key, sweep, take};
 use moorage::shell::writer::Writer;
 use moorage_fake::Server;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt::Write;
 
 /// When the status is written.
 const NOW: &str = "2026-01-01T00:10:00Z";
@@ -29,42 +33,101 @@ pub fn documents(text: &str) -> Result<Vec<Value>> {
     Ok(all.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-/// What the operator makes of `input` in a cluster that holds `observed`.
-pub async fn planned(input: Value, observed: Vec<Value>) -> Result<Value> {
+/// What the operator makes of `input` in a cluster that holds `world`.
+pub fn planned(input: Value, world: &[Value]) -> Result<Value> {
     let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).context("input.yaml is none of ours")?;
+    let cluster = Paper::new().context();
+    cluster.show_input(input);
+    world.iter().try_for_each(|document| cluster.show(document.clone()))?;
     match kind {
-        ParentKind::App => plan::<App>(kind, input, observed).await,
-        ParentKind::StorageClaim => plan::<StorageClaim>(kind, input, observed).await,
-        ParentKind::Registry => plan::<Registry>(kind, input, observed).await,
+        ParentKind::App => cluster.shown::<App>(world),
+        ParentKind::StorageClaim => cluster.shown::<StorageClaim>(world),
+        ParentKind::Registry => cluster.shown::<Registry>(world),
     }
 }
 
-async fn plan<P: Parent>(kind: ParentKind, input: Value, observed: Vec<Value>) -> Result<Value> {
-    let context = context();
-    let live = Live::new(input);
-    let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
-    take(&context, Subject::Parent(kind), live, true);
-    for document in observed.clone() {
-        show(&context, document)?;
-    }
-    let (parent, seen) = observe::<P>(&context, &key)?.context("the input is not in the cache")?;
-    let plan = parent.plan(&seen, &context.settings());
-    let mut outcome = Outcome::default();
-    if plan.invalid.is_empty() && !plan.paused {
-        outcome = carry_out(&context, &parent.identity(), &plan, &seen, &observed);
-    }
-    let (_, after) = observe::<P>(&context, &key)?.context("the input is not in the cache")?;
-    shown(&parent, &plan, &outcome, &after)
+/// Where clusters on paper come from. Needs a tokio runtime, as a client does, though none is ever used.
+pub struct Paper {
+    writer: Writer,
 }
 
-/// A context whose client is never used.
-fn context() -> Context {
-    let client = Server::new().client();
-    let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
-    let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
-    let settings =
-        PlanSettings { registry_image: "registry.example.com/distribution:3.1.1".into(), secret_key: Some([7; 32]) };
-    Context::new(Writer::new(client, Leadership::never(), recorder), settings, Metrics::new())
+/// One cluster on paper.
+pub struct Cluster {
+    context: Context,
+    key: RefCell<Option<ParentKey>>,
+}
+
+impl Paper {
+    /// A fresh one.
+    pub fn new() -> Self {
+        let client = Server::new().client();
+        let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
+        let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
+        Self { writer: Writer::new(client, Leadership::never(), recorder) }
+    }
+
+    /// An empty cluster.
+    pub fn context(&self) -> Cluster {
+        let registry_image = "registry.example.com/distribution:3.1.1".into();
+        let settings = PlanSettings { registry_image, secret_key: Some([7; 32]) };
+        let context = Context::new(self.writer.clone(), settings, Metrics::new());
+        Cluster { context, key: RefCell::default() }
+    }
+}
+
+impl Cluster {
+    /// Takes in the resource in question, or its next version.
+    pub fn show_input(&self, input: Value) {
+        let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).unwrap_or(ParentKind::App);
+        let live = Live::new(input);
+        let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
+        self.context.caches().remove_parent(&key);
+        self.key.replace(Some(key));
+        take(&self.context, Subject::Parent(kind), live, true);
+    }
+
+    /// Takes in a child.
+    pub fn take(&self, kind: ChildKind, live: Live) {
+        take(&self.context, Subject::Child(kind), live, true);
+    }
+
+    fn observe<P: Parent>(&self) -> Result<(P, Observed)> {
+        let key = self.key.borrow().clone().context("there is no input")?;
+        observe::<P>(&self.context, &key)?.context("the input is not in the cache")
+    }
+
+    /// The plan of the resource in question.
+    pub fn plan<P: Parent>(&self) -> Plan {
+        self.observe::<P>().map(|(parent, seen)| parent.plan(&seen, &self.context.settings())).unwrap_or_default()
+    }
+
+    /// Whether an object stands as wanted.
+    pub fn agrees<P: Parent>(&self, object: &Object) -> bool {
+        self.observe::<P>().is_ok_and(|(_, seen)| seen.agrees(object))
+    }
+
+    /// The UID of the live object.
+    pub fn uid<P: Parent>(&self, object: &Object) -> Option<String> {
+        let (_, seen) = self.observe::<P>().ok()?;
+        Some(seen.child(object.kind, &object.name)?.uid.to_string())
+    }
+
+    /// Takes in an object as its watch would, or a complete list.
+    pub fn show(&self, document: Value) -> Result<()> {
+        show(&self.context, document)
+    }
+
+    /// Plan and status as a file shows them; `world` is what the API server merges the writes into.
+    pub fn shown<P: Parent>(&self, world: &[Value]) -> Result<Value> {
+        let (parent, seen) = self.observe::<P>()?;
+        let plan = parent.plan(&seen, &self.context.settings());
+        let mut outcome = Outcome::default();
+        if plan.invalid.is_empty() && !plan.paused {
+            outcome = carry_out(&self.context, &parent.identity(), &plan, &seen, world);
+        }
+        let (_, after) = self.observe::<P>()?;
+        shown(&parent, &plan, &outcome, &after)
+    }
 }
 
 /// Takes in an object as its watch would, or a complete list.
@@ -119,7 +182,8 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
     outcome
 }
 
-fn merge(into: &mut Value, from: &Value) {
+/// A JSON merge, but without deletion.
+pub fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
@@ -181,4 +245,17 @@ fn walk(path: &str, schema: &Value, fields: &mut Vec<String>) {
             fields.push(path);
         }
     }
+}
+
+/// The lines from the first that differs, of both.
+pub fn difference(golden: &str, made: &str) -> String {
+    let (golden, made): (Vec<_>, Vec<_>) = (golden.lines().collect(), made.lines().collect());
+    let same = golden.iter().zip(&made).take_while(|(left, right)| left == right).count();
+    let mut text = String::new();
+    for (sign, lines) in [("-", &golden), ("+", &made)] {
+        for line in lines.iter().skip(same).take(8) {
+            let _ = writeln!(text, "{sign} {line}");
+        }
+    }
+    format!("line {}\n{text}", same + 1)
 }

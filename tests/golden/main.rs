@@ -38,11 +38,11 @@ fn updating() -> bool {
 }
 
 /// The plan of a case, as YAML.
-async fn plan_of(case: &Path) -> Result<Value> {
+fn plan_of(case: &Path) -> Result<Value> {
     let read = |name: &str| fs::read_to_string(case.join(name));
     let input = documents(&read("input.yaml")?)?.pop().context("input.yaml is empty")?;
     let observed = if case.join("observed.yaml").exists() { documents(&read("observed.yaml")?)? } else { Vec::new() };
-    planned(input, observed).await
+    planned(input, &observed)
 }
 
 /// Compares a file with what it should hold, or writes it.
@@ -51,28 +51,20 @@ fn settle(path: &Path, text: &str) -> Result<()> {
         return Ok(fs::write(path, text)?);
     }
     let golden = fs::read_to_string(path).unwrap_or_default();
-    ensure!(golden == text, "{} differs:\n{}", path.display(), difference(&golden, text));
+    ensure!(
+        golden == text,
+        "{} differs:\n{}GOLDEN=update writes it anew",
+        path.display(),
+        cluster::difference(&golden, text)
+    );
     Ok(())
-}
-
-/// The lines from the first that differs, of both.
-fn difference(golden: &str, made: &str) -> String {
-    let (golden, made): (Vec<_>, Vec<_>) = (golden.lines().collect(), made.lines().collect());
-    let same = golden.iter().zip(&made).take_while(|(left, right)| left == right).count();
-    let mut text = String::new();
-    for (sign, lines) in [("-", &golden), ("+", &made)] {
-        for line in lines.iter().skip(same).take(8) {
-            let _ = writeln!(text, "{sign} {line}");
-        }
-    }
-    format!("line {}\n{text}GOLDEN=update writes it anew", same + 1)
 }
 
 #[tokio::test]
 async fn plans_are_as_recorded() -> Result<()> {
     let mut failures = Vec::new();
     for (name, path) in cases()? {
-        let plan = plan_of(&path).await.with_context(|| name.clone())?;
+        let plan = plan_of(&path).with_context(|| name.clone())?;
         let files: BTreeSet<_> =
             fs::read_dir(&path)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         if let Some(stray) =
@@ -95,7 +87,7 @@ async fn pod_templates_are_as_recorded() -> Result<()> {
          # the operator is upgraded: that needs a reason in the changelog.\n",
     );
     for (name, path) in cases()? {
-        let plan = plan_of(&path).await?;
+        let plan = plan_of(&path)?;
         let objects = plan["objects"].as_array().into_iter().flatten();
         for object in objects.filter(|object| object["kind"] == "Deployment") {
             let hash = xxhash_rust::xxh3::xxh3_64(object["spec"]["template"].to_string().as_bytes());
@@ -112,7 +104,7 @@ async fn every_child_kind_and_every_field_has_a_case() -> Result<()> {
     let mut count = 0;
     for (_, path) in cases()? {
         count += 1;
-        let plan = plan_of(&path).await?;
+        let plan = plan_of(&path)?;
         let objects = plan["objects"].as_array().into_iter().flatten();
         kinds.extend(objects.filter_map(|object| Some(object["kind"].as_str()?.to_owned())));
         let input = documents(&fs::read_to_string(path.join("input.yaml"))?)?;

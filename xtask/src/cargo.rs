@@ -18,7 +18,17 @@ pub fn cargo(args: &[&str]) -> Command {
 
 /// Builds the operator (dev profile) and says where cargo put it.
 pub fn build_operator() -> Result<PathBuf> {
+    build(&[])
+}
+
+/// Builds the operator as it is shipped and says where cargo put it.
+pub fn build_operator_release() -> Result<PathBuf> {
+    build(&["--release"])
+}
+
+fn build(profile: &[&str]) -> Result<PathBuf> {
     let output = cargo(&["build", "--package=moorage", "--bin=moorage", "--message-format=json-render-diagnostics"])
+        .args(profile)
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {

@@ -1,5 +1,6 @@
-//! Moorage's developer commands: `cargo xtask demo | test | rig | generate`.
+//! Moorage's developer commands: `cargo xtask demo | test | rig | generate | bench`.
 
+mod bench;
 mod cargo;
 mod demo;
 mod generate;
@@ -26,6 +27,8 @@ enum Command {
     Test(test::Arguments),
     /// Build the test rig's binaries; with --up, keep a control plane running
     Rig(rig::Arguments),
+    /// Measure what the operator costs, beside a raw client that applies the same objects
+    Bench(bench::Arguments),
     /// Write crds/, deploy/ and docs/reference/ from the code
     Generate,
 }
@@ -36,6 +39,7 @@ async fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Test(arguments) => test::run(&arguments),
         Command::Rig(arguments) => rig::run(&arguments).await,
+        Command::Bench(arguments) => bench::run(&arguments).await,
         Command::Generate => generate::run(),
     };
     match outcome {

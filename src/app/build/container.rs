@@ -1,8 +1,10 @@
 //! The main container.
 
 use super::volumes::{volume_devices, volume_mounts};
-use crate::api::app::AppPort;
+use crate::api::app::{AppPort, AppSpec};
+use crate::api::common::PullPolicy;
 use crate::app::validate::ValidApp;
+use crate::core::image::default_pull_policy;
 use crate::core::security;
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
@@ -12,7 +14,7 @@ pub fn container(app: &ValidApp<'_>) -> Container {
     Container {
         name: app.identity.name.clone(),
         image: Some(spec.image.clone()),
-        image_pull_policy: spec.image_pull_policy.map(|policy| policy.as_str().to_owned()),
+        image_pull_policy: Some(pull_policy(spec).to_owned()),
         command: some(&spec.command),
         args: some(&spec.args),
         working_dir: spec.working_dir.clone(),
@@ -29,6 +31,10 @@ pub fn container(app: &ValidApp<'_>) -> Container {
         volume_devices: volume_devices(app),
         ..Container::default()
     }
+}
+
+fn pull_policy(spec: &AppSpec) -> &'static str {
+    spec.image_pull_policy.map_or_else(|| default_pull_policy(&spec.image), PullPolicy::as_str)
 }
 
 /// Several Service ports may lead to one container port, which is declared once, under the first of their names, so

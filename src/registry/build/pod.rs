@@ -3,6 +3,7 @@
 //! It does not depend on `replicas`, nor on whether the operator may write Secrets, so neither restarts a pod.
 
 use super::{config, secret};
+use crate::core::image::default_pull_policy;
 use crate::core::plan::PlanSettings;
 use crate::core::{meta, security, template};
 use crate::registry::validate::{Source, ValidRegistry};
@@ -78,9 +79,11 @@ fn security_context(author: Option<PodSecurityContext>) -> PodSecurityContext {
 
 fn container(registry: &ValidRegistry<'_>, settings: &PlanSettings) -> Container {
     let read_only_root = SecurityContext { read_only_root_filesystem: Some(true), ..SecurityContext::default() };
+    let image = registry.spec.image.as_deref().unwrap_or(&settings.registry_image);
     Container {
         name: "registry".to_owned(),
-        image: Some(registry.spec.image.clone().unwrap_or_else(|| settings.registry_image.clone())),
+        image: Some(image.to_owned()),
+        image_pull_policy: Some(default_pull_policy(image).to_owned()),
         command: Some(vec!["registry".to_owned(), "serve".to_owned(), format!("{CONFIG_PATH}/{}", config::FILE)]),
         env: Some(environment(registry)),
         ports: Some(vec![ContainerPort {

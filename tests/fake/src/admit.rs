@@ -92,6 +92,32 @@ fn service(store: &mut Store, live: Option<&Value>, object: &mut Value) {
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
         node_ports(store, &before, spec);
     }
+    drop_what_the_type_lost(&before, spec);
+}
+
+/// What only the former type needed goes, unless this very update touches it (`dropTypeDependentFields` of the API server).
+fn drop_what_the_type_lost(before: &Value, spec: &mut Value) {
+    let balanced = |spec: &Value| spec["type"] == "LoadBalancer";
+    let outside = |spec: &Value| balanced(spec) || spec["type"] == "NodePort";
+    let mut lost: Vec<&str> = Vec::new();
+    if outside(before) && !outside(spec) {
+        lost.push("externalTrafficPolicy");
+        if before["ports"] == spec["ports"] {
+            for port in spec["ports"].as_array_mut().into_iter().flatten() {
+                port.as_object_mut().and_then(|port| port.remove("nodePort"));
+            }
+        }
+    }
+    if balanced(before) && !balanced(spec) {
+        lost.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    for field in lost {
+        if before[field] == spec[field]
+            && let Some(spec) = spec.as_object_mut()
+        {
+            spec.remove(field);
+        }
+    }
 }
 
 fn node_ports(store: &mut Store, before: &Value, spec: &mut Value) {

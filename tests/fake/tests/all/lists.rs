@@ -132,3 +132,22 @@ async fn writes_need_a_namespace_that_is_there_and_stays() -> Result<()> {
     assert!(matches!(error, kube::Error::Api(status) if status.is_forbidden()));
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_turns_inward_loses_what_only_the_outside_needs() -> Result<()> {
+    let server = Server::new();
+    let service = |kind: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"type": kind, "ports": [{"port": 80}]},
+        })
+    };
+    let outward = server.apply_as("a", service("LoadBalancer"))?;
+    assert_eq!(outward["spec"]["externalTrafficPolicy"], "Cluster");
+    let inward = server.apply_as("a", service("ClusterIP"))?;
+    for field in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
+        assert!(inward["spec"].get(field).is_none(), "{inward}");
+    }
+    assert!(inward["spec"]["ports"][0].get("nodePort").is_none(), "{inward}");
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! Properties of the pure cores, over 10,000 random cases per kind (`PROPTEST_CASES` changes that).
+//!
+//! `specs.rs` makes specs: tame ones that the schema accepts, and wild ones. `worlds.rs` makes clusters around them. What is
+//! applied goes to the in-memory API server, which merges, defaults and refuses like the real one (tests/fake).
+
+#[path = "../golden/cluster.rs"]
+#[allow(dead_code, reason = "the golden cases use more of it")]
+mod cluster;
+mod specs;
+mod worlds;
+
+use cluster::{Paper, merge};
+use moorage::api::{App, Registry, StorageClaim};
+use moorage::core::live::Live;
+use moorage::core::plan::{ChildKind, Object, Parent};
+use moorage_fake::Server;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use serde_json::{Value, json};
+use std::fmt::Debug;
+
+type Outcome = Result<(), TestCaseError>;
+
+/// Runs a property, by default over the same cases every time; `PROPTEST_RNG_SEED` picks others.
+fn check<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Outcome)
+where
+    S::Value: Debug,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 10_000;
+    }
+    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
+        config.rng_seed = RngSeed::Fixed(2026);
+    }
+    if let Err(error) = TestRunner::new(config).run(strategy, property) {
+        panic!("{error}");
+    }
+}
+
+/// Any spec in any cluster gives a plan and a status, the same bytes each time and in whatever order things were seen.
+fn plans_are_total_and_deterministic<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
+    check(&(specs, worlds, any::<prop::sample::Index>()), |(input, world, turn)| {
+        let paper = Paper::new();
+        let seen = |world: &[Value]| {
+            let context = paper.context();
+            context.show_input(input.clone());
+            world.iter().for_each(|document| context.show(document.clone()).unwrap());
+            pretty(&context.shown::<P>(world).unwrap())
+        };
+        let mut turned = world.clone();
+        if !turned.is_empty() {
+            turned.rotate_left(turn.index(world.len()));
+        }
+        let (first, again, other_order) = (seen(&world), seen(&world), seen(&turned));
+        prop_assert!(first == again, "not the same twice");
+        prop_assert!(
+            first == other_order,
+            "the order of events matters: {}",
+            cluster::difference(&first, &other_order)
+        );
+        Ok(())
+    });
+}
+
+/// What was applied is, as the API server shows it, exactly what is wanted: nothing is left to do.
+fn plans_are_fixed_points<P: Parent>(specs: &BoxedStrategy<Value>) {
+    check(specs, |input| {
+        let paper = Paper::new();
+        let context = paper.context();
+        context.show_input(input);
+        let server = Server::new();
+        let plan = context.plan::<P>();
+        prop_assert!(plan.invalid.is_empty(), "a tame spec is refused: {:?}", plan.invalid);
+        for object in &plan.objects {
+            context.take(object.kind, as_listed(create(&server, object)?));
+        }
+        let again = context.plan::<P>();
+        for object in &again.objects {
+            prop_assert!(context.agrees::<P>(object), "{} {} differs from what was applied", object.kind, object.name);
+        }
+        prop_assert_eq!(plan.objects, again.objects);
+        prop_assert!(again.prune.is_empty());
+        Ok(())
+    });
+}
+
+/// A, then B, gives what B alone gives; what others added meanwhile stays.
+fn updates_equal_fresh_starts<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) {
+    check(specs, |(before, after)| {
+        let paper = Paper::new();
+        let (updated, fresh) = (Server::new(), Server::new());
+        let context = paper.context();
+        context.show_input(before);
+        for object in &context.plan::<P>().objects {
+            create(&updated, object)?;
+            meddle(&updated, object)?;
+            context.take(object.kind, as_listed(live(&updated, object)));
+        }
+        context.show_input(after.clone());
+        let plan = context.plan::<P>();
+        for object in &plan.objects {
+            if !context.agrees::<P>(object) {
+                apply(&updated, object, &context.uid::<P>(object))?;
+            }
+            prop_assert!(is_meddled(&updated, object), "{} {} lost what others added", object.kind, object.name);
+        }
+        let alone = paper.context();
+        alone.show_input(after);
+        for object in &alone.plan::<P>().objects {
+            create(&fresh, object)?;
+            let (left, right) = (lasting(&live(&updated, object)), lasting(&live(&fresh, object)));
+            prop_assert!(left == right, "{}", cluster::difference(&pretty(&left), &pretty(&right)));
+        }
+        Ok(())
+    });
+}
+
+/// Selectors never change, and the pod template changes only with what concerns pods.
+fn templates_depend_on_pods_only<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) {
+    check(specs, |(before, after)| {
+        let paper = Paper::new();
+        let deployment = |input: Value| {
+            let context = paper.context();
+            context.show_input(input);
+            let plan = context.plan::<P>();
+            plan.objects.into_iter().find(|object| object.kind == ChildKind::Deployment).map(|object| object.body)
+        };
+        let mut other = before.clone();
+        for field in ["replicas", "service", "rollout", "paused"] {
+            match after["spec"].get(field) {
+                Some(value) => other["spec"][field] = value.clone(),
+                None => {
+                    other["spec"].as_object_mut().unwrap().remove(field);
+                }
+            }
+        }
+        other["metadata"]["labels"] = json!({"team": "other"});
+        let (before, other, after) = (deployment(before), deployment(other), deployment(after));
+        if let (Some(before), Some(other)) = (&before, &other) {
+            prop_assert_eq!(&before["spec"]["template"], &other["spec"]["template"]);
+        }
+        if let (Some(before), Some(after)) = (&before, &after) {
+            prop_assert_eq!(&before["spec"]["selector"], &after["spec"]["selector"]);
+            let labels = after["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+            let selector = after["spec"]["selector"]["matchLabels"].as_object().unwrap();
+            prop_assert!(selector.iter().all(|(key, value)| labels.get(key) == Some(value)), "pods are not selected");
+        }
+        Ok(())
+    });
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap()
+}
+
+fn fail(error: anyhow::Error) -> TestCaseError {
+    TestCaseError::fail(format!("{error:#}"))
+}
+
+fn create(server: &Server, object: &Object) -> Result<Value, TestCaseError> {
+    let mut body = object.body.clone();
+    body["metadata"]["resourceVersion"] = json!("1");
+    server.apply_as("moorage", body).map_err(fail)
+}
+
+fn apply(server: &Server, object: &Object, uid: &Option<String>) -> Result<Value, TestCaseError> {
+    let Some(uid) = uid else { return create(server, object) };
+    let mut body = object.body.clone();
+    body["metadata"]["uid"] = json!(uid);
+    server.apply_as("moorage", body).map_err(fail)
+}
+
+fn live(server: &Server, object: &Object) -> Value {
+    server.get(object.kind.as_str(), "shop", &object.name).unwrap_or_default()
+}
+
+/// Items of a list carry no kind.
+fn as_listed(mut live: Value) -> Live {
+    let map = live.as_object_mut().unwrap();
+    map.remove("kind");
+    map.remove("apiVersion");
+    Live::new(live)
+}
+
+/// What a sidecar injector, `kubectl rollout restart` and the ServiceAccount's pull secrets add.
+fn meddle(server: &Server, object: &Object) -> Outcome {
+    let added = |live: &mut Value| {
+        live["metadata"]["annotations"]["example.com/note"] = json!("theirs");
+        live["metadata"]["labels"]["example.com/team"] = json!("theirs");
+        if object.kind == ChildKind::Deployment {
+            let template = &mut live["spec"]["template"]["metadata"];
+            merge(template, &json!({"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}));
+        }
+    };
+    server.edit_as("somebody", object.kind.as_str(), "shop", &object.name, added).map(drop).map_err(fail)
+}
+
+fn is_meddled(server: &Server, object: &Object) -> bool {
+    let live = live(server, object);
+    let template = &live["spec"]["template"]["metadata"]["annotations"]["kubectl.kubernetes.io/restartedAt"];
+    let made_now = live["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|managers| !managers.iter().any(|entry| entry["manager"] == "somebody"));
+    let kept = live["metadata"]["annotations"]["example.com/note"] == "theirs"
+        && live["metadata"]["labels"]["example.com/team"] == "theirs"
+        && (object.kind != ChildKind::Deployment || template.is_string());
+    made_now || kept
+}
+
+/// The object without what others added, and without what tells when it was made and by which writes.
+fn lasting(live: &Value) -> Value {
+    let mut live = live.clone();
+    let meta = live["metadata"].as_object_mut().unwrap();
+    for field in ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"] {
+        meta.remove(field);
+    }
+    forget(&mut live, &["example.com/note", "example.com/team", "kubectl.kubernetes.io/restartedAt"]);
+    if live["kind"] == "Service" {
+        // Allocated once, for good.
+        let allocated =
+            if live["spec"]["clusterIP"] == "None" { vec![] } else { vec!["clusterIP", "clusterIPs", "nodePort"] };
+        forget(&mut live, &allocated);
+    }
+    live
+}
+
+/// Removes these keys wherever they stand, and the maps that are empty then.
+fn forget(value: &mut Value, keys: &[&str]) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !keys.contains(&key.as_str()));
+            map.values_mut().for_each(|inner| forget(inner, keys));
+            map.retain(|key, inner| key != "annotations" || inner.as_object().is_none_or(|map| !map.is_empty()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|inner| forget(inner, keys)),
+        _ => {}
+    }
+}
+
+macro_rules! properties {
+    ($module:ident, $kind:ty) => {
+        mod $module {
+            use super::*;
+
+            #[test]
+            fn plans_are_total_and_deterministic() {
+                super::plans_are_total_and_deterministic::<$kind>(specs::$module(true), worlds::$module());
+            }
+
+            #[test]
+            fn plans_are_fixed_points() {
+                super::plans_are_fixed_points::<$kind>(&specs::$module(false));
+            }
+
+            #[test]
+            fn updates_equal_fresh_starts() {
+                super::updates_equal_fresh_starts::<$kind>(&specs::pairs(<$kind>::KIND));
+            }
+
+            #[test]
+            fn templates_depend_on_pods_only() {
+                super::templates_depend_on_pods_only::<$kind>(&specs::pairs(<$kind>::KIND));
+            }
+        }
+    };
+}
+
+properties!(app, App);
+properties!(storage_claim, StorageClaim);
+properties!(registry, Registry);

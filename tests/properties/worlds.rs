@@ -1,0 +1,175 @@
+//! Clusters around a resource: for each object that could be there, one of several states of it, or nothing.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// Nothing, or one of the states of one object.
+fn object(states: Vec<Value>) -> BoxedStrategy<Option<Value>> {
+    prop_oneof![1 => Just(None), 2 => select(states).prop_map(Some)].boxed()
+}
+
+fn world(objects: Vec<BoxedStrategy<Option<Value>>>) -> BoxedStrategy<Vec<Value>> {
+    objects.prop_map(|objects| objects.into_iter().flatten().collect()).boxed()
+}
+
+/// The object as ours, as an orphan, as a deleted predecessor's, as a stranger's, and while it is being deleted.
+fn owned(kind: &str, name: &str, parent: (&str, &str), body: &Value) -> Vec<Value> {
+    let label = format!("moorage.dev/{}", parent.0.to_lowercase());
+    let owner = |api: &str, kind: &str, uid: &str| json!([{"apiVersion": api, "kind": kind, "name": parent.1, "uid": uid, "controller": true}]);
+    let states = [
+        json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-now")}),
+        json!({}),
+        json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-before")}),
+        json!({"ownerReferences": owner("example.com/v1", "Other", "uid-other")}),
+        json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-now"), "deletionTimestamp": "2026-01-01T00:00:00Z"}),
+    ];
+    let mut made: Vec<Value> = Vec::new();
+    for state in states {
+        let mut object = json!({
+            "kind": kind,
+            "metadata": {
+                "name": name, "namespace": "shop", "uid": format!("{kind}-uid"), "resourceVersion": "9", "generation": 1,
+                "labels": {"app.kubernetes.io/managed-by": "moorage", label.as_str(): parent.1},
+            },
+        });
+        super::merge(&mut object["metadata"], &state);
+        super::merge(&mut object, body);
+        made.push(object);
+    }
+    made
+}
+
+fn deployments(name: &str, parent: (&str, &str)) -> Vec<Value> {
+    let statuses = [
+        json!({}),
+        json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2}),
+        json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 2, "availableReplicas": 1}),
+        json!({"observedGeneration": "one", "replicas": -1, "updatedReplicas": 99_999_999_999_i64}),
+        json!({"observedGeneration": 1, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}]}),
+        json!({"observedGeneration": 1, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "quota"}, {}]}),
+    ];
+    let of = |status: Value| owned("Deployment", name, parent, &json!({"spec": {"replicas": 2}, "status": status}));
+    statuses.into_iter().flat_map(of).collect()
+}
+
+fn pods(parent: (&str, &str), container: &str) -> Vec<Value> {
+    let waiting = |reason: &str| json!({"containerStatuses": [{"name": container, "ready": false, "restartCount": 3, "state": {"waiting": {"reason": reason, "message": "m"}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]});
+    let statuses = [
+        waiting("ErrImagePull"),
+        waiting("CrashLoopBackOff"),
+        waiting("CreateContainerConfigError"),
+        waiting("SomethingNew"),
+        json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
+        json!({"phase": "Failed", "reason": "Evicted", "message": "disk"}),
+        json!({"containerStatuses": [{"name": container, "ready": false, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}]}),
+        json!({"containerStatuses": [{"name": container, "state": {"running": {"startedAt": "not a time"}}}, {}, 7]}),
+        json!({}),
+    ];
+    let of = |status: Value| {
+        let mut pod = owned(
+            "Pod",
+            "pod-1",
+            parent,
+            &json!({"spec": {"containers": [{"name": container, "readinessProbe": {"periodSeconds": 1}}]}, "status": status}),
+        );
+        pod.truncate(2);
+        pod
+    };
+    statuses.into_iter().flat_map(of).collect()
+}
+
+fn claims(name: &str) -> Vec<Value> {
+    let status = |ready: &str, stalled: bool| json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": ready, "reason": "R", "message": "m"}, {"type": "Stalled", "status": if stalled { "True" } else { "False" }}]});
+    [status("True", false), status("False", true), status("False", false), json!({}), json!({"conditions": "none"})]
+        .into_iter()
+        .flat_map(|status| {
+            [json!([]), json!(["ReadWriteMany"])].map(|modes| {
+                json!({
+                    "kind": "StorageClaim", "metadata": {"name": name, "namespace": "shop", "uid": "claim-uid", "generation": 1, "resourceVersion": "4"},
+                    "spec": {"size": "1Gi", "accessModes": modes}, "status": status.clone(),
+                })
+            })
+        })
+        .collect()
+}
+
+fn classes() -> Vec<Value> {
+    let class = |name: &str, default: bool, mode: &str, grows: bool| json!({"metadata": {"name": name, "annotations": {"storageclass.kubernetes.io/is-default-class": default.to_string()}}, "volumeBindingMode": mode, "allowVolumeExpansion": grows});
+    let list = |items: Value| json!({"kind": "StorageClassList", "items": items});
+    vec![
+        list(json!([])),
+        list(json!([class("fast", true, "Immediate", true), class("late", false, "WaitForFirstConsumer", false)])),
+        list(json!([class("slow", false, "Immediate", false)])),
+    ]
+}
+
+fn volumes() -> Vec<Value> {
+    let mut made = Vec::new();
+    for (phase, capacity) in [("Pending", ""), ("Bound", "1Gi"), ("Bound", "2Gi"), ("Lost", "1Gi"), ("Bound", "odd")] {
+        for requested in ["1Gi", "2Gi", ""] {
+            for (uid, user) in [("uid-now", "web"), ("uid-before", "web"), ("uid-before", "other")] {
+                for resize in ["", "NodeResizePending", "ControllerResizeInfeasible", "Unheard"] {
+                    let body = json!({
+                        "metadata": {"annotations": {"moorage.dev/claim-uid": uid}, "labels": {"moorage.dev/app": user}},
+                        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "resources": {"requests": {"storage": requested}}},
+                        "status": {"phase": phase, "capacity": {"storage": capacity}, "allocatedResourceStatuses": {"storage": resize},
+                            "conditions": [{"type": "FileSystemResizePending", "status": "True"}, {"type": "ControllerResizeError", "status": "False"}]},
+                    });
+                    made.extend(
+                        owned("PersistentVolumeClaim", "data", ("StorageClaim", "data"), &body).into_iter().skip(1),
+                    );
+                }
+            }
+        }
+    }
+    made
+}
+
+/// The complete list of Secrets, which is how the operator knows that it may see them.
+fn secrets(parent: (&str, &str)) -> Vec<Value> {
+    let list = |items: Vec<Value>| json!({"kind": "SecretList", "items": items});
+    let one = owned("Secret", "images-http", parent, &json!({"data": {}}));
+    one.into_iter().map(|secret| list(vec![secret])).chain([list(vec![])]).collect()
+}
+
+/// Around an App named `web`.
+pub fn app() -> BoxedStrategy<Vec<Value>> {
+    let parent = ("App", "web");
+    world(vec![
+        object(deployments("web", parent)),
+        object(owned("Service", "web", parent, &json!({"spec": {"type": "ClusterIP"}}))),
+        object(owned("ServiceAccount", "web", parent, &json!({}))),
+        object(pods(parent, "web")),
+        object(claims("web-data")),
+        object(claims("other")),
+        object(classes()),
+    ])
+}
+
+/// Around a claim named `data`.
+pub fn storage_claim() -> BoxedStrategy<Vec<Value>> {
+    let consumer = json!({
+        "kind": "App", "metadata": {"name": "web", "namespace": "shop", "uid": "app", "resourceVersion": "3", "generation": 1},
+        "spec": {"image": "web", "volumes": [{"name": "d", "mountPath": "/d", "claim": {"name": "data"}}]},
+    });
+    let complaint = json!({
+        "kind": "Event", "metadata": {"name": "e", "namespace": "shop", "uid": "e", "resourceVersion": "3"},
+        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": "shop", "name": "data"}, "message": "full",
+    });
+    world(vec![object(volumes()), object(classes()), object(vec![consumer]), object(vec![complaint])])
+}
+
+/// Around a Registry named `images`.
+pub fn registry() -> BoxedStrategy<Vec<Value>> {
+    let parent = ("Registry", "images");
+    world(vec![
+        object(deployments("images", parent)),
+        object(owned("Service", "images", parent, &json!({}))),
+        object(owned("ConfigMap", "images-config", parent, &json!({"data": {}}))),
+        object(pods(parent, "registry")),
+        object(claims("images-storage")),
+        object(claims("other")),
+        object(secrets(parent)),
+    ])
+}
