@@ -9,7 +9,7 @@ use crate::core::live::Live;
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::plan::{ChildKind, ParentKind};
 use crate::core::pods::Pod;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A parent as it is remembered.
 #[derive(Debug)]
@@ -219,23 +219,23 @@ impl Caches {
     }
 
     /// Every child of that kind not in `seen`: what vanished while nobody watched.
-    pub fn unseen_children(&self, kind: ChildKind, seen: &HashSet<Key>) -> Vec<Key> {
+    pub fn unseen_children(&self, kind: ChildKind, seen: &BTreeSet<Key>) -> Vec<Key> {
         let of_kind = self.children.keys().filter(|(other, _)| *other == kind);
         of_kind.map(|(_, key)| key).filter(|key| !seen.contains(key)).cloned().collect()
     }
 
     /// Every parent of that kind not in `seen`.
-    pub fn unseen_parents(&self, kind: ParentKind, seen: &HashSet<Key>) -> Vec<ParentKey> {
+    pub fn unseen_parents(&self, kind: ParentKind, seen: &BTreeSet<Key>) -> Vec<ParentKey> {
         self.parents.keys().filter(|parent| parent.kind == kind && !seen.contains(&parent.key)).cloned().collect()
     }
 
     /// Every pod not in `seen`.
-    pub fn unseen_pods(&self, seen: &HashSet<Key>) -> Vec<Key> {
+    pub fn unseen_pods(&self, seen: &BTreeSet<Key>) -> Vec<Key> {
         self.pod_parents.keys().filter(|key| !seen.contains(key)).cloned().collect()
     }
 
     /// Every claim with a complaint not in `seen`.
-    pub fn unseen_failures(&self, seen: &HashSet<Key>) -> Vec<Key> {
+    pub fn unseen_failures(&self, seen: &BTreeSet<Key>) -> Vec<Key> {
         self.failures.keys().filter(|key| !seen.contains(key)).cloned().collect()
     }
 

@@ -16,7 +16,7 @@ use kube::api::Api;
 use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, runtime::watcher::Error};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
@@ -121,7 +121,7 @@ pub async fn follow(
         None => Api::all_with(client, &resource),
     };
     let mut stream = pin!(watcher(api, subject.config(&settings)));
-    let mut follower = Follower { context, subject, seen: HashSet::new(), failures: 0, told: String::new() };
+    let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
     while let Some(Some(event)) = stop.run_until_cancelled(stream.next()).await {
         match event {
             Ok(event) => {
@@ -144,7 +144,7 @@ struct Follower {
     context: Context,
     subject: Subject,
     /// What the running relist has shown so far.
-    seen: HashSet<Key>,
+    seen: BTreeSet<Key>,
     failures: u32,
     told: String,
 }
@@ -286,7 +286,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
 }
 
 /// Forgets what a complete list no longer shows.
-pub fn sweep(context: &Context, subject: Subject, seen: &HashSet<Key>) -> Wake {
+pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake {
     let caches = context.caches();
     let gone: Vec<Key> = match subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),

@@ -21,7 +21,7 @@ use moorage::shell::writer::Writer;
 use moorage_fake::Server;
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// When the status is written.
@@ -138,7 +138,7 @@ fn show(context: &Context, document: Value) -> Result<()> {
         return Ok(());
     };
     let subject = subject(kind)?;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     for item in document["items"].as_array().cloned().unwrap_or_default() {
         let live = Live::new(item);
         seen.insert(key(subject, &live));

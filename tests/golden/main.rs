@@ -6,6 +6,7 @@
 //!
 //! `GOLDEN=update cargo test --test golden` writes `plan.yaml` and `template-hashes.yaml` anew; read the diff.
 
+#[allow(dead_code, reason = "tests/properties uses more of it")]
 mod cluster;
 
 use anyhow::{Context as _, Result, bail, ensure};

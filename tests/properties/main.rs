@@ -3,6 +3,8 @@
 //! `specs.rs` makes specs: tame ones that the schema accepts, and wild ones. `worlds.rs` makes clusters around them. What is
 //! applied goes to the in-memory API server, which merges, defaults and refuses like the real one (tests/fake).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "every function here is part of a test")]
+
 #[path = "../golden/cluster.rs"]
 #[allow(dead_code, reason = "the golden cases use more of it")]
 mod cluster;
@@ -47,7 +49,9 @@ fn plans_are_total_and_deterministic<P: Parent>(specs: BoxedStrategy<Value>, wor
         let seen = |world: &[Value]| {
             let context = paper.context();
             context.show_input(input.clone());
-            world.iter().for_each(|document| context.show(document.clone()).unwrap());
+            for document in world {
+                context.show(document.clone()).unwrap();
+            }
             pretty(&context.shown::<P>(world).unwrap())
         };
         let mut turned = world.clone();
@@ -103,7 +107,7 @@ fn updates_equal_fresh_starts<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) 
         let plan = context.plan::<P>();
         for object in &plan.objects {
             if !context.agrees::<P>(object) {
-                apply(&updated, object, &context.uid::<P>(object))?;
+                apply(&updated, object, context.uid::<P>(object).as_deref())?;
             }
             prop_assert!(is_meddled(&updated, object), "{} {} lost what others added", object.kind, object.name);
         }
@@ -156,6 +160,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 fn fail(error: anyhow::Error) -> TestCaseError {
     TestCaseError::fail(format!("{error:#}"))
 }
@@ -166,7 +171,7 @@ fn create(server: &Server, object: &Object) -> Result<Value, TestCaseError> {
     server.apply_as("moorage", body).map_err(fail)
 }
 
-fn apply(server: &Server, object: &Object, uid: &Option<String>) -> Result<Value, TestCaseError> {
+fn apply(server: &Server, object: &Object, uid: Option<&str>) -> Result<Value, TestCaseError> {
     let Some(uid) = uid else { return create(server, object) };
     let mut body = object.body.clone();
     body["metadata"]["uid"] = json!(uid);
@@ -185,7 +190,7 @@ fn as_listed(mut live: Value) -> Live {
     Live::new(live)
 }
 
-/// What a sidecar injector, `kubectl rollout restart` and the ServiceAccount's pull secrets add.
+/// What a sidecar injector, `kubectl rollout restart` and other controllers add.
 fn meddle(server: &Server, object: &Object) -> Outcome {
     let added = |live: &mut Value| {
         live["metadata"]["annotations"]["example.com/note"] = json!("theirs");

@@ -1,5 +1,7 @@
 //! Specs of the three kinds: tame ones, which the schema accepts, and wild ones, with everything twice, missing or absurd.
 
+#![allow(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
+
 use moorage::core::plan::ParentKind;
 use proptest::collection::vec;
 use proptest::prelude::*;

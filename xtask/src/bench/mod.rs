@@ -50,7 +50,10 @@ struct Figures(Vec<(String, Value)>);
 impl Figures {
     fn add(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();
-        let shown = value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), |number| format!("{number:.2}"));
+        let shown = value
+            .as_f64()
+            .filter(|_| value.is_f64())
+            .map_or_else(|| value.to_string(), |number| format!("{number:.2}"));
         println!("{name:<58} {shown:>12}");
         self.0.push((name.to_owned(), value));
     }
@@ -181,7 +184,10 @@ async fn rest(rig: &ControlPlane, operator: &mut Operator, seconds: u64, figures
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     let tally = measure::tally(rig, operator, mark).await?;
     figures.add(&format!("requests in {seconds} s of rest, less watches and Lease"), tally.total());
-    figures.add("at rest: operator CPU, ms per minute", Usage::of(operator)?.since(&before).cpu * 60_000.0 / seconds as f64);
+    figures.add(
+        "at rest: operator CPU, ms per minute",
+        Usage::of(operator)?.since(&before).cpu * 60_000.0 / seconds as f64,
+    );
     let mark = rig.audit().mark()?;
     operator.restart().await?;
     operator.ready().await?;
