@@ -26,7 +26,8 @@ impl Readiness {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = missing;
     }
 
-    fn missing(&self) -> Vec<String> {
+    /// What keeps the operator from being ready, in words; nothing when it is.
+    pub fn missing(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

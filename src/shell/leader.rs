@@ -17,9 +17,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often a failed write is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -118,13 +118,13 @@ impl Seen {
     }
 }
 
-/// Starts taking part. Cancelling `release` gives the lead away and ends the task.
+/// Starts taking part. Cancelling `release` gives the lead away and ends the task; dropping the task is like a crash.
 pub fn start(
     client: Client,
     election: Election,
     metrics: Metrics,
     release: CancellationToken,
-) -> (Leadership, JoinHandle<()>) {
+) -> (Leadership, AbortOnDropHandle<()>) {
     let (sender, leads) = watch::channel(false);
     let until: Arc<Mutex<Option<Instant>>> = Arc::default();
     let leadership = Leadership { until: Arc::clone(&until), leads };
@@ -137,7 +137,7 @@ pub fn start(
         seen: Seen::nothing(Instant::now()),
         not_before: Instant::now(),
     };
-    (leadership, tokio::spawn(candidate.run(release)))
+    (leadership, AbortOnDropHandle::new(tokio::spawn(candidate.run(release))))
 }
 
 struct Candidate {
@@ -154,13 +154,14 @@ struct Candidate {
 impl Candidate {
     async fn run(mut self, release: CancellationToken) {
         let (sender, mut moved) = watch::channel(Look::NotYet);
-        let observer = tokio::spawn(observe(self.api.clone(), self.election.lease.clone(), sender));
+        let observe = observe(self.api.clone(), self.election.lease.clone(), sender);
+        let observer = AbortOnDropHandle::new(tokio::spawn(observe));
         // Without a first look at the Lease, a free one can't be told from one that was not seen yet.
         let looked = async { moved.wait_for(|look| *look != Look::NotYet).await.map(drop) };
         if let Some(Ok(())) = release.run_until_cancelled(looked).await {
             self.take_part(&mut moved, &release).await;
         }
-        observer.abort();
+        drop(observer);
         self.give_away().await;
     }
 

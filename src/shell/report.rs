@@ -30,7 +30,7 @@ pub async fn report<P: Parent>(
     let before = standing.map(P::conditions).unwrap_or_default();
     let after = P::conditions(status);
     let since = context.reported().get(key).map(Instant::elapsed);
-    if let Some(rest) = since.and_then(|since| GATHERING.checked_sub(since))
+    if let Some(rest) = since.and_then(|since| GATHERING.checked_sub(since)).filter(|rest| !rest.is_zero())
         && !is_urgent(before, after)
     {
         return Ok(Some(rest));

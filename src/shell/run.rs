@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 /// How long running reconciles may take to end after SIGTERM.
@@ -63,11 +64,11 @@ pub async fn run_with(client: Client, settings: Settings, stop: CancellationToke
     Ok(())
 }
 
-/// Everything that runs between start and stop.
+/// Everything that runs between start and stop. Dropping it ends all of it at once, as a crash would.
 pub struct Engine {
     workers: JoinSet<()>,
     watches: JoinSet<()>,
-    election: tokio::task::JoinHandle<()>,
+    election: AbortOnDropHandle<()>,
     release: CancellationToken,
     context: Context,
 }
@@ -247,24 +248,41 @@ fn settle(context: &Context, key: &ParentKey, done: Done) {
     context.queue.done(key);
 }
 
-/// One reconcile, with its deadline, and its panics caught.
+/// How work on one object ended.
+#[derive(Debug)]
+enum Ended<T> {
+    /// By itself.
+    Returned(T),
+    /// By a panic, with this message.
+    Panicked(String),
+    /// Not within its time.
+    TimedOut,
+}
+
+/// Runs work on one object so that neither its panic nor its slowness reaches the work on others.
+async fn isolated<T>(work: impl Future<Output = T>, timeout: Duration) -> Ended<T> {
+    match tokio::time::timeout(timeout, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(value)) => Ended::Returned(value),
+        Ok(Err(panic)) => Ended::Panicked(panic_message(panic.as_ref()).to_owned()),
+        Err(_) => Ended::TimedOut,
+    }
+}
+
+/// One reconcile and what came of it.
 async fn attempt(context: &Context, key: &ParentKey, timeout: Duration) -> (Done, ReconcileResult) {
-    let attempt = AssertUnwindSafe(dispatch(context, key)).catch_unwind();
-    match tokio::time::timeout(timeout, attempt).await {
-        Ok(Ok(Ok(done))) => (done, ReconcileResult::of(done)),
-        Ok(Ok(Err(error))) => {
+    match isolated(dispatch(context, key), timeout).await {
+        Ended::Returned(Ok(done)) => (done, ReconcileResult::of(done)),
+        Ended::Returned(Err(error)) => {
             tracing::warn!(%error, "reconcile failed");
             let done = Done::Failed(error.class());
             (done, ReconcileResult::of(done))
         }
-        Ok(Err(panic)) => {
-            let message = panic_message(panic.as_ref());
+        Ended::Panicked(message) => {
             tracing::error!(message, "reconcile panicked; this is a bug");
-            let told = AssertUnwindSafe(dispatch_panic(context, key, message)).catch_unwind();
-            let _ = tokio::time::timeout(timeout, told).await;
+            let _ = isolated(dispatch_panic(context, key, &message), timeout).await;
             (Done::Failed(ErrorClass::Internal), ReconcileResult::Panic)
         }
-        Err(_) => {
+        Ended::TimedOut => {
             tracing::warn!("reconcile ran into its deadline");
             (Done::Failed(ErrorClass::Unavailable), ReconcileResult::Timeout)
         }
@@ -293,4 +311,24 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Ended, isolated};
+    use std::future::pending;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_ends_the_work_on_one_object_only() {
+        let ended = isolated(async { panic!("an index of {}", 7) }, TIMEOUT).await;
+        assert!(matches!(ended, Ended::<()>::Panicked(message) if message == "an index of 7"));
+        assert!(matches!(isolated(async { 1 }, TIMEOUT).await, Ended::Returned(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_hangs_is_given_up() {
+        assert!(matches!(isolated(pending::<()>(), TIMEOUT).await, Ended::TimedOut));
+    }
 }

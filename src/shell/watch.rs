@@ -194,14 +194,16 @@ impl Follower {
             self.context.wake(wake, Lane::Edit);
         }
         self.failures += 1;
-        (delay(self.failures), message)
+        (delay(self.failures, code), message)
     }
 }
 
-/// Half a second, doubling to ten: an API that appears is noticed within that time.
-fn delay(failures: u32) -> Duration {
-    let base = Duration::from_millis(500).saturating_mul(1 << failures.saturating_sub(1).min(5));
-    base.min(Duration::from_secs(10)).mul_f64(rand::random_range(0.8..1.2))
+/// Half a second, doubling to ten, within which an API that appears is noticed; to a minute where it is not allowed, as that
+/// may be for good.
+fn delay(failures: u32, code: u16) -> Duration {
+    let longest = Duration::from_secs(if code == 403 { 60 } else { 10 });
+    let base = Duration::from_millis(500).saturating_mul(1 << failures.saturating_sub(1).min(7));
+    base.min(longest).mul_f64(rand::random_range(0.8..1.2))
 }
 
 fn describe(error: &Error) -> (u16, String) {

@@ -57,11 +57,11 @@ impl Server {
         tokio::spawn(async move {
             let mut commits = server.subscribe();
             loop {
-                commits.borrow_and_update();
                 let before = server.resource_version();
                 tokio::time::sleep(delay).await;
                 server.step();
-                // Our own last commit may have woken nobody else: only sleep when all is still.
+                commits.borrow_and_update();
+                // Looking counts as a change of nothing, so only what moved a version is a reason to look again.
                 if server.resource_version() == before && commits.changed().await.is_err() {
                     return;
                 }
