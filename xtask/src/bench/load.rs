@@ -146,7 +146,7 @@ pub fn ready(client: Client, count: usize, generation: i64) -> JoinHandle<Result
 fn until_all(
     api: Api<DynamicObject>,
     count: usize,
-    done: impl Fn(&DynamicObject) -> bool + Send + 'static,
+    done: impl Fn(&DynamicObject) -> bool + Send + Sync + 'static,
 ) -> JoinHandle<Result<Instant>> {
     tokio::spawn(async move {
         let mut names = BTreeSet::new();
