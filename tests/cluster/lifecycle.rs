@@ -11,6 +11,7 @@ crate::cases![
     an_update_reaches_the_pods,
     all_three_kinds_become_ready,
     a_paused_app_is_left_alone,
+    defaults_follow_the_spec,
     surplus_children_go
 ];
 
@@ -86,6 +87,25 @@ async fn surplus_children_go(control_plane: Arc<ControlPlane>) -> Result<()> {
     patch(&sandbox, "App", "web", &json!({"spec": {"ports": null, "serviceAccount": {"name": "own"}}})).await?;
     until_gone(&sandbox, "Service", "web").await?;
     until_gone(&sandbox, "ServiceAccount", "web").await?;
+    ready(&sandbox, "App", "web").await?;
+    Ok(())
+}
+
+/// What Kubernetes derives from one field when it is first set follows when that field changes: the pull policy the image,
+/// and what only an outward Service has its type.
+async fn defaults_follow_the_spec(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "defaults").await?;
+    sandbox.apply(&WEB.replace("ports:", "service: {type: NodePort}\n  ports:")).await?;
+    ready(&sandbox, "App", "web").await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"image": "registry.example.com/team/web", "service": null}}))
+        .await?;
+    until(&sandbox, "Deployment", "web", "to pull the latest image", |deployment| {
+        deployment["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+    })
+    .await?;
+    let service =
+        until(&sandbox, "Service", "web", "to turn inward", |service| service["spec"]["type"] == "ClusterIP").await?;
+    ensure!(service["spec"].get("externalTrafficPolicy").is_none(), "{}", service["spec"]);
     ready(&sandbox, "App", "web").await?;
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! Counts don't depend on the machine. Times do, so they are given as ratios: the floor is a client that applies the very
 //! same children over as many connections and does nothing else, each on a fresh control plane.
 
+#![allow(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
+
 mod load;
 mod measure;
 
