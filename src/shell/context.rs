@@ -2,7 +2,7 @@
 
 use super::cache::Caches;
 use super::key::ParentKey;
-use super::metrics::Metrics;
+use super::metrics::{Levels, Metrics};
 use super::queue::{Lane, Queue};
 use super::writer::Writer;
 use crate::core::plan::{ParentKind, PlanSettings};
@@ -29,9 +29,15 @@ pub struct Context {
 impl Context {
     /// A context with empty caches.
     pub fn new(writer: Writer, settings: PlanSettings, metrics: Metrics) -> Self {
+        let (caches, queue) = (Arc::<Mutex<Caches>>::default(), Queue::new());
+        let (counted, waiting) = (Arc::clone(&caches), queue.clone());
+        metrics.measure_by(move || {
+            let (parents, children, pods) = counted.lock().unwrap_or_else(PoisonError::into_inner).sizes();
+            Levels { queued: Queue::<ParentKey>::len(&waiting), parents, children, pods }
+        });
         Self {
-            caches: Arc::default(),
-            queue: Queue::new(),
+            caches,
+            queue,
             writer,
             settings: Arc::new(RwLock::new(Arc::new(settings))),
             metrics,

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How a reconcile ended, as a label.
@@ -113,10 +113,27 @@ struct ByResource {
     code: u16,
 }
 
+/// What is counted only when somebody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Objects that wait for a worker.
+    pub queued: usize,
+    /// Apps, `StorageClaims` and Registries remembered.
+    pub parents: usize,
+    /// Children remembered.
+    pub children: usize,
+    /// Pods remembered because something is wrong with them.
+    pub pods: usize,
+}
+
+/// Counts the levels.
+type Measure = Box<dyn Fn() -> Levels + Send + Sync>;
+
 /// All counters, cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    measure: Arc<OnceLock<Measure>>,
     reconciles: Family<ByResult, Counter>,
     durations: Family<ByKind, Histogram>,
     applies: Family<ByOutcome, Counter>,
@@ -156,6 +173,7 @@ impl Metrics {
         registry.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self {
             registry: Arc::new(registry),
+            measure: Arc::default(),
             reconciles,
             durations,
             applies,
@@ -195,14 +213,19 @@ impl Metrics {
         self.watch_errors.get_or_create(&ByResource { resource: subject.to_string(), code }).inc();
     }
 
-    /// Sets how many objects wait for a worker.
-    pub fn set_queue_depth(&self, depth: usize) {
-        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    /// Says how the levels are counted whenever the metrics are read. Only the first to say so is asked.
+    pub fn measure_by(&self, measure: impl Fn() -> Levels + Send + Sync + 'static) {
+        let _ = self.measure.set(Box::new(measure));
     }
 
-    /// Sets how many objects of a sort are remembered.
-    pub fn set_cache_objects(&self, kind: &'static str, count: usize) {
-        self.cache_objects.get_or_create(&ByKind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    fn take_levels(&self) {
+        let Levels { queued, parents, children, pods } =
+            self.measure.get().map(|measure| measure()).unwrap_or_default();
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.queue_depth.set(number(queued));
+        for (kind, count) in [("parents", parents), ("children", children), ("pods", pods)] {
+            self.cache_objects.get_or_create(&ByKind { kind }).set(number(count));
+        }
     }
 
     /// Sets whether this replica leads.
@@ -212,10 +235,26 @@ impl Metrics {
 
     /// Everything as `OpenMetrics` text.
     pub fn encode(&self) -> String {
+        self.take_levels();
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             tracing::error!(%error, "failed to encode metrics");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Levels, Metrics};
+
+    #[test]
+    fn levels_are_counted_when_the_metrics_are_read() {
+        let metrics = Metrics::new();
+        metrics.measure_by(|| Levels { queued: 7, parents: 3, children: 12, pods: 1 });
+        let text = metrics.encode();
+        for line in ["moorage_queue_depth 7", "moorage_cache_objects{kind=\"children\"} 12"] {
+            assert!(text.lines().any(|other| other == line), "no line {line} in\n{text}");
+        }
     }
 }
