@@ -118,6 +118,10 @@ impl Endpoint {
         match fault {
             Fault::DropAfterCommit => Err(broken()),
             Fault::HangAfterCommit => pending().await,
+            Fault::Late(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(render(reply))
+            }
             Fault::CrashAfterCommit => {
                 self.crash();
                 pending().await

@@ -1,6 +1,7 @@
 //! Faults: what can go wrong with one request, and plans that say when.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub enum Fault {
     Hang,
     /// Acted upon, never answered.
     HangAfterCommit,
+    /// Acted upon at once, answered after that time.
+    Late(Duration),
     /// The client dies before the server acts; see [`Endpoint::crashed`](crate::Endpoint::crashed).
     CrashBefore,
     /// The client dies after the commit, before it sees the answer.

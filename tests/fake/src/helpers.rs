@@ -127,6 +127,9 @@ pub(crate) fn edit(
     let live = store.get(&resource.id(), key).context("no such object")?;
     let mut wanted = Value::clone(&live.value);
     change(&mut wanted);
+    if wanted == *live.value {
+        return Ok(wanted);
+    }
     let mut result = wanted.clone();
     for subresource in subresources {
         let Some(live) = store.get(&resource.id(), key).cloned() else {

@@ -147,6 +147,11 @@ impl Server {
         log.into_iter().filter(|entry| entry.call.is_write()).collect()
     }
 
+    /// How many of the requests so far are wanted.
+    pub fn count_requests(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
+        self.lock().log.iter().filter(|entry| wanted(entry)).count()
+    }
+
     /// Number of requests so far: a mark for [`Server::requests`] and [`Server::writes`] to skip to.
     pub fn request_count(&self) -> usize {
         self.lock().log.len()

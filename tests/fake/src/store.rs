@@ -4,6 +4,7 @@
 //! history that watches read. Nothing here validates; that is the writers' business.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -53,6 +54,8 @@ pub(crate) struct Store {
     pub(crate) epoch: Timestamp,
     started: Instant,
     counter: u32,
+    /// How many objects each name had so far.
+    incarnations: BTreeMap<(String, Key), u32>,
 }
 
 impl Store {
@@ -65,6 +68,7 @@ impl Store {
             epoch: Timestamp::constant(1_767_225_600, 0),
             started: Instant::now(),
             counter: 0,
+            incarnations: BTreeMap::new(),
         };
         for resource in standard() {
             store.install(resource);
@@ -104,6 +108,16 @@ impl Store {
     pub(crate) fn count(&mut self) -> u32 {
         self.counter += 1;
         self.counter
+    }
+
+    /// The uid of the next object of that name. It follows from the name and from how many came before, so that what is
+    /// derived from it is the same in two runs that make the same objects in another order.
+    pub(crate) fn uid(&mut self, id: &str, key: &Key) -> String {
+        let incarnation = self.incarnations.entry((id.to_owned(), key.clone())).or_default();
+        *incarnation += 1;
+        let mut hasher = DefaultHasher::new();
+        (id, key, *incarnation).hash(&mut hasher);
+        format!("00000000-0000-4000-8000-{:012x}", hasher.finish() >> 16)
     }
 
     /// Stores an object under the next resourceVersion.

@@ -192,11 +192,11 @@ fn insert(store: &mut Store, write: &Write, mut object: Value, managers: Vec<Man
     normalise(&write.resource, &mut object);
     validate::check(&write.resource, None, &object)?;
     admit::allocate(store, &write.resource, None, &mut object);
-    let number = store.count();
+    let uid = store.uid(&write.id(), &write.key);
     let created = store.now();
     if let Some(meta) = object["metadata"].as_object_mut() {
         meta.retain(|key, _| !matches!(key.as_str(), "deletionTimestamp" | "deletionGracePeriodSeconds" | "selfLink"));
-        meta.insert("uid".to_owned(), json!(format!("00000000-0000-4000-8000-{number:012}")));
+        meta.insert("uid".to_owned(), json!(uid));
         meta.insert("creationTimestamp".to_owned(), json!(created));
         if write.resource.namespaced {
             meta.insert("namespace".to_owned(), json!(write.key.0));

@@ -1,0 +1,88 @@
+//! What an undisturbed operator asks for, exactly.
+
+use super::scenarios::{ALL, SHOP};
+use super::world::World;
+use anyhow::{Result, ensure};
+use moorage_fake::{Entry, Faults};
+use std::time::Duration;
+
+fn is_lease(entry: &Entry) -> bool {
+    entry.call.resource == "leases"
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_app_costs_a_write_per_child_and_two() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    let mark = world.work().len();
+    world.server.apply(super::watches::WEB)?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")?;
+    let work: Vec<String> = world.work().split_off(mark).iter().map(|entry| entry.call.summary()).collect();
+    let expected = ["serviceaccounts", "services", "deployments", "apps/status", "apps/status"]
+        .map(|kind| format!("patch {kind}"));
+    ensure!(work == expected, "{work:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn rest_costs_watch_renewals_and_the_lease() -> Result<()> {
+    for scenario in ALL {
+        let (world, _replica) = scenario.play(Faults::default()).await?;
+        let mark = world.server.request_count();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let requests = world.server.requests().split_off(mark);
+        let others: Vec<_> = requests
+            .iter()
+            .filter(|entry| !is_lease(entry) && entry.call.verb != "watch")
+            .map(|entry| entry.call.summary())
+            .collect();
+        ensure!(others.is_empty(), "{}: {others:?}", scenario.name);
+        let renewals = requests.iter().filter(|entry| is_lease(entry) && entry.call.is_write()).count();
+        ensure!((110..=130).contains(&renewals), "{renewals} writes of the Lease in 600 s");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_writes_nothing_but_the_lease() -> Result<()> {
+    for scenario in ALL {
+        let (world, replica) = scenario.play(Faults::default()).await?;
+        let mark = world.server.request_count();
+        replica.stop().await;
+        let mut next = world.start("next", Faults::default()).await;
+        world.rest(&mut next).await?;
+        let writes = world
+            .server
+            .requests()
+            .split_off(mark)
+            .into_iter()
+            .filter(|entry| entry.call.is_write() && !is_lease(entry));
+        let writes: Vec<_> = writes.map(|entry| entry.call.summary()).collect();
+        ensure!(writes.is_empty(), "{}: {writes:?}", scenario.name);
+    }
+    Ok(())
+}
+
+/// Two Apps cost twice what one does, whatever their number.
+#[tokio::test(start_paused = true)]
+async fn work_grows_with_the_number_of_apps_and_no_faster() -> Result<()> {
+    let mut costs = Vec::new();
+    for count in [1_usize, 20] {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        let mark = world.work().len();
+        for index in 0..count {
+            world.server.apply(&format!(
+                "{{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {{name: app-{index}, namespace: default}},
+                  spec: {{image: 'web:1', ports: [{{port: 80}}]}}}}"
+            ))?;
+        }
+        world.rest(&mut replica).await?;
+        costs.push(world.work().len() - mark);
+    }
+    ensure!(costs[1] == 20 * costs[0], "{costs:?}");
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Any write may be refused, hang or lose its answer: the operator tries again, ends where it should, and asks for little more
+//! than it would have.
+
+use super::scenarios::{ALL, Scenario};
+use super::world::{difference, is_lease};
+use anyhow::{Context, Result, ensure};
+use moorage_fake::{Call, Entry, Fault, Faults, Server};
+
+/// Requests that one fault may cost: the ones that it spoiled again, a look at what stands, and a status that tells of it.
+const COST: usize = 6;
+/// Renewals of the Lease at rest are all alike, and most of the writes: only the first few are faulted.
+const RENEWALS: usize = 3;
+
+/// Which requests meet a fault.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// Every one.
+    Requests,
+    /// Every write.
+    Writes,
+}
+
+impl Target {
+    /// Ordinals of the requests of an undisturbed run that are worth a fault.
+    fn of(self, server: &Server) -> Vec<u64> {
+        let mut renewals = 0;
+        let worth = |entry: &Entry| {
+            renewals += usize::from(is_lease(&entry.call) && entry.call.verb == "update");
+            let alike = is_lease(&entry.call) && renewals > RENEWALS;
+            !alike && (self == Self::Requests || entry.call.is_write())
+        };
+        server.requests().into_iter().filter(worth).map(|entry| entry.call.ordinal).collect()
+    }
+}
+
+/// Plays every scenario with every one of these faults at every target, and fails unless it ends as it does undisturbed, at
+/// most so many requests dearer. How many runs that were.
+pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result<usize> {
+    let mut runs = 0;
+    for scenario in ALL {
+        let (world, _replica) = scenario.play(Faults::default()).await.context(scenario.name)?;
+        let (expected, undisturbed) = (world.server.snapshot(), world.cost());
+        for ordinal in target.of(&world.server) {
+            for fault in faults {
+                let (world, what) = disturbed(scenario, ordinal, fault.clone()).await?;
+                let found = world.server.snapshot();
+                ensure!(found == expected, "{what}: {}\n{}", difference(&expected, &found), world.summary());
+                let dearer = world.cost().saturating_sub(undisturbed);
+                ensure!(dearer <= cost, "{what} costs {dearer} requests\n{}", world.summary());
+                runs += 1;
+            }
+        }
+    }
+    Ok(runs)
+}
+
+async fn disturbed(scenario: &Scenario, ordinal: u64, fault: Fault) -> Result<(super::world::World, String)> {
+    let what = format!("{}: {fault:?} at request {ordinal}", scenario.name);
+    let (world, _replica) = scenario.play(Faults::at_request(ordinal, fault)).await.context(what.clone())?;
+    Ok((world, what))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_write_is_survived_at_little_cost() -> Result<()> {
+    let runs = everywhere(Target::Writes, &[409, 429, 500, 503].map(Fault::Status), COST).await?;
+    assert!(runs > 400, "only {runs} faults");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_without_an_answer_is_survived_at_little_cost() -> Result<()> {
+    let faults = [Fault::DropBefore, Fault::DropAfterCommit, Fault::Hang, Fault::HangAfterCommit];
+    let runs = everywhere(Target::Writes, &faults, COST).await?;
+    assert!(runs > 400, "only {runs} faults");
+    Ok(())
+}
+
+/// A server that refuses everything is asked more and more rarely.
+#[tokio::test(start_paused = true)]
+async fn what_is_always_refused_is_asked_for_ever_more_rarely() -> Result<()> {
+    let writes = |call: &Call| call.is_write() && !is_lease(call);
+    for code in [403, 409, 429, 500] {
+        let world = super::world::World::new();
+        let refuse = move |call: &Call| if writes(call) { Fault::Status(code) } else { Fault::None };
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        let before = world.cost();
+        replica.endpoint.set_faults(Faults::new(refuse));
+        world.server.apply(super::watches::WEB)?;
+        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+        // Ten minutes hold about ten doublings from a second on, and two at the longest wait.
+        let cost = world.cost() - before;
+        ensure!((10..150).contains(&cost), "{code}: {cost} requests\n{}", world.summary());
+        replica.endpoint.set_faults(Faults::default());
+        tokio::time::sleep(std::time::Duration::from_secs(301)).await;
+        world.expect_ready("App", "web").with_context(|| format!("after {code}"))?;
+    }
+    Ok(())
+}

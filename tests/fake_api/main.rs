@@ -1,0 +1,15 @@
+//! The whole operator on the in-memory API server, under a clock that only moves when nothing else does.
+//!
+//! Here every request can fail in every way: the real control plane can't be made to. `world.rs` runs replicas, `scenarios.rs`
+//! says what users do; each other file is one property.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "every function here is part of a test")]
+
+mod counts;
+mod crash;
+mod election;
+mod faults;
+mod panics;
+mod scenarios;
+mod watches;
+mod world;

@@ -1,0 +1,41 @@
+//! A panic is told on the object that it happened for. That it reaches no other is shown in `src/shell/run.rs`.
+
+use super::scenarios::SHOP;
+use anyhow::{Result, ensure};
+use moorage::api::App;
+use moorage::core::plan::{ParentKind, PlanSettings};
+use moorage::shell::context::Context;
+use moorage::shell::key::{Key, ParentKey};
+use moorage::shell::leader;
+use moorage::shell::metrics::Metrics;
+use moorage::shell::observe::take_parent;
+use moorage::shell::reconcile::tell_panic;
+use moorage::shell::writer::Writer;
+use moorage_fake::Faults;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_told_on_its_object() -> Result<()> {
+    let (world, replica) = SHOP.play(Faults::default()).await?;
+    replica.stop().await;
+    let client = world.server.connect("second").client();
+    let election = super::world::settings("second").election();
+    let (mut leadership, _task) = leader::start(client.clone(), election, Metrics::new(), CancellationToken::new());
+    while !leadership.is_leader() {
+        leadership.changed().await;
+    }
+    let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
+    let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
+    let settings = PlanSettings { registry_image: String::new(), secret_key: None };
+    let context = Context::new(Writer::new(client, leadership, recorder), settings, Metrics::new());
+    let live = moorage::core::live::Live::new(world.server.get("App", "default", "shop").unwrap());
+    take_parent(&context, ParentKind::App, live, true);
+    tell_panic::<App>(&context, &ParentKey::new(ParentKind::App, Key::new("default", "shop")), "index 7").await?;
+    let stalled = world.condition("App", "shop", "Stalled").unwrap_or_default();
+    ensure!(stalled["reason"] == "InternalError", "{stalled}");
+    ensure!(
+        stalled["message"].as_str().is_some_and(|text| text.contains("index 7") && text.contains("report")),
+        "{stalled}"
+    );
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Watches break, expire, are refused and come back; nothing that happened meanwhile is missed.
+
+use super::scenarios::SHOP;
+use super::world::World;
+use anyhow::{Result, ensure};
+use moorage_fake::{Fault, Faults};
+use serde_json::json;
+
+/// An App with a Service.
+pub const WEB: &str = "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: web, namespace: default},
+    spec: {image: 'web:1', ports: [{port: 80}]}}";
+
+/// What changed while no watch was open is repaired, also when history is gone and everything is listed again.
+#[tokio::test(start_paused = true)]
+async fn what_happened_during_an_outage_is_repaired() -> Result<()> {
+    for compacted in [false, true] {
+        let (world, mut replica) = SHOP.play(Faults::default()).await?;
+        let before = world.server.snapshot();
+        let refused = |call: &moorage_fake::Call| matches!(call.verb.as_str(), "watch" | "list");
+        replica
+            .endpoint
+            .set_faults(Faults::new(move |call| if refused(call) { Fault::Status(503) } else { Fault::None }));
+        world.server.break_watches();
+        world.server.delete("Deployment", "default", "shop")?;
+        world.server.edit_as("kubectl", "Service", "default", "shop", |service| {
+            service["spec"]["selector"] = json!({"moorage.dev/app": "other"});
+        })?;
+        if compacted {
+            world.server.compact();
+        }
+        world.rest(&mut replica).await?;
+        replica.endpoint.set_faults(Faults::default());
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "shop")?;
+        let after = world.server.snapshot();
+        ensure!(after == before, "compacted {compacted}: {}", super::world::difference(&before, &after));
+    }
+    Ok(())
+}
+
+/// An App that was deleted while nobody watched is forgotten: nothing of it comes back.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_no_watch_told_is_noticed() -> Result<()> {
+    let (world, mut replica) = SHOP.play(Faults::default()).await?;
+    replica.endpoint.set_faults(Faults::on("", "apps", Fault::Status(503)));
+    world.server.break_watches();
+    world.server.delete("App", "default", "shop")?;
+    world.server.compact();
+    world.rest(&mut replica).await?;
+    replica.endpoint.set_faults(Faults::default());
+    world.rest(&mut replica).await?;
+    for kind in ["App", "Deployment", "Service", "ServiceAccount"] {
+        ensure!(world.server.get(kind, "default", "shop").is_none(), "{kind} shop is there");
+    }
+    ensure!(world.server.get("PersistentVolumeClaim", "default", "shop-data").is_some(), "the data is gone");
+    Ok(())
+}
+
+/// Without the right to see what it can do without, everything else works.
+#[tokio::test(start_paused = true)]
+async fn a_refused_optional_kind_delays_nothing() -> Result<()> {
+    for resource in ["secrets", "storageclasses", "events"] {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::on("", resource, Fault::Status(403))).await;
+        world.server.apply(WEB)?;
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "web")?;
+    }
+    Ok(())
+}
+
+/// Without a kind that it can't do without the operator does nothing, says which, and goes on when it may.
+#[tokio::test(start_paused = true)]
+async fn a_refused_required_kind_is_told_and_waited_for() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::on("", "services", Fault::Status(403))).await;
+    world.server.apply(WEB)?;
+    world.rest(&mut replica).await?;
+    ensure!(world.server.get("Deployment", "default", "web").is_none(), "it works on what it can't see");
+    let missing = replica.readiness.missing().join(", ");
+    ensure!(missing.contains("services"), "/readyz says: {missing}");
+    replica.endpoint.set_faults(Faults::default());
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")
+}
+
+/// A watch that stays silent does not mislead: what the operator wrote itself it knows.
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_causes_no_second_write() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    for plural in ["deployments", "services", "serviceaccounts"] {
+        world.server.freeze(plural);
+    }
+    world.server.apply(WEB)?;
+    world.rest(&mut replica).await?;
+    let applies =
+        |kind: &str| world.work().iter().filter(|entry| entry.call.summary() == format!("patch {kind}")).count();
+    for plural in ["deployments", "services", "serviceaccounts"] {
+        ensure!(applies(plural) == 1, "{} applies of {plural}\n{}", applies(plural), world.summary());
+        world.server.thaw(plural);
+    }
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")
+}
