@@ -95,6 +95,14 @@ impl Caches {
         wake
     }
 
+    /// Forgets a parent that the API server no longer has, unless another of its name was seen meanwhile.
+    pub fn remove_parent_of(&mut self, parent: &ParentKey, uid: &str) -> Wake {
+        if self.parents.get(parent).is_some_and(|entry| *entry.uid == *uid) {
+            return self.remove_parent(parent);
+        }
+        Wake::new()
+    }
+
     /// Moves `parent` between the consumers of claims; wakes the claims whose consumers changed.
     fn mount(&mut self, parent: &ParentKey, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Wake {
         for name in before.difference(after) {

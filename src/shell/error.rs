@@ -56,6 +56,11 @@ impl Error {
         self.status().map_or(0, |status| status.code)
     }
 
+    /// Whether the API server has no object of that name; one that does not serve the kind at all says nothing about it.
+    pub fn is_gone(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 404 && status.reason == "NotFound")
+    }
+
     /// Whether the object that was meant is not the one that stands there: 409, or 422 for a UID that is another's.
     pub fn is_mismatch(&self) -> bool {
         let foreign_uid = |status: &Status| {

@@ -52,8 +52,13 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
             context.wake(wake, Lane::Edit);
             Ok(())
         }
-        // The object is gone, or another of its name stands there; its own event brings what to do.
-        Err(error) if error.code() == 404 || error.is_mismatch() => Ok(()),
+        Err(error) if error.is_gone() => {
+            // Until its watch says so too, whatever the collector takes of its children would be made again and again.
+            let wake = context.caches().remove_parent_of(key, &parent.identity().uid);
+            context.wake(wake, Lane::Edit);
+            Ok(())
+        }
+        // Another of its name may stand there, whose event is on its way; or this write was just unlucky.
         Err(error) => Err(error),
     }
 }

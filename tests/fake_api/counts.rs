@@ -1,6 +1,6 @@
 //! What an undisturbed operator asks for, exactly.
 
-use super::scenarios::{ALL, SHOP};
+use super::scenarios::ALL;
 use super::world::World;
 use anyhow::{Result, ensure};
 use moorage_fake::{Entry, Faults};
