@@ -57,11 +57,7 @@ pub const ALL: &[Scenario] = &[
         steps: &[create_volume, adopt_volume, grow_claim],
         end: |world| ready(world, "StorageClaim", "data").and(keeps_data(world, "data", "2Gi")),
     },
-    Scenario {
-        name: "a Registry and its configuration",
-        steps: &[create_registry, make_read_only],
-        end: is_read_only,
-    },
+    Scenario { name: "a Registry and its configuration", steps: &[create_registry, make_read_only], end: is_read_only },
 ];
 
 /// The first one: an App with a Service and a volume.
@@ -243,9 +239,8 @@ fn keeps_data(world: &World, name: &str, size: &str) -> Result<()> {
     let volume = world.server.get("PersistentVolumeClaim", "default", name).context("the volume is gone")?;
     let capacity = &volume["status"]["capacity"]["storage"];
     ensure!(capacity == size && volume["metadata"]["deletionTimestamp"].is_null(), "{volume}");
-    let deleted = |entry: &moorage_fake::Entry| {
-        entry.call.verb == "delete" && entry.call.resource == "persistentvolumeclaims"
-    };
+    let deleted =
+        |entry: &moorage_fake::Entry| entry.call.verb == "delete" && entry.call.resource == "persistentvolumeclaims";
     ensure!(world.server.count_requests(deleted) == 0, "it was deleted and made again");
     Ok(())
 }

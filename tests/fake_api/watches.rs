@@ -1,14 +1,22 @@
 //! Watches break, expire, are refused and come back; nothing that happened meanwhile is missed.
 
 use super::scenarios::SHOP;
-use super::world::World;
+use super::world::{Replica, World};
 use anyhow::{Result, ensure};
-use moorage_fake::{Fault, Faults};
+use moorage_fake::{Call, Fault, Faults};
 use serde_json::json;
 
 /// An App with a Service.
 pub const WEB: &str = "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: web, namespace: default},
     spec: {image: 'web:1', ports: [{port: 80}]}}";
+
+fn is_read(call: &Call) -> bool {
+    matches!(call.verb.as_str(), "watch" | "list")
+}
+
+fn refuse(replica: &Replica, which: fn(&Call) -> bool) {
+    replica.endpoint.set_faults(Faults::new(move |call| if which(call) { Fault::Status(503) } else { Fault::None }));
+}
 
 /// What changed while no watch was open is repaired, also when history is gone and everything is listed again.
 #[tokio::test(start_paused = true)]
@@ -16,10 +24,7 @@ async fn what_happened_during_an_outage_is_repaired() -> Result<()> {
     for compacted in [false, true] {
         let (world, mut replica) = SHOP.play(Faults::default()).await?;
         let before = world.server.snapshot();
-        let refused = |call: &moorage_fake::Call| matches!(call.verb.as_str(), "watch" | "list");
-        replica
-            .endpoint
-            .set_faults(Faults::new(move |call| if refused(call) { Fault::Status(503) } else { Fault::None }));
+        refuse(&replica, is_read);
         world.server.break_watches();
         world.server.delete("Deployment", "default", "shop")?;
         world.server.edit_as("kubectl", "Service", "default", "shop", |service| {
@@ -38,11 +43,11 @@ async fn what_happened_during_an_outage_is_repaired() -> Result<()> {
     Ok(())
 }
 
-/// An App that was deleted while nobody watched is forgotten: nothing of it comes back.
+/// An App that was deleted while nobody watched is forgotten, and the collector is not fought meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_no_watch_told_is_noticed() -> Result<()> {
     let (world, mut replica) = SHOP.play(Faults::default()).await?;
-    replica.endpoint.set_faults(Faults::on("", "apps", Fault::Status(503)));
+    refuse(&replica, |call| is_read(call) && call.resource == "apps");
     world.server.break_watches();
     world.server.delete("App", "default", "shop")?;
     world.server.compact();
