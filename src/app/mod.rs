@@ -56,10 +56,10 @@ fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
     for claim in storage_claims(app) {
         plan.apply(ChildKind::StorageClaim, &claim);
     }
+    plan.apply(ChildKind::Deployment, &deployment(app, observed));
     if !app.spec.ports.is_empty() {
         plan.apply(ChildKind::Service, &service(app));
     }
-    plan.apply(ChildKind::Deployment, &deployment(app, observed));
     plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
     plan
 }

@@ -62,10 +62,10 @@ pub enum ChildKind {
     StorageClaim,
     /// `v1`
     PersistentVolumeClaim,
-    /// `v1`
-    Service,
     /// `apps/v1`
     Deployment,
+    /// `v1`
+    Service,
 }
 
 impl ChildKind {

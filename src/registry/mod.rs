@@ -69,7 +69,7 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
     if let Some(claim) = storage_claim(registry) {
         plan.apply(ChildKind::StorageClaim, &claim);
     }
-    plan.apply(ChildKind::Service, &service(registry));
     plan.apply(ChildKind::Deployment, &deployment(registry, settings, &config));
+    plan.apply(ChildKind::Service, &service(registry));
     plan
 }

@@ -39,13 +39,13 @@ use ParentKind::{App, Registry, StorageClaim};
 /// Every kind that the operator writes.
 #[rustfmt::skip]
 pub static MANAGED: &[Row] = &[
-    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           delete: true,   role: Role::Base },
+    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           delete: true,  role: Role::Base },
     Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      delete: true,  role: Role::Base },
     Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      delete: true,  role: Role::RegistrySecrets },
     Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], delete: false, role: Role::Base },
-    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  delete: true,   role: Role::Base },
-    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], delete: true,   role: Role::Base },
+    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  delete: true,  role: Role::Base },
     Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], delete: true,  role: Role::Base },
+    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], delete: true,  role: Role::Base },
 ];
 
 impl Row {
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn every_kind_has_one_row_and_rows_stand_in_the_order_of_applying() {
         use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim};
-        for kind in [ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Service, Deployment] {
+        for kind in [ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Deployment, Service] {
             assert_eq!(row(kind).kind, kind);
         }
         assert!(MANAGED.windows(2).all(|pair| pair[0].kind < pair[1].kind));

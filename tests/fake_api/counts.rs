@@ -20,7 +20,7 @@ async fn a_new_app_costs_a_write_per_child_and_two() -> Result<()> {
     world.rest(&mut replica).await?;
     world.expect_ready("App", "web")?;
     let work: Vec<String> = world.work().split_off(mark).iter().map(|entry| entry.call.summary()).collect();
-    let expected = ["serviceaccounts", "services", "deployments", "apps/status", "apps/status"]
+    let expected = ["serviceaccounts", "deployments", "services", "apps/status", "apps/status"]
         .map(|kind| format!("patch {kind}"));
     ensure!(work == expected, "{work:?}");
     Ok(())

@@ -26,8 +26,8 @@ fn every_object_is_planned_in_the_order_of_applying() {
         "ConfigMap images-config",
         "Secret images-http",
         "StorageClaim images-storage",
-        "Service images",
         "Deployment images",
+        "Service images",
     ];
     assert_eq!(names, wanted);
     assert!(plan.objects.is_sorted_by_key(|object| object.kind));

@@ -92,7 +92,9 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn start() -> Result<ControlPlane> {
-    let rig = ControlPlane::start(Options { progress: Progress::stderr(), ..Options::default() }).await?;
+    let policy = format!("--audit-policy-file={}", workspace().join("xtask/src/bench/audit-policy.yaml").display());
+    let extra_args = vec![("kube-apiserver".to_owned(), policy)];
+    let rig = ControlPlane::start(Options { extra_args, progress: Progress::stderr(), ..Options::default() }).await?;
     rig.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"), "").await?;
     Ok(rig)
 }
