@@ -33,6 +33,8 @@ enum Command {
         output: Option<PathBuf>,
     },
     /// Print the exact objects that the operator would apply for the resources in a file, without a cluster.
+    ///
+    /// A Registry's Secret is left out: it is derived from a key that only the cluster has.
     Render(generate::render::RenderArgs),
 }
 
