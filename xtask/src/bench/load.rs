@@ -30,7 +30,7 @@ const DEADLINE: Duration = Duration::from_mins(30);
 /// In which order a raw client applies the children of many Apps.
 #[derive(Clone, Copy)]
 pub enum Order {
-    /// All `ServiceAccounts`, then all Services, then all Deployments.
+    /// All `ServiceAccounts`, then all Deployments, then all Services.
     KindByKind,
     /// All children of one App, then those of the next.
     ResourceByResource,
