@@ -47,9 +47,9 @@ const HANDLER_MESSAGE: &str = "must have exactly one of exec, httpGet and sleep"
 const LABEL_KEYS: &str =
     "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))";
 const LABEL_KEYS_MESSAGE: &str = "must have keys such as team or example.com/team";
-const OWN_KEYS: &str = "self.all(k, !k.startsWith('moorage.dev/') && k != 'app.kubernetes.io/managed-by')";
-const OWN_KEYS_MESSAGE: &str =
-    "must not have keys of moorage.dev or app.kubernetes.io/managed-by, which are the operator's own";
+const OWN_KEYS: &str =
+    "self.all(k, !k.startsWith('moorage.dev/') && !(k in ['app.kubernetes.io/managed-by', 'app.kubernetes.io/name']))";
+const OWN_KEYS_MESSAGE: &str = "must not have keys of moorage.dev, app.kubernetes.io/managed-by or app.kubernetes.io/name, which are the operator's own";
 const LABEL_VALUES: &str = "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))";
 const LABEL_VALUES_MESSAGE: &str =
     "must have values of letters, digits, '-', '_' and '.', starting and ending with a letter or digit";

@@ -39,6 +39,11 @@ pub fn bound(schema: &mut Value, field: &str) {
     map.remove("nullable");
     if map.contains_key("x-kubernetes-int-or-string") && QUANTITIES.contains(&field) {
         map.entry("pattern").or_insert(json!(QUANTITY));
+    } else if map.contains_key("x-kubernetes-int-or-string") {
+        // The bounds concern numbers only; a longer one would not fit the type that Kubernetes decodes it to.
+        bound_integer(map, field);
+        map.remove("format");
+        map.entry("maxLength").or_insert(json!(253));
     }
     match map.get("type").and_then(Value::as_str) {
         Some("array") => bound_list(map, field),

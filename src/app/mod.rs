@@ -10,6 +10,7 @@ use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::observed::Observed;
 use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::storage;
 use build::{
     deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
 };
@@ -60,6 +61,7 @@ fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
     if !app.spec.ports.is_empty() {
         plan.apply(ChildKind::Service, &service(app));
     }
+    storage::hold_until_owned(&mut plan, &app.identity, observed);
     plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
     plan
 }

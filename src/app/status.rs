@@ -3,6 +3,7 @@
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::conditions::{Summary, merge};
+use crate::core::facts::Workload;
 use crate::core::observed::Observed;
 use crate::core::plan::{Outcome, Parent, ParentKind, Plan};
 use crate::core::reason::Reason;
@@ -13,8 +14,8 @@ use jiff::Timestamp;
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
-    let problems = pods::problems(&observed.pods, now);
     let workload = observed.workload(&identity.name);
+    let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
     let running = Running { name: &identity.name, workload, problems: &problems };
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -34,7 +35,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     if let Some(summary) = of_outcome(plan, outcome, observed) {
         return summary;
     }
-    match (storage::not_ready(&app.claims(), observed), running.summary()) {
+    match (storage::not_ready(&app.claims(), plan, observed), running.summary()) {
         (Some(storage), _) => storage,
         (None, Summary::Ready(_, _)) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())

@@ -115,15 +115,17 @@ fn workload(live: &Live) -> Workload {
     let stuck = true_condition(status, "Progressing", "False")
         .filter(|condition| condition["reason"] == "ProgressDeadlineExceeded");
     let refused = true_condition(status, "ReplicaFailure", "True");
+    // Conditions of a spec that has been replaced say nothing about the new one.
+    let observed = status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation();
     Workload {
-        observed: status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation(),
+        observed,
         desired: live.body["spec"]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(1),
         replicas: count("replicas"),
         updated: count("updatedReplicas"),
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
-        stuck: stuck.map(message),
-        refused: refused.map(message),
+        stuck: stuck.filter(|_| observed).map(message),
+        refused: refused.filter(|_| observed).map(message),
     }
 }
 

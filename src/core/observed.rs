@@ -161,13 +161,8 @@ pub fn fingerprint(live: &Live) -> u64 {
         }
     }
     let metadata = &live.body["metadata"];
-    for field in ["labels", "ownerReferences", "finalizers", "deletionTimestamp", "uid"] {
+    for field in ["labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp", "uid"] {
         feed(&metadata[field]);
-    }
-    for (key, value) in metadata["annotations"].as_object().into_iter().flatten() {
-        if key.starts_with("moorage.dev/") {
-            feed(value);
-        }
     }
     hasher.digest()
 }
@@ -229,13 +224,14 @@ impl Observed {
         self.child(wanted.kind, &wanted.name).is_some_and(|child| child.agrees == Some(wanted.hash) && !child.deleting)
     }
 
-    /// Children that the plan no longer wants and that may go.
+    /// Children that the plan no longer wants and that may go. Labels alone don't make an object ours enough to delete it:
+    /// `kubectl expose` and many a copied manifest carry those of the object that they came from.
     pub fn surplus(&self, parent: &Identity, wanted: &[Object], prunable: &[ChildKind]) -> Vec<(ChildKind, String)> {
         self.children
             .iter()
             .filter(|((kind, name), child)| {
                 prunable.contains(kind)
-                    && child.owner.to(parent) == Ownership::Ours
+                    && matches!(&child.owner, Owner::Controller { uid, .. } if **uid == *parent.uid)
                     && !wanted.iter().any(|object| object.kind == *kind && object.name == *name)
             })
             .map(|(key, _)| key.clone())

@@ -140,6 +140,8 @@ pub struct Object {
     pub hash: u64,
     /// Whether an object of that name which nobody controls may be taken over.
     pub adopt: bool,
+    /// Whether it is neither made nor changed for now, as something that it depends on must be known first.
+    pub held: bool,
 }
 
 impl Object {
@@ -160,7 +162,7 @@ impl Object {
         }
         annotations[APPLIED_HASH] = Value::String(format!("{hash:016x}"));
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { kind, name, body, hash, adopt: false })
+        Ok(Self { kind, name, body, hash, adopt: false, held: false })
     }
 }
 
@@ -222,6 +224,11 @@ impl Plan {
         }
     }
 
+    /// Holds back every object of that kind.
+    pub fn hold(&mut self, kind: ChildKind) {
+        self.objects.iter_mut().filter(|object| object.kind == kind).for_each(|object| object.held = true);
+    }
+
     /// The planned object of that kind and name.
     pub fn object(&self, kind: ChildKind, name: &str) -> Option<&Object> {
         self.objects.iter().find(|object| object.kind == kind && object.name == name)
@@ -261,6 +268,8 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Objects whose predecessor is still being deleted, as `Service shop`.
     pub waiting: Vec<String>,
+    /// Whether an object that differs is held back.
+    pub held: bool,
     /// Something was found that the plan did not know of; it must be made again.
     pub late: bool,
 }
@@ -268,12 +277,17 @@ pub struct Outcome {
 impl Outcome {
     /// Whether every object of the plan stands.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.waiting.is_empty() && !self.late
+        self.failures.is_empty() && self.waiting.is_empty() && !self.held && !self.late
     }
 
     /// The failure that decides: the first of the gravest class.
     pub fn worst(&self) -> Option<&Failure> {
         self.failures.iter().min_by_key(|failure| failure.class)
+    }
+
+    /// The class that decides on the next try: what passes soonest must not wait for what passes late.
+    pub fn retry(&self) -> Option<ErrorClass> {
+        self.failures.iter().map(|failure| failure.class).max()
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Pod {
     pub name: String,
     /// Whether it is ready.
     pub ready: bool,
+    /// Whether it has ended for good: its node was shut down, or it was evicted. Another takes its place.
+    pub ended: bool,
     /// What is wrong with it; empty while it starts or runs well.
     pub problems: Vec<Problem>,
     /// What will be wrong with it from that second (Unix time) on, if it is not ready by then.
@@ -46,7 +48,8 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
             late = readiness_problem(live, status);
         }
     }
-    Some((kind, name, Pod { name: live.name().to_owned(), ready, problems, late }))
+    let ended = status["phase"] == "Failed";
+    Some((kind, name, Pod { name: live.name().to_owned(), ready, ended, problems, late }))
 }
 
 /// A pod's controller is its `ReplicaSet`; whose it is in the end stands in the labels.
@@ -120,13 +123,16 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The problems of all pods at that time, worst first, few enough for a status.
-pub fn problems(pods: &[Pod], now: Timestamp) -> Vec<Problem> {
-    let late = pods.iter().filter_map(|pod| pod.late.as_ref()).filter(|(at, _)| *at <= now.as_second());
-    let mut all: Vec<&Problem> =
-        pods.iter().flat_map(|pod| &pod.problems).chain(late.map(|(_, problem)| problem)).collect();
-    all.sort_by_key(|problem| (severity(problem), &problem.pod, &problem.container));
-    all.into_iter().take(PROBLEM_LIMIT).cloned().collect()
+/// The problems of all pods at that time, worst first, few enough for a status. Pods that have ended count only as long as
+/// their places are empty (the workload is not complete), and after those that may still come.
+pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Vec<Problem> {
+    let mut all: Vec<(bool, &Problem)> = Vec::new();
+    for pod in pods.iter().filter(|pod| !(pod.ended && complete)) {
+        let late = pod.late.iter().filter(|(at, _)| *at <= now.as_second()).map(|(_, problem)| problem);
+        all.extend(pod.problems.iter().chain(late).map(|problem| (pod.ended, problem)));
+    }
+    all.sort_by_key(|(ended, problem)| (*ended, severity(problem), &problem.pod, &problem.container));
+    all.into_iter().take(PROBLEM_LIMIT).map(|(_, problem)| problem.clone()).collect()
 }
 
 /// The next second (Unix time) at which [`problems`] may say more although nothing moved.

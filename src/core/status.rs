@@ -6,6 +6,7 @@ use super::observed::{Child, Observed};
 use super::plan::{ErrorClass, Failure, Object, Outcome, Plan};
 use super::pods;
 use super::reason::Reason;
+use super::storage;
 use crate::api::common::{ChildStatus, Problem};
 
 /// The summary that a plan's outcome alone decides: a bad spec, refused writes, a pause, objects on their way.
@@ -22,7 +23,8 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
             format!("{object} of a deleted predecessor is still being deleted"),
         ));
     }
-    let differing = plan.objects.iter().find(|object| !observed.agrees(object))?;
+    // What is held back waits for a claim, which tells why.
+    let differing = plan.objects.iter().find(|object| !object.held && !observed.agrees(object))?;
     Some(if plan.paused {
         Summary::Impaired(
             Reason::Paused,
@@ -68,6 +70,9 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
     let named = format!("{} {}", object.kind, object.name);
     if let Some(failure) = outcome.failures.iter().find(|failure| failure.object == named) {
         return Some(failure.message.clone());
+    }
+    if object.held && !observed.agrees(object) {
+        return Some(storage::HELD.to_owned());
     }
     let Some(child) = observed.child(object.kind, &object.name) else {
         return Some("does not exist yet".to_owned());

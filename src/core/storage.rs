@@ -1,10 +1,10 @@
 //! What Apps and Registries have in common about their storage.
 
 use super::conditions::Summary;
-use super::facts::Claim;
+use super::facts::{Claim, Facts};
 use super::meta;
-use super::observed::Observed;
-use super::plan::{ChildKind, Identity};
+use super::observed::{Child, Observed, Ownership};
+use super::plan::{ChildKind, Identity, Object, Plan};
 use super::reason::Reason;
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
@@ -20,13 +20,38 @@ pub fn storage_claim(parent: &Identity, name: &str, spec: StorageClaimSpec) -> S
     StorageClaim { metadata, spec, status: None }
 }
 
-/// What the first of the mounted claims that is not ready waits for; `None` when all are, or are no `StorageClaims`.
-pub fn not_ready(claims: &[String], observed: &Observed) -> Option<Summary> {
-    claims.iter().find_map(|name| {
+/// Holds the workload back until each of the parent's own claims has said that its volume is its own. Pods mount a volume by
+/// name: they would read and write the data that the claim itself was refused.
+pub fn hold_until_owned(plan: &mut Plan, parent: &Identity, observed: &Observed) {
+    let is_owned = |claim: &Object| observed.child(claim.kind, &claim.name).is_some_and(|child| owns(child, parent));
+    if !plan.objects.iter().filter(|object| object.kind == ChildKind::StorageClaim).all(is_owned) {
+        plan.hold(ChildKind::Deployment);
+    }
+}
+
+/// Whether a claim is the parent's, and the volume is the claim's.
+fn owns(child: &Child, parent: &Identity) -> bool {
+    let Facts::Claim(claim) = &child.facts else { return false };
+    let refused = [Reason::AdoptionNeeded, Reason::NameConflict].iter().any(|reason| claim.reason == reason.as_str());
+    child.owner.to(parent) == Ownership::Ours && !child.deleting && !claim.reason.is_empty() && !refused
+}
+
+/// What the first of the mounted claims that is not ready waits for; `None` when all are, or are no `StorageClaims`, and
+/// nothing is held back.
+pub fn not_ready(claims: &[String], plan: &Plan, observed: &Observed) -> Option<Summary> {
+    let waits = claims.iter().find_map(|name| {
         let claim = observed.claims.get(name)?;
         (!claim.ready).then(|| summary(name, claim))
+    });
+    waits.or_else(|| {
+        let held = plan.objects.iter().find(|object| object.held && !observed.agrees(object))?;
+        let message = format!("{} {} {HELD}", held.kind, held.name);
+        Some(Summary::Waiting(Reason::StorageNotReady, message))
     })
 }
+
+/// What is said of a workload that waits for its claims.
+pub const HELD: &str = "is held back until its StorageClaims have volumes of their own";
 
 fn summary(name: &str, claim: &Claim) -> Summary {
     let detail = if claim.message.is_empty() { "waits for its first status" } else { &claim.message };

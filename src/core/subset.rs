@@ -49,6 +49,7 @@ fn compare(live: &Value, wanted: &Value, place: Place<'_>) -> bool {
         (Value::Object(wanted), Value::Object(live)) => contains_fields(live, wanted, place),
         (Value::Array(wanted), Value::Array(live)) => contains_items(live, wanted, place),
         (Value::Number(wanted), Value::Number(live)) => wanted.as_f64() == live.as_f64(),
+        (Value::Bool(false), Value::Null) => !TRUE_BY_DEFAULT.contains(&place.field),
         (_, Value::Null) => is_empty(wanted),
         _ if place.is_quantity() => match (quantity(wanted), quantity(live)) {
             (Some(wanted), Some(live)) => wanted == live,
@@ -79,6 +80,10 @@ fn contains_items(live: &[Value], wanted: &[Value], place: Place<'_>) -> bool {
         })
     })
 }
+
+/// Fields whose absence means true: a `false` that is gone from them is a difference.
+const TRUE_BY_DEFAULT: [&str; 4] =
+    ["allowPrivilegeEscalation", "automountServiceAccountToken", "enableServiceLinks", "allocateLoadBalancerNodePorts"];
 
 /// An empty value that we apply may be left out by the API server, which omits empty fields.
 fn is_empty(value: &Value) -> bool {

@@ -19,13 +19,9 @@ pub fn manifests() -> Vec<File> {
         ("deployment.yaml".to_owned(), yaml(&[deployment(&[])])),
         ("disruption-budget.yaml".to_owned(), yaml(&[disruption_budget()])),
     ];
-    let resources: Vec<String> = ["apps", "registries", "storageclaims"]
-        .iter()
-        .map(|crd| format!("../crds/{crd}.yaml"))
-        .chain(pieces.iter().map(|(path, _)| path.clone()))
-        .collect();
+    // kustomize reads nothing above its own folder, and so not `../crds`.
     let kustomization = json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources,
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["install.yaml"],
     });
     let mut files = pieces;
     files.push(("kustomization.yaml".to_owned(), yaml(&[kustomization])));
@@ -63,8 +59,13 @@ fn namespaced() -> Vec<Value> {
     objects.push(deployment(&["--watch-namespace=$(POD_NAMESPACE)"]));
     objects.push(disruption_budget());
     for object in &mut objects {
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            metadata.remove("namespace");
+        let subjects = object["subjects"].as_array().map_or(0, Vec::len);
+        for place in
+            [Some("/metadata".to_owned()), (subjects > 0).then(|| "/subjects/0".to_owned())].into_iter().flatten()
+        {
+            if let Some(Value::Object(map)) = object.pointer_mut(&place) {
+                map.remove("namespace");
+            }
         }
     }
     objects

@@ -18,13 +18,11 @@ fn rule(group: &str, resources: &[String], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
 }
 
-/// Rights on one managed kind. `get` is for the one read after a name turned out to be taken.
+/// Rights on one managed kind. `get` is for the one read after a name turned out to be taken. `delete` is for pruning, and for
+/// all others because of the admission plugin `OwnerReferencesPermissionEnforcement` (it is on on `OpenShift`): whoever changes
+/// the owner references of an object must be allowed to delete it.
 fn managed(row: &Row) -> Value {
-    let mut verbs = vec!["get", "list", "watch", "create", "patch"];
-    if row.delete {
-        verbs.push("delete");
-    }
-    rule(row.group, &[row.plural.to_owned()], &verbs)
+    rule(row.group, &[row.plural.to_owned()], &["get", "list", "watch", "create", "patch", "delete"])
 }
 
 fn of_role(role: Role) -> Vec<Value> {

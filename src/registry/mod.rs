@@ -13,6 +13,7 @@ use crate::api::Registry;
 use crate::api::registry::RegistryStatus;
 use crate::core::observed::Observed;
 use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::storage;
 use build::config::{config, config_map};
 use build::deployment::deployment;
 use build::secret::secret;
@@ -71,5 +72,6 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
     }
     plan.apply(ChildKind::Deployment, &deployment(registry, settings, &config));
     plan.apply(ChildKind::Service, &service(registry));
+    storage::hold_until_owned(&mut plan, &registry.identity, observed);
     plan
 }

@@ -5,6 +5,7 @@ use super::validate::secret_name;
 use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
 use crate::core::conditions::{Summary, merge};
+use crate::core::facts::Workload;
 use crate::core::observed::Observed;
 use crate::core::plan::{ChildKind, Outcome, Parent, Plan};
 use crate::core::reason::Reason;
@@ -26,8 +27,8 @@ pub fn status(
     now: Timestamp,
 ) -> RegistryStatus {
     let identity = registry.identity();
-    let problems = pods::problems(&observed.pods, now);
     let workload = observed.workload(&identity.name);
+    let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
     let running = Running { name: &identity.name, workload, problems: &problems };
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -43,7 +44,7 @@ pub fn status(
 
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
-        .or_else(|| storage::not_ready(&registry.claims(), observed))
+        .or_else(|| storage::not_ready(&registry.claims(), plan, observed))
         .or_else(|| secret_missing(registry, plan, observed, running))
         .unwrap_or_else(|| running.summary())
 }

@@ -31,6 +31,10 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
             continue;
         }
+        if object.held {
+            outcome.held = true;
+            continue;
+        }
         let named = format!("{} {}", object.kind, object.name);
         tracing::debug!(object = named, "differs from what is wanted");
         match apply_object(context, parent, object, observed.child(object.kind, &object.name)).await {

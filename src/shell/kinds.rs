@@ -17,10 +17,6 @@ pub struct Row {
     pub plural: &'static str,
     /// The kinds that have such children.
     pub parents: &'static [ParentKind],
-    /// Whether the operator needs the right to delete it: because a plan may ask for that, or because it gets an owner
-    /// reference. Where the admission plugin `OwnerReferencesPermissionEnforcement` is on (it is on `OpenShift`), whoever
-    /// sets one on an existing object must be allowed to delete that object.
-    pub delete: bool,
     /// Which role grants it.
     pub role: Role,
 }
@@ -39,13 +35,13 @@ use ParentKind::{App, Registry, StorageClaim};
 /// Every kind that the operator writes.
 #[rustfmt::skip]
 pub static MANAGED: &[Row] = &[
-    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           delete: true,  role: Role::Base },
-    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      delete: true,  role: Role::Base },
-    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      delete: true,  role: Role::RegistrySecrets },
-    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], delete: false, role: Role::Base },
-    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  delete: true,  role: Role::Base },
-    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], delete: true,  role: Role::Base },
-    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], delete: true,  role: Role::Base },
+    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           role: Role::Base },
+    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      role: Role::Base },
+    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      role: Role::RegistrySecrets },
+    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], role: Role::Base },
+    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  role: Role::Base },
+    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], role: Role::Base },
+    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], role: Role::Base },
 ];
 
 impl Row {

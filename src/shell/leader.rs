@@ -221,11 +221,15 @@ impl Candidate {
         {
             Ok(Ok(lease)) => {
                 self.seen = self.seen.update(Some(lease), Instant::now());
+                if !self.leads() {
+                    // Whoever follows leadership must see it end, if it ran out while this request was under way.
+                    self.set(None);
+                }
                 self.set(Some(began + self.election.deadline));
                 began + self.election.period
             }
             Ok(Err(error)) => {
-                tracing::debug!(%error, "failed to write the Lease");
+                tracing::warn!(%error, "failed to write the Lease");
                 Instant::now() + RETRY
             }
             Err(_) => Instant::now(),
@@ -311,7 +315,7 @@ async fn observe(api: Api<Lease>, name: String, seen: watch::Sender<Look>) {
                 seen.send_replace(Look::At(lease.map(Box::new)));
             }
             Err(error) => {
-                tracing::debug!(%error, "failed to watch the Lease");
+                tracing::warn!(%error, "failed to watch the Lease");
                 tokio::time::sleep(RETRY).await;
             }
         }

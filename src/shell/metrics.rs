@@ -43,11 +43,11 @@ impl ReconcileResult {
         match done {
             Done::Settled => Self::Settled,
             Done::Again(_) => Self::Again,
-            Done::Failed(ErrorClass::Invalid) => Self::Invalid,
-            Done::Failed(ErrorClass::Conflict) => Self::Conflict,
-            Done::Failed(ErrorClass::Denied) => Self::Denied,
-            Done::Failed(ErrorClass::Internal) => Self::Internal,
-            Done::Failed(ErrorClass::Unavailable) => Self::Unavailable,
+            Done::Failed(ErrorClass::Invalid, _) => Self::Invalid,
+            Done::Failed(ErrorClass::Conflict, _) => Self::Conflict,
+            Done::Failed(ErrorClass::Denied, _) => Self::Denied,
+            Done::Failed(ErrorClass::Internal, _) => Self::Internal,
+            Done::Failed(ErrorClass::Unavailable, _) => Self::Unavailable,
         }
     }
 

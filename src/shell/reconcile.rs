@@ -20,8 +20,8 @@ pub enum Done {
     Settled,
     /// Look again after that time.
     Again(Duration),
-    /// Something failed; try again with backoff.
-    Failed(ErrorClass),
+    /// Something failed; try again with backoff, or after that time if that is sooner.
+    Failed(ErrorClass, Option<Duration>),
 }
 
 /// Drives the cluster toward what one parent declares.
@@ -50,7 +50,9 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
     }
     if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
-        return Ok(Done::Settled);
+        if identity.deleting {
+            return Ok(Done::Settled);
+        }
     }
     tell(context, key, &plan, &outcome, parent).await
 }
@@ -69,14 +71,15 @@ async fn tell<P: Parent>(
     let status = planned.status(plan, outcome, &observed, now);
     let rest =
         if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
-    if let Some(failure) = outcome.worst() {
-        return Ok(Done::Failed(failure.class));
-    }
     let late = pods::next_late(&observed.pods, now)
         .and_then(|at| u64::try_from(at - now.as_second()).ok())
         .map(|seconds| Duration::from_secs(seconds + 1));
     let soonest = [rest, plan.requeue, late].into_iter().flatten().min();
-    Ok(soonest.map_or(Done::Settled, Done::Again))
+    Ok(match (outcome.retry(), soonest) {
+        (Some(class), soonest) => Done::Failed(class, soonest),
+        (None, Some(soonest)) => Done::Again(soonest),
+        (None, None) => Done::Settled,
+    })
 }
 
 /// Tells the user that the operator itself failed on this object, by the kind's own status.

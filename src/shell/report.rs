@@ -6,8 +6,11 @@ use super::key::ParentKey;
 use super::observe::compact;
 use super::queue::Lane;
 use super::writer::reference;
-use crate::core::conditions::{Type, find, is_urgent};
-use crate::core::plan::Parent;
+use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
+use crate::core::live::Live;
+use crate::core::plan::{Identity, Parent};
+use crate::core::reason::Reason;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 use std::time::Duration;
@@ -61,6 +64,35 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
         // Another of its name may stand there, whose event is on its way; or this write was just unlucky.
         Err(error) => Err(error),
     }
+}
+
+/// Tells that this operator can't read a resource, as one of an older version can't read a field of a newer one. What
+/// else stands in the status stays.
+pub async fn report_unreadable(context: &Context, key: &ParentKey, why: &str) -> Result<(), Error> {
+    let Some(body) = context.caches().parent(key).map(|entry| entry.body.clone()) else { return Ok(()) };
+    let unreadable = |source| Error::Decode { object: key.to_string(), source };
+    let live = Live::new(serde_json::from_slice(&body).map_err(unreadable)?);
+    let old: Vec<Condition> = serde_json::from_value(live.body["status"]["conditions"].clone()).unwrap_or_default();
+    let summary = Summary::Stalled(Reason::InvalidSpec, why.to_owned());
+    let conditions = merge(&old, summary.conditions(), live.generation(), Timestamp::now());
+    let mut status = live.body["status"].clone();
+    status["observedGeneration"] = live.generation().into();
+    status["conditions"] = serde_json::to_value(conditions).map_err(unreadable)?;
+    if status == live.body["status"] {
+        return Ok(());
+    }
+    let identity = Identity {
+        kind: key.kind,
+        namespace: live.namespace().to_owned(),
+        name: live.name().to_owned(),
+        uid: live.uid().to_owned(),
+        generation: live.generation(),
+        deleting: live.is_deleting(),
+    };
+    let live = context.writer.status(&identity, &status).await?;
+    context.metrics.status_write(key.kind);
+    context.caches().written_parent(key, live.version(), compact(live));
+    Ok(())
 }
 
 /// Whether a condition newly says that something is wrong.

@@ -1,12 +1,14 @@
 //! `moorage run`: wires watches, queue, workers, leader election and HTTP together, and takes them down in order.
 
 use super::context::Context;
+use super::error::Error;
 use super::http::{self, Readiness};
 use super::key::ParentKey;
 use super::leader::{self, Leadership};
 use super::metrics::{Metrics, ReconcileResult};
 use super::queue::Lane;
 use super::reconcile::{Done, reconcile, tell_panic};
+use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::Settings;
 use super::watch::{Subject, Sync, WatchSettings, follow};
@@ -234,15 +236,26 @@ async fn work(context: Context, timeout: Duration) {
     }
 }
 
+/// When to try again what the API server refused as it is: the cause may lie outside the spec, in an admission policy or a
+/// port that another Service has, and nothing tells when it is gone.
+const REFUSED: Duration = Duration::from_secs(300);
+
 fn settle(context: &Context, key: &ParentKey, done: Done) {
     match done {
-        Done::Settled | Done::Failed(ErrorClass::Invalid) => context.queue.succeed(key),
+        Done::Settled => context.queue.succeed(key),
         Done::Again(delay) => {
             context.queue.succeed(key);
             context.queue.add_after(key.clone(), delay);
         }
-        Done::Failed(_) => {
-            context.queue.fail(key);
+        Done::Failed(class, sooner) => {
+            if class == ErrorClass::Invalid {
+                context.queue.add_after(key.clone(), REFUSED);
+            } else {
+                context.queue.fail(key);
+            }
+            if let Some(delay) = sooner {
+                context.queue.add_after(key.clone(), delay);
+            }
         }
     }
     context.queue.done(key);
@@ -274,22 +287,26 @@ async fn attempt(context: &Context, key: &ParentKey, timeout: Duration) -> (Done
         Ended::Returned(Ok(done)) => (done, ReconcileResult::of(done)),
         Ended::Returned(Err(error)) => {
             tracing::warn!(%error, "reconcile failed");
-            let done = Done::Failed(error.class());
+            if matches!(error, Error::Decode { .. }) {
+                let why = format!("this version of the operator can't read it: {error}");
+                let _ = isolated(report_unreadable(context, key, &why), timeout).await;
+            }
+            let done = Done::Failed(error.class(), None);
             (done, ReconcileResult::of(done))
         }
         Ended::Panicked(message) => {
             tracing::error!(message, "reconcile panicked; this is a bug");
             let _ = isolated(dispatch_panic(context, key, &message), timeout).await;
-            (Done::Failed(ErrorClass::Internal), ReconcileResult::Panic)
+            (Done::Failed(ErrorClass::Internal, None), ReconcileResult::Panic)
         }
         Ended::TimedOut => {
             tracing::warn!("reconcile ran into its deadline");
-            (Done::Failed(ErrorClass::Unavailable), ReconcileResult::Timeout)
+            (Done::Failed(ErrorClass::Unavailable, None), ReconcileResult::Timeout)
         }
     }
 }
 
-async fn dispatch(context: &Context, key: &ParentKey) -> Result<Done, super::error::Error> {
+async fn dispatch(context: &Context, key: &ParentKey) -> Result<Done, Error> {
     match key.kind {
         ParentKind::App => reconcile::<App>(context, key).await,
         ParentKind::StorageClaim => reconcile::<StorageClaim>(context, key).await,
@@ -297,7 +314,7 @@ async fn dispatch(context: &Context, key: &ParentKey) -> Result<Done, super::err
     }
 }
 
-async fn dispatch_panic(context: &Context, key: &ParentKey, message: &str) -> Result<Done, super::error::Error> {
+async fn dispatch_panic(context: &Context, key: &ParentKey, message: &str) -> Result<Done, Error> {
     match key.kind {
         ParentKind::App => tell_panic::<App>(context, key, message).await,
         ParentKind::StorageClaim => tell_panic::<StorageClaim>(context, key, message).await,

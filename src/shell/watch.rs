@@ -18,7 +18,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, runtime::watcher::Error};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::pin;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -120,7 +119,8 @@ pub async fn follow(
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let mut stream = pin!(watcher(api, subject.config(&settings)));
+    let watch = || watcher(api.clone(), subject.config(&settings)).boxed();
+    let mut stream = watch();
     let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
     while let Some(Some(event)) = stop.run_until_cancelled(stream.next()).await {
         match event {
@@ -130,7 +130,11 @@ pub async fn follow(
                 }
             }
             Err(error) => {
-                let (delay, message) = follower.fail(&error);
+                let (code, delay, message) = follower.fail(&error);
+                if code == 403 {
+                    // What was forgotten must be listed again; the old stream would go on where it was.
+                    stream = watch();
+                }
                 synced(subject, Sync::Failed(message));
                 if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
                     return;
@@ -180,8 +184,8 @@ impl Follower {
         false
     }
 
-    /// Counts a failure, tells it once, and says how long to wait.
-    fn fail(&mut self, error: &Error) -> (Duration, String) {
+    /// Counts a failure, tells it once, and says its HTTP code and how long to wait.
+    fn fail(&mut self, error: &Error) -> (u16, Duration, String) {
         let (code, message) = describe(error);
         self.context.metrics.watch_error(self.subject, code);
         let message = format!("{}: {message}", self.subject);
@@ -194,7 +198,7 @@ impl Follower {
             self.context.wake(wake, Lane::Edit);
         }
         self.failures += 1;
-        (delay(self.failures, code), message)
+        (code, delay(self.failures, code), message)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use anyhow::{Result, ensure};
 use moorage_harness::{ControlPlane, Sandbox};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 crate::cases![
@@ -13,6 +13,8 @@ crate::cases![
     a_foreign_volume_claim_is_untouched,
     a_foreign_config_map_and_secret_are_untouched,
     a_foreign_storage_claim_is_untouched,
+    a_foreign_volume_is_not_mounted,
+    a_service_with_copied_labels_stays,
     a_name_taken_later_is_respected,
     two_kinds_of_one_name_do_not_share,
 ];
@@ -113,6 +115,44 @@ async fn a_foreign_storage_claim_is_untouched(control_plane: Arc<ControlPlane>) 
     sandbox.apply(SHOP).await?;
     reason(&sandbox, "App", "shop", "Stalled", "NameConflict").await?;
     ensure!(must_get(&sandbox, "StorageClaim", "shop-data").await?["spec"]["size"] == "3Gi");
+    ensure!(get(&sandbox, "Deployment", "shop").await?.is_none(), "pods would mount the data of a foreign claim");
+    Ok(())
+}
+
+/// The claim of an App is ours, the volume of its name is not: no pod may mount it, whatever it is called.
+async fn a_foreign_volume_is_not_mounted(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let foreign = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: shop-data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+    let sandbox = sandbox(&control_plane, "not-mounted").await?;
+    sandbox.apply(foreign).await?;
+    sandbox.apply(SHOP).await?;
+    let app = reason(&sandbox, "App", "shop", "Stalled", "StorageNotReady").await?;
+    ensure!(message(&app, "Ready").contains("PersistentVolumeClaim shop-data"), "{}", message(&app, "Ready"));
+    ensure!(get(&sandbox, "Deployment", "shop").await?.is_none(), "pods would mount a foreign volume");
+    sandbox.kubectl(&["delete", "pvc", "shop-data"]).await?;
+    // The claim tries again by itself; an edit makes it try at once.
+    sandbox.kubectl(&["annotate", "storageclaim.moorage.dev", "shop-data", "look=again"]).await?;
+    ready(&sandbox, "App", "shop").await?;
+    Ok(())
+}
+
+/// `kubectl expose` copies the labels of what it exposes. They don't make the Service ours to delete.
+async fn a_service_with_copied_labels_stays(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "copied-labels").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    sandbox.kubectl(&["expose", "deployment", "web", "--name=web-extra", "--port=80"]).await?;
+    let copy = must_get(&sandbox, "Service", "web-extra").await?;
+    ensure!(copy["metadata"]["labels"]["moorage.dev/app"] == "web", "the labels were not copied: {copy}");
+    patch(&sandbox, "App", "web", &json!({"spec": {"ports": null}})).await?;
+    until_gone(&sandbox, "Service", "web").await?;
+    ready(&sandbox, "App", "web").await?;
+    let now = must_get(&sandbox, "Service", "web-extra").await?;
+    ensure!(now["metadata"]["uid"] == copy["metadata"]["uid"] && now["metadata"]["deletionTimestamp"].is_null());
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 crate::cases![
     edited_children_are_repaired,
+    removed_declarations_come_back,
     deleted_children_come_back,
     deleted_storage_comes_back,
     foreign_fields_survive,
@@ -69,6 +70,39 @@ fn repaired(before: &Value, now: &Value) -> bool {
     };
     ["spec", "data", "automountServiceAccountToken"].iter().all(|field| part(before, field) == part(now, field))
         && metadata(before) == metadata(now)
+}
+
+/// What was declared and is gone is drift too: an annotation, and a `false` that would otherwise mean true.
+async fn removed_declarations_come_back(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "drift-removed").await?;
+    sandbox.apply(&format!("{WEB}  service: {{annotations: {{example.com/internal: 'yes'}}}}\n")).await?;
+    ready(&sandbox, "App", "web").await?;
+    for (kind, edit, wanted) in [
+        (
+            "Service",
+            json!([{"op": "remove", "path": "/metadata/annotations/example.com~1internal"}]),
+            "/metadata/annotations/example.com~1internal",
+        ),
+        (
+            "ServiceAccount",
+            json!([{"op": "remove", "path": "/automountServiceAccountToken"}]),
+            "/automountServiceAccountToken",
+        ),
+        (
+            "Deployment",
+            json!([{"op": "remove", "path": "/spec/template/spec/containers/0/securityContext/allowPrivilegeEscalation"}]),
+            "/spec/template/spec/containers/0/securityContext/allowPrivilegeEscalation",
+        ),
+    ] {
+        let declared = must_get(&sandbox, kind, "web").await?.pointer(wanted).cloned();
+        ensure!(declared.is_some(), "{kind} web has no {wanted}");
+        let mark = control_plane.audit().mark()?;
+        sandbox.kubectl(&["patch", kind, "web", "--type=json", "--patch", &edit.to_string()]).await?;
+        until(&sandbox, kind, "web", "to be repaired", |object| object.pointer(wanted) == declared.as_ref()).await?;
+        ready(&sandbox, "App", "web").await?;
+        exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await?;
+    }
+    Ok(())
 }
 
 async fn deleted_children_come_back(control_plane: Arc<ControlPlane>) -> Result<()> {

@@ -10,6 +10,7 @@ mod conflict;
 mod crds;
 mod drift;
 mod generation;
+mod install;
 mod kubectl;
 mod leader;
 mod lifecycle;
@@ -40,26 +41,14 @@ pub struct Case {
     test: Test,
 }
 
-/// The tests of a file, by the names of their functions.
+/// The tests of a file, by the names of their functions; `last` are those that look back at all others.
 #[macro_export]
 macro_rules! cases {
-    ($($name:ident),+ $(,)?) => {
-        /// The tests of this file.
-        pub fn cases() -> Vec<$crate::Case> {
-            vec![$($crate::Case::new(
-                concat!(module_path!(), "::", stringify!($name)),
-                |control_plane| Box::pin($name(control_plane)),
-            ),)+]
-        }
-    };
-}
-
-/// The tests of a file that look back at all others, and so run after them.
-#[macro_export]
-macro_rules! last_cases {
-    ($($name:ident),+ $(,)?) => {
-        /// The tests of this file that run after all others.
-        pub fn last_cases() -> Vec<$crate::Case> {
+    ($($name:ident),+ $(,)?) => { $crate::cases![@cases $($name),+]; };
+    (last: $($name:ident),+ $(,)?) => { $crate::cases![@last_cases $($name),+]; };
+    (@$list:ident $($name:ident),+) => {
+        /// Tests of this file.
+        pub fn $list() -> Vec<$crate::Case> {
             vec![$($crate::Case::new(
                 concat!(module_path!(), "::", stringify!($name)),
                 |control_plane| Box::pin($name(control_plane)),
@@ -91,6 +80,7 @@ fn cases() -> Vec<Case> {
         registry::cases(),
         leader::cases(),
         generation::cases(),
+        install::cases(),
         rbac::cases(),
     ]
     .into_iter()

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 crate::cases![secrets_are_optional, the_key_may_come_late, rights_asked_for_inside_others_are_needed];
-crate::last_cases![every_granted_verb_is_used_and_no_more_is_asked_for];
+crate::cases![last: every_granted_verb_is_used_and_no_more_is_asked_for];
 
 /// Group, resource and verb.
 type Grant = (String, String, String);
@@ -25,7 +25,7 @@ fn is_asked_for_inside_others((_, resource, verb): &Grant) -> bool {
         "create" => applied.contains(&resource.as_str()),
         // The admission plugin for owner references asks for these.
         "update" => resource.ends_with("/finalizers"),
-        "delete" => ["deployments", "configmaps", "secrets"].contains(&resource.as_str()),
+        "delete" => ["deployments", "configmaps", "secrets", "storageclaims"].contains(&resource.as_str()),
         _ => false,
     }
 }

@@ -10,6 +10,7 @@ crate::cases![
     data_outlives_the_app,
     a_retained_volume_is_adopted,
     a_deleted_claim_takes_its_volume_along,
+    a_change_of_policy_is_told,
     a_claim_grows_and_does_not_shrink,
     waiting_for_the_first_consumer_is_ready,
     every_pending_volume_has_its_reason,
@@ -85,6 +86,19 @@ async fn a_deleted_claim_takes_its_volume_along(control_plane: Arc<ControlPlane>
     ready(&sandbox, "App", "shop").await?;
     sandbox.kubectl(&["delete", "apps.moorage.dev", "shop", "--timeout=60s"]).await?;
     until_gone(&sandbox, "PersistentVolumeClaim", "shop-data").await
+}
+
+/// A change of policy alone is told: what waits for the claim's status would wait for good.
+async fn a_change_of_policy_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "policy").await?;
+    sandbox.apply(&SHOP.replace("{size: 1Gi}", "{size: 1Gi, deletionPolicy: Delete}")).await?;
+    ready(&sandbox, "App", "shop").await?;
+    sandbox.apply(SHOP).await?;
+    ready(&sandbox, "App", "shop").await?;
+    ready(&sandbox, "StorageClaim", "shop-data").await?;
+    let claim = must_get(&sandbox, "StorageClaim", "shop-data").await?;
+    ensure!(claim["metadata"]["finalizers"].is_null() && claim["spec"]["deletionPolicy"] == "Retain", "{claim}");
+    Ok(())
 }
 
 async fn a_claim_grows_and_does_not_shrink(control_plane: Arc<ControlPlane>) -> Result<()> {

@@ -2,9 +2,13 @@
 //! than it would have.
 
 use super::scenarios::{ALL, Scenario};
+use super::watches::WEB;
+use super::world::World;
 use super::world::{difference, is_lease};
 use anyhow::{Context, Result, ensure};
 use moorage_fake::{Call, Entry, Fault, Faults, Server};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Requests that one fault may cost: the ones that it spoiled again, a look at what stands, and a status that tells of it.
 const COST: usize = 6;
@@ -80,20 +84,81 @@ async fn a_write_without_an_answer_is_survived_at_little_cost() -> Result<()> {
 async fn what_is_always_refused_is_asked_for_ever_more_rarely() -> Result<()> {
     let writes = |call: &Call| call.is_write() && !is_lease(call);
     for code in [403, 409, 429, 500] {
-        let world = super::world::World::new();
+        let world = World::new();
         let refuse = move |call: &Call| if writes(call) { Fault::Status(code) } else { Fault::None };
         let mut replica = world.start("first", Faults::default()).await;
         world.rest(&mut replica).await?;
         let before = world.cost();
         replica.endpoint.set_faults(Faults::new(refuse));
-        world.server.apply(super::watches::WEB)?;
-        tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+        world.server.apply(WEB)?;
+        tokio::time::sleep(Duration::from_secs(600)).await;
         // Ten minutes hold about ten doublings from a second on, and two at the longest wait.
         let cost = world.cost() - before;
         ensure!((10..150).contains(&cost), "{code}: {cost} requests\n{}", world.summary());
         replica.endpoint.set_faults(Faults::default());
-        tokio::time::sleep(std::time::Duration::from_secs(301)).await;
+        tokio::time::sleep(Duration::from_secs(301)).await;
         world.expect_ready("App", "web").with_context(|| format!("after {code}"))?;
     }
     Ok(())
+}
+
+/// What is refused as it is may be refused for a cause outside of it, such as a port that another Service has. Nobody tells
+/// when that passes.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_passes_without_an_edit() -> Result<()> {
+    for code in [400, 422] {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::on("patch", "services", Fault::Status(code))).await;
+        world.server.apply(WEB)?;
+        world.rest(&mut replica).await?;
+        let stalled = world.condition("App", "web", "Stalled").context("it is not Stalled")?;
+        ensure!(stalled["reason"] == "Rejected", "{stalled}");
+        replica.endpoint.set_faults(Faults::default());
+        tokio::time::sleep(Duration::from_secs(301)).await;
+        world.expect_ready("App", "web").with_context(|| format!("after {code}"))?;
+    }
+    Ok(())
+}
+
+/// A refusal that stays does not keep what has only just failed from being tried again soon.
+#[tokio::test(start_paused = true)]
+async fn what_passes_does_not_wait_for_what_is_refused() -> Result<()> {
+    let world = World::new();
+    let fault = |call: &Call| match (call.verb.as_str(), call.resource.as_str()) {
+        ("patch", "serviceaccounts") => Fault::Status(422),
+        ("patch", "deployments") if call.ordinal.is_multiple_of(2) => Fault::Status(503),
+        _ => Fault::None,
+    };
+    let _replica = world.start("first", Faults::new(fault)).await;
+    world.server.apply(WEB)?;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    ensure!(world.has("Deployment", "web"), "{}", world.summary());
+    Ok(())
+}
+
+/// What is queued while the Lease has run out, and is renewed after all, is not lost.
+#[tokio::test(start_paused = true)]
+async fn a_late_renewal_loses_no_work() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    let renewals = |server: &Server| server.count_requests(|entry| is_lease(&entry.call) && entry.call.is_write());
+    let before = renewals(&world.server);
+    while renewals(&world.server) == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It is renewed every 5 s and lasts 10 s: three refusals, then an answer that comes when it has run out.
+    let tries = AtomicU32::new(0);
+    replica.endpoint.set_faults(Faults::new(move |call| match is_lease(call) && call.is_write() {
+        true if tries.fetch_add(1, Ordering::Relaxed) < 4 => Fault::Status(500),
+        true => Fault::Late(Duration::from_secs(4)),
+        false => Fault::None,
+    }));
+    tokio::time::sleep(Duration::from_millis(11_500)).await;
+    world.server.apply(WEB)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ensure!(!world.has("Deployment", "web"), "it wrote without a Lease");
+    replica.endpoint.set_faults(Faults::default());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.expect_ready("App", "web")
 }

@@ -109,3 +109,45 @@ async fn a_silent_watch_causes_no_second_write() -> Result<()> {
     world.rest(&mut replica).await?;
     world.expect_ready("App", "web")
 }
+
+/// A right that is missing for a moment, as when the API server has just started, leaves nothing forgotten behind.
+#[tokio::test(start_paused = true)]
+async fn a_right_that_comes_back_brings_everything_back() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    let optional = |call: &Call| matches!(call.resource.as_str(), "storageclasses" | "secrets");
+    replica.endpoint.set_faults(Faults::new(move |call| if optional(call) { Fault::Status(403) } else { Fault::None }));
+    world.server.break_watches();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    replica.endpoint.set_faults(Faults::default());
+    tokio::time::sleep(std::time::Duration::from_secs(75)).await;
+    // One class moves; the others must be known as well.
+    world.server.apply("{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: new}, provisioner: x}")?;
+    world.server.apply(
+        "{apiVersion: moorage.dev/v1alpha1, kind: StorageClaim, metadata: {name: data, namespace: default},
+          spec: {size: 1Gi, storageClassName: standard}}",
+    )?;
+    world.server.apply(
+        "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {name: images, namespace: default},
+          spec: {replicas: 2, storage: {volume: {size: 1Gi, accessModes: [ReadWriteMany]}}}}",
+    )?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("StorageClaim", "data")?;
+    world.expect_ready("Registry", "images")
+}
+
+/// A spec of a newer version is told as what it is, and read once it can be.
+#[tokio::test(start_paused = true)]
+async fn a_spec_that_cannot_be_read_is_told() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.server.apply(&WEB.replace("image:", "fromTheFuture: 1, image:"))?;
+    world.rest(&mut replica).await?;
+    let stalled = world.condition("App", "web", "Stalled").unwrap_or_default();
+    ensure!(stalled["reason"] == "InvalidSpec", "{stalled}");
+    ensure!(stalled["message"].as_str().is_some_and(|text| text.contains("fromTheFuture")), "{stalled}");
+    world.server.apply(WEB)?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")
+}

@@ -1,6 +1,6 @@
 //! A cluster on paper: objects go through the code of the watches into the caches, and from there to a plan.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::live::Live;
@@ -38,7 +38,7 @@ pub fn planned(input: Value, world: &[Value]) -> Result<Value> {
     let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).context("input.yaml is none of ours")?;
     let cluster = Paper::new().context();
     cluster.show_input(input);
-    world.iter().try_for_each(|document| cluster.show(document.clone()))?;
+    world.iter().try_for_each(|document| cluster.show(document))?;
     match kind {
         ParentKind::App => cluster.shown::<App>(world),
         ParentKind::StorageClaim => cluster.shown::<StorageClaim>(world),
@@ -113,7 +113,7 @@ impl Cluster {
     }
 
     /// Takes in an object as its watch would, or a complete list.
-    pub fn show(&self, document: Value) -> Result<()> {
+    pub fn show(&self, document: &Value) -> Result<()> {
         show(&self.context, document)
     }
 
@@ -131,37 +131,44 @@ impl Cluster {
 }
 
 /// Takes in an object as its watch would, or a complete list.
-fn show(context: &Context, document: Value) -> Result<()> {
+fn show(context: &Context, document: &Value) -> Result<()> {
     let kind = document["kind"].as_str().unwrap_or_default().to_owned();
     let Some(kind) = kind.strip_suffix("List") else {
-        take(context, subject(&kind)?, Live::new(document), false);
+        for subject in subjects(&kind)? {
+            take(context, subject, Live::new(document.clone()), false);
+        }
         return Ok(());
     };
-    let subject = subject(kind)?;
-    let mut seen = BTreeSet::new();
-    for item in document["items"].as_array().cloned().unwrap_or_default() {
-        let live = Live::new(item);
-        seen.insert(key(subject, &live));
-        take(context, subject, live, true);
+    for subject in subjects(kind)? {
+        let mut seen = BTreeSet::new();
+        for item in document["items"].as_array().cloned().unwrap_or_default() {
+            let live = Live::new(item);
+            seen.insert(key(subject, &live));
+            take(context, subject, live, true);
+        }
+        sweep(context, subject, &seen);
     }
-    sweep(context, subject, &seen);
     Ok(())
 }
 
-fn subject(kind: &str) -> Result<Subject> {
-    if let Some(kind) = ParentKind::named(kind) {
-        return Ok(Subject::Parent(kind));
-    }
+/// The watches that show a kind: a `StorageClaim` is a parent and a child.
+fn subjects(kind: &str) -> Result<Vec<Subject>> {
+    let parent = ParentKind::named(kind).map(Subject::Parent);
     let child = MANAGED.iter().find(|row| row.kind.as_str() == kind).map(|row| Subject::Child(row.kind));
-    let observed =
-        || OBSERVED.iter().find(|watched| watched.name == kind).map(|watched| Subject::Observed(watched.kind));
-    child.or_else(observed).with_context(|| format!("the operator never looks at a {kind}"))
+    let observed = OBSERVED.iter().find(|watched| watched.name == kind).map(|watched| Subject::Observed(watched.kind));
+    let subjects: Vec<Subject> = [parent, child, observed].into_iter().flatten().collect();
+    ensure!(!subjects.is_empty(), "the operator never looks at a {kind}");
+    Ok(subjects)
 }
 
 /// What the API server would answer to the writes of a plan.
 fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed, documents: &[Value]) -> Outcome {
     let mut outcome = Outcome::default();
     for object in &plan.objects {
+        if object.held {
+            outcome.held |= !seen.agrees(object);
+            continue;
+        }
         let named = format!("{} {}", object.kind, object.name);
         let child = seen.child(object.kind, &object.name);
         match child.map(|child| (child.deleting, child.owner.to(parent))) {
@@ -204,6 +211,9 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     show("objects", objects.iter().map(|object| object.body.clone()).collect());
     if objects.iter().any(|object| object.adopt) {
         show("adopts", objects.iter().filter(|object| object.adopt).map(|object| json!(object.name)).collect());
+    }
+    if objects.iter().any(|object| object.held) {
+        show("held", objects.iter().filter(|object| object.held).map(|object| json!(object.name)).collect());
     }
     if !prune.is_empty() {
         show("prune", prune.iter().map(|(kind, name)| json!(format!("{kind} {name}"))).collect());

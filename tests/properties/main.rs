@@ -50,7 +50,7 @@ fn plans_are_total_and_deterministic<P: Parent>(specs: BoxedStrategy<Value>, wor
             let context = paper.context();
             context.show_input(input.clone());
             for document in world {
-                context.show(document.clone()).unwrap();
+                context.show(document).unwrap();
             }
             pretty(&context.shown::<P>(world).unwrap())
         };
