@@ -18,25 +18,54 @@ use sha2::{Digest, Sha256};
 
 use crate::{go, progress::Progress};
 
-/// One folder of `tests/rig`.
+/// What is built in one go out of one folder of `tests/rig`.
 pub(crate) struct Module {
     pub(crate) name: &'static str,
+    /// The folder under `tests/rig`.
+    folder: &'static str,
     /// Binary names as the harness asks for them.
     binaries: &'static [&'static str],
-    /// Whether a control plane needs these to start.
-    required: bool,
+    purpose: Purpose,
 }
 
-const MODULES: [Module; 4] = [
+/// What a binary of the rig is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    /// A control plane does not start without it.
+    ControlPlane,
+    /// A control plane starts without it.
+    Tool,
+    /// Only a real node asks for it, so only then is it built.
+    Node,
+}
+
+const MODULES: [Module; 9] = [
+    module(
+        "kubernetes",
+        &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
+        Purpose::ControlPlane,
+    ),
+    module("kwok", &["kwok"], Purpose::ControlPlane),
+    module("registry", &["registry"], Purpose::Tool),
+    module("crane", &["crane"], Purpose::Tool),
     Module {
-        name: "kubernetes",
-        binaries: &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
-        required: true,
+        name: "kubernetes-node",
+        folder: "kubernetes",
+        ..module("kubernetes", &["kubelet", "kube-proxy"], Purpose::Node)
     },
-    Module { name: "kwok", binaries: &["kwok"], required: true },
-    Module { name: "registry", binaries: &["registry"], required: false },
-    Module { name: "crane", binaries: &["crane"], required: false },
+    module(
+        "node",
+        &["containerd", "containerd-shim-runc-v2", "ptp", "loopback", "host-local", "portmap"],
+        Purpose::Node,
+    ),
+    module("coredns", &["coredns"], Purpose::Node),
+    module("metrics-server", &["metrics-server"], Purpose::Node),
+    module("local-path", &["local-path-provisioner"], Purpose::Node),
 ];
+
+const fn module(name: &'static str, binaries: &'static [&'static str], purpose: Purpose) -> Module {
+    Module { name, folder: name, binaries, purpose }
+}
 
 /// The folder beside the kwok binary that holds its stage files.
 const STAGES: &str = "stages";
@@ -50,7 +79,7 @@ pub struct Assets {
 
 impl Assets {
     /// The binary of that name: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
-    /// `kubectl`, `kwok`, `registry` or `crane`.
+    /// `kubectl`, `kwok`, `registry` or `crane`; a node's also `kubelet`, `containerd` and so on.
     pub fn bin(&self, name: &str) -> Result<PathBuf> {
         self.binaries.get(name).cloned().with_context(|| {
             format!(
@@ -82,14 +111,23 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
-/// Finds the rig's binaries, and builds those that are missing.
+/// Finds the binaries of a simulated cluster, and builds those that are missing.
 ///
 /// Blocks for minutes when everything has to be built; `progress` shows what is going on.
 pub fn assets(progress: Progress) -> Result<Assets> {
+    find(&|module| module.purpose != Purpose::Node, &|module| module.purpose == Purpose::ControlPlane, progress)
+}
+
+/// Finds the binaries of a real node's cluster, and builds those that are missing, for minutes too.
+pub(crate) fn node_assets(progress: Progress) -> Result<Assets> {
+    find(&|module| module.name != "kwok", &|_| true, progress)
+}
+
+fn find(wanted: &dyn Fn(&Module) -> bool, required: &dyn Fn(&Module) -> bool, progress: Progress) -> Result<Assets> {
     let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let mut found = Assets { binaries: BTreeMap::new(), stages: given.clone().unwrap_or_default().join(STAGES) };
     let mut to_build = Vec::new();
-    for module in &MODULES {
+    for module in MODULES.iter().filter(|module| wanted(module)) {
         if !take_given(module, given.as_deref(), &mut found) {
             let out = output_dir(module)?;
             if !is_complete(module, &out) {
@@ -99,7 +137,7 @@ pub fn assets(progress: Progress) -> Result<Assets> {
         }
     }
     if let Err(why) = build_all(&to_build, progress) {
-        let required = to_build.iter().any(|(module, _)| module.required);
+        let required = to_build.iter().any(|(module, _)| required(module));
         if required || !why.is::<go::Unusable>() {
             return Err(why.context(missing_message(&to_build)));
         }
@@ -143,7 +181,7 @@ fn file_name(binary: &str) -> &str {
 }
 
 fn module_dir(module: &Module) -> PathBuf {
-    workspace().join("tests/rig").join(module.name)
+    workspace().join("tests/rig").join(module.folder)
 }
 
 fn output_dir(module: &Module) -> Result<PathBuf> {
@@ -191,7 +229,8 @@ fn build(module: &Module, out: &Path, label: &str, progress: Progress) -> Result
     let source = module_dir(module);
     if !out.join(".complete").is_file() {
         fs::create_dir_all(out)?;
-        go::install(&source, out, module.name == "kubernetes", label, progress)?;
+        let files: Vec<&str> = module.binaries.iter().copied().map(file_name).collect();
+        go::install(&source, out, &files, label, progress)?;
     }
     if module.name == "kwok" && !out.join(STAGES).is_dir() {
         copy_stages(&source, out)?;

@@ -1,6 +1,11 @@
-//! The control plane's processes and their command lines.
+//! The control plane's processes and their command lines, the same for a simulated cluster and a real node but for
+//! where kube-apiserver listens and whom it may ask.
 
-use std::{ffi::OsString, path::Path, process::Command};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 
@@ -8,12 +13,9 @@ use crate::{
     access::kubeconfig_with_certificate,
     build::Assets,
     certificates::{Authority, Pair, service_account_key},
-    kwok, ports,
+    kwok, node, ports,
     work_dir::WorkDir,
 };
-
-/// Start order; the end comes in the opposite order.
-pub const ORDER: [&str; 5] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
 /// What is recorded in full: what the operator writes and what its tests ask about.
 const AUDIT_POLICY: &str = r#"
@@ -38,13 +40,29 @@ rules:
   - level: Metadata
 "#;
 
-/// One process of the control plane, ready to be started as often as needed.
+/// One process of a cluster, ready to be started as often as needed.
 #[derive(Debug)]
 pub struct Component {
-    /// Its name, one of [`ORDER`].
+    /// Its name: that of its binary.
     pub name: &'static str,
+    /// What tells that it may be used.
+    pub ready: Ready,
     program: OsString,
     args: Vec<OsString>,
+    envs: Vec<(OsString, OsString)>,
+}
+
+/// What tells that a process may be used by the next one.
+#[derive(Debug)]
+pub enum Ready {
+    /// It was started; who needs it tries again.
+    Started,
+    /// The cluster's `/readyz` answers ok.
+    Readyz,
+    /// It listens on that port of the loopback address.
+    Port(u16),
+    /// It listens on that socket.
+    Socket(PathBuf),
 }
 
 impl Component {
@@ -52,7 +70,19 @@ impl Component {
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.args);
+        command.envs(self.envs.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// The same, told what to wait for.
+    pub fn ready_when(self, ready: Ready) -> Self {
+        Self { ready, ..self }
+    }
+
+    /// The same, with a variable in its environment.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.envs.push((name.into(), value.into()));
+        self
     }
 }
 
@@ -68,56 +98,116 @@ pub struct Plan {
     pub admin: Pair,
 }
 
-/// Makes certificates, picks ports and writes every file the components read.
-pub fn plan(assets: &Assets, work: &WorkDir, extra: &[(String, String)]) -> Result<Plan> {
-    let authority = Authority::new(work)?;
-    let tokens = service_account_key(work)?;
-    let etcd_url = format!("http://127.0.0.1:{}", ports::free()?);
-    let port = ports::free()?;
-    let server = format!("https://127.0.0.1:{port}");
-    let ca = authority.pair.clone();
-    let kubeconfig = |file: &str, user: &str, group: Option<&str>| -> Result<String> {
-        let pair = authority.client(work, file, user, group)?;
-        let content = kubeconfig_with_certificate(&server, &ca.certificate, &pair);
-        Ok(show(&work.write(&format!("{file}.kubeconfig"), &content)?))
-    };
-    let controllers = kubeconfig("controllers", "system:kube-controller-manager", None)?;
-    let scheduler = kubeconfig("scheduler", "system:kube-scheduler", None)?;
-    let kwok_access = kubeconfig("kwok", "kwok", Some("system:masters"))?;
-    let mut components = vec![
-        component(assets, "etcd", etcd(work, &etcd_url)?)?,
-        component(assets, "kube-apiserver", apiserver(work, &authority, &tokens, &etcd_url, port)?)?,
-        component(assets, "kube-controller-manager", controller_manager(&controllers, &ca, &tokens))?,
-        component(
+/// Who is to reach kube-apiserver, and whom it is to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Flavour {
+    /// Processes on the loopback address alone.
+    Simulated,
+    /// Pods too, by the node's address; it asks the kubelet for logs and metrics-server for figures.
+    Node,
+}
+
+/// What the components of one cluster are made from.
+pub struct Ground<'a> {
+    /// Where the binaries lie.
+    pub assets: &'a Assets,
+    /// Where files go.
+    pub work: &'a WorkDir,
+    /// Signs every certificate.
+    pub authority: Authority,
+    /// `https://127.0.0.1:<port>`.
+    pub server: String,
+    port: u16,
+    tokens: Pair,
+    flavour: Flavour,
+}
+
+impl<'a> Ground<'a> {
+    /// Makes the authority and the keys, and picks the port.
+    pub fn new(assets: &'a Assets, work: &'a WorkDir, flavour: Flavour) -> Result<Self> {
+        let port = ports::free()?;
+        let server = format!("https://127.0.0.1:{port}");
+        Ok(Self {
             assets,
-            "kube-scheduler",
-            vec![
-                format!("--kubeconfig={scheduler}"),
-                "--leader-elect=false".into(),
-                "--secure-port=0".into(),
-                "--kube-api-qps=300".into(),
-                "--kube-api-burst=600".into(),
-            ],
-        )?,
-        component(assets, "kwok", kwok::arguments(assets, work, &kwok_access)?)?,
-    ];
+            work,
+            authority: Authority::new(work)?,
+            server,
+            port,
+            tokens: service_account_key(work)?,
+            flavour,
+        })
+    }
+
+    /// Writes a kubeconfig for that user; the result is its path.
+    pub fn kubeconfig(&self, file: &str, user: &str, group: Option<&str>) -> Result<String> {
+        let pair = self.authority.client(self.work, file, user, group)?;
+        let content = kubeconfig_with_certificate(&self.server, &self.authority.pair.certificate, &pair);
+        Ok(show(&self.work.write(&format!("{file}.kubeconfig"), &content)?))
+    }
+
+    /// A process of the rig's binary of that name.
+    pub fn component(&self, name: &'static str, args: Vec<String>) -> Result<Component> {
+        Ok(Component {
+            name,
+            ready: Ready::Started,
+            program: self.assets.bin(name)?.into_os_string(),
+            args: args.into_iter().map(OsString::from).collect(),
+            envs: Vec::new(),
+        })
+    }
+
+    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler.
+    fn control_plane(&self) -> Result<Vec<Component>> {
+        let controllers = self.kubeconfig("controllers", "system:kube-controller-manager", None)?;
+        let scheduler = self.kubeconfig("scheduler", "system:kube-scheduler", None)?;
+        let etcd_url = format!("http://127.0.0.1:{}", ports::free()?);
+        let scheduler = vec![
+            format!("--kubeconfig={scheduler}"),
+            "--leader-elect=false".into(),
+            "--secure-port=0".into(),
+            "--kube-api-qps=300".into(),
+            "--kube-api-burst=600".into(),
+        ];
+        Ok(vec![
+            self.component("etcd", etcd(self.work, &etcd_url)?)?,
+            self.component("kube-apiserver", apiserver(self, &etcd_url)?)?.ready_when(Ready::Readyz),
+            self.component(
+                "kube-controller-manager",
+                controller_manager(&controllers, &self.authority.pair, &self.tokens),
+            )?,
+            self.component("kube-scheduler", scheduler)?,
+        ])
+    }
+
+    fn plan(&self, components: Vec<Component>) -> Result<Plan> {
+        let admin = self.authority.client(self.work, "admin", "admin", Some("system:masters"))?;
+        Ok(Plan { components, server: self.server.clone(), authority: self.authority.pair.clone(), admin })
+    }
+}
+
+/// A control plane with kwok, which plays the nodes; `extra` flags go to the components they name.
+pub fn simulated(assets: &Assets, work: &WorkDir, extra: &[(String, String)]) -> Result<Plan> {
+    let ground = Ground::new(assets, work, Flavour::Simulated)?;
+    let kwok_access = ground.kubeconfig("kwok", "kwok", Some("system:masters"))?;
+    let mut components = ground.control_plane()?;
+    components.push(ground.component("kwok", kwok::arguments(assets, work, &kwok_access)?)?);
     for component in &mut components {
         let wanted = extra.iter().filter(|(name, _)| name == component.name);
         component.args.extend(wanted.map(|(_, flag)| flag.into()));
     }
-    let admin = authority.client(work, "admin", "admin", Some("system:masters"))?;
-    Ok(Plan { components, server, authority: ca, admin })
+    ground.plan(components)
 }
 
-fn component(assets: &Assets, name: &'static str, args: Vec<String>) -> Result<Component> {
-    Ok(Component {
-        name,
-        program: assets.bin(name)?.into_os_string(),
-        args: args.into_iter().map(OsString::from).collect(),
-    })
+/// A control plane with everything that makes this machine its one node.
+pub fn on_node(assets: &Assets, work: &WorkDir) -> Result<Plan> {
+    let ground = Ground::new(assets, work, Flavour::Node)?;
+    let mut components = ground.control_plane()?;
+    components.extend(node::components(&ground)?);
+    ground.plan(components)
 }
 
-fn show(path: &Path) -> String {
+/// A path as a flag's value.
+pub fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -135,18 +225,21 @@ fn etcd(work: &WorkDir, client: &str) -> Result<Vec<String>> {
     ])
 }
 
-fn apiserver(work: &WorkDir, authority: &Authority, tokens: &Pair, etcd: &str, port: u16) -> Result<Vec<String>> {
-    let hosts = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "10.96.0.1"];
-    let serving = authority.serving(work, "kube-apiserver", &hosts)?;
+fn apiserver(ground: &Ground, etcd: &str) -> Result<Vec<String>> {
+    let (work, tokens) = (ground.work, &ground.tokens);
+    let mut hosts =
+        vec!["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "10.96.0.1"];
+    if ground.flavour == Flavour::Node {
+        hosts.push(node::ADDRESS);
+    }
+    let serving = ground.authority.serving(work, "kube-apiserver", &hosts)?;
     let policy = work.write("audit-policy.yaml", AUDIT_POLICY)?;
-    let ca = show(&authority.pair.certificate);
-    Ok(vec![
+    let mut flags = vec![
         format!("--etcd-servers={etcd}"),
-        "--bind-address=127.0.0.1".into(),
-        format!("--secure-port={port}"),
+        format!("--secure-port={}", ground.port),
         format!("--tls-cert-file={}", show(&serving.certificate)),
         format!("--tls-private-key-file={}", show(&serving.key)),
-        format!("--client-ca-file={ca}"),
+        format!("--client-ca-file={}", show(&ground.authority.pair.certificate)),
         "--service-account-issuer=https://kubernetes.default.svc".into(),
         format!("--service-account-key-file={}", show(&tokens.certificate)),
         format!("--service-account-signing-key-file={}", show(&tokens.key)),
@@ -155,12 +248,41 @@ fn apiserver(work: &WorkDir, authority: &Authority, tokens: &Pair, etcd: &str, p
         // Owner references that block deletion ask for rights here, as they do on OpenShift.
         "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement".into(),
         "--allow-privileged=true".into(),
-        // It listens on loopback alone, which no Endpoints object may name.
-        "--endpoint-reconciler-type=none".into(),
         format!("--audit-policy-file={}", show(&policy)),
         format!("--audit-log-path={}", show(&audit_log(work))),
         // A rotated log would invalidate the marks that tests hold.
         "--audit-log-maxsize=100000".into(),
+    ];
+    flags.extend(match ground.flavour {
+        // It listens on loopback alone, which no Endpoints object may name.
+        Flavour::Simulated => vec!["--bind-address=127.0.0.1".into(), "--endpoint-reconciler-type=none".into()],
+        Flavour::Node => node_flags(ground)?,
+    });
+    Ok(flags)
+}
+
+/// What lets pods reach the apiserver, and lets it reach the kubelet and the aggregated metrics API.
+fn node_flags(ground: &Ground) -> Result<Vec<String>> {
+    let (work, authority) = (ground.work, &ground.authority);
+    let kubelet = authority.client(work, "kubelet-client", "kubelet-client", Some("system:masters"))?;
+    let proxy = authority.client(work, "front-proxy", "front-proxy", None)?;
+    let ca = show(&authority.pair.certificate);
+    Ok(vec![
+        "--bind-address=0.0.0.0".into(),
+        format!("--advertise-address={}", node::ADDRESS),
+        "--kubelet-preferred-address-types=InternalIP".into(),
+        format!("--kubelet-certificate-authority={ca}"),
+        format!("--kubelet-client-certificate={}", show(&kubelet.certificate)),
+        format!("--kubelet-client-key={}", show(&kubelet.key)),
+        format!("--requestheader-client-ca-file={ca}"),
+        "--requestheader-allowed-names=front-proxy".into(),
+        "--requestheader-username-headers=X-Remote-User".into(),
+        "--requestheader-group-headers=X-Remote-Group".into(),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".into(),
+        format!("--proxy-client-cert-file={}", show(&proxy.certificate)),
+        format!("--proxy-client-key-file={}", show(&proxy.key)),
+        // Aggregated servers are processes on the node: their endpoints are asked, whatever kube-proxy does.
+        "--enable-aggregator-routing=true".into(),
     ])
 }
 

@@ -56,14 +56,17 @@ fn go() -> Command {
     go
 }
 
-/// Builds every `tool` line of the module in `source` into `out`.
-pub fn install(source: &Path, out: &Path, kubernetes: bool, label: &str, progress: Progress) -> Result<()> {
-    let mut flags = String::from("-s -w");
-    if kubernetes {
-        flags.push_str(&version_flags(&fs::read_to_string(source.join("go.mod"))?)?);
-    }
+/// File systems that containerd could use for layers and the rig does not: their drivers need C headers.
+const TAGS: &str = "no_btrfs,no_devmapper,no_zfs";
+
+/// Builds those `tool` lines of the module in `source` whose binaries are named in `files` into `out`.
+pub fn install(source: &Path, out: &Path, files: &[&str], label: &str, progress: Progress) -> Result<()> {
+    let go_mod = fs::read_to_string(source.join("go.mod"))?;
+    let flags = format!("-s -w{}", version_flags(&go_mod));
+    let packages = tools(&go_mod, files)?;
     let mut command = go();
-    command.args(["install", "-v", "-trimpath", "-ldflags", &flags, "tool"]).env("GOBIN", out).current_dir(source);
+    command.args(["install", "-v", "-trimpath", "-tags", TAGS, "-ldflags", &flags]).args(packages);
+    command.env("GOBIN", out).current_dir(source);
     let log = out.join("build.log");
     let start = Instant::now();
     progress.line(&format!("{label}: building"));
@@ -84,20 +87,44 @@ pub fn install(source: &Path, out: &Path, kubernetes: bool, label: &str, progres
     Ok(())
 }
 
-/// Linker flags that make the servers report their own version instead of v0.0.0.
-fn version_flags(go_mod: &str) -> Result<String> {
+/// The packages of the `tool` lines whose binaries have these names.
+fn tools<'a>(go_mod: &'a str, files: &[&str]) -> Result<Vec<&'a str>> {
+    let packages = || {
+        go_mod
+            .lines()
+            .map(|line| line.trim().trim_start_matches("tool ").trim_end_matches(" // indirect"))
+            .filter(|line| line.contains('/') && !line.contains(' '))
+    };
+    files
+        .iter()
+        .map(|file| packages().find(|package| binary_name(package) == *file))
+        .collect::<Option<_>>()
+        .with_context(|| format!("go.mod has no tool line for each of {}", files.join(", ")))
+}
+
+/// Go names a binary for its package's last element, less the major version.
+fn binary_name(package: &str) -> &str {
+    let is_version =
+        |part: &&str| part.len() > 1 && part[1..].bytes().all(|b| b.is_ascii_digit()) && part.starts_with('v');
+    package.rsplit('/').find(|part| !is_version(part)).unwrap_or(package)
+}
+
+/// Linker flags that make Kubernetes' programs report their own version instead of v0.0.0; elsewhere nothing.
+fn version_flags(go_mod: &str) -> String {
     let version = go_mod
         .lines()
         .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .context("go.mod requires no k8s.io/kubernetes")?;
+        .and_then(|rest| rest.split_whitespace().next());
+    let Some(version) = version else {
+        return String::new();
+    };
     let mut parts = version.split('.');
     let (major, minor) = (parts.next().unwrap_or("1"), parts.next().unwrap_or("0"));
-    Ok(["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
+    ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
         .map(|package| {
             format!(" -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}")
         })
-        .concat())
+        .concat()
 }
 
 /// The folder in the module cache of a module that `source` requires.

@@ -1,4 +1,5 @@
-//! What has to be ended if the run is interrupted: every live child process and work folder.
+//! What has to be ended if the run is interrupted: every live child process, what was promised to be undone, and
+//! every work folder.
 //!
 //! A thread of its own waits for SIGINT and SIGTERM, so that this works in test binaries too, whatever
 //! runtime the test uses.
@@ -9,7 +10,7 @@ use std::{
     process::{self, Child},
     sync::{
         Arc, Mutex, MutexGuard, Once, PoisonError, Weak,
-        atomic::{AtomicI32, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     thread,
 };
@@ -18,14 +19,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::process::end_group;
 
+/// What is done once after the children were ended.
+type Cleanup = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct Live {
     children: Vec<Weak<Mutex<Child>>>,
+    cleanups: Vec<Cleanup>,
     dirs: Vec<PathBuf>,
 }
 
-static LIVE: Mutex<Live> = Mutex::new(Live { children: Vec::new(), dirs: Vec::new() });
+static LIVE: Mutex<Live> = Mutex::new(Live { children: Vec::new(), cleanups: Vec::new(), dirs: Vec::new() });
 static EXIT_CODE: AtomicI32 = AtomicI32::new(130);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static WATCHER: Once = Once::new();
 
 /// Says which code this process exits with on Ctrl-C: 130 unless told otherwise.
@@ -47,6 +53,12 @@ pub(crate) fn register_child(child: &Arc<Mutex<Child>>) {
     live.children.push(Arc::downgrade(child));
 }
 
+/// Has `cleanup` called when the run is interrupted, after its children were ended and before its folders go.
+pub(crate) fn register_cleanup(cleanup: impl FnOnce() + Send + 'static) {
+    watch_signals();
+    lock(&LIVE).cleanups.push(Box::new(cleanup));
+}
+
 pub(crate) fn register_dir(dir: &Path) {
     watch_signals();
     lock(&LIVE).dirs.push(dir.to_owned());
@@ -54,6 +66,14 @@ pub(crate) fn register_dir(dir: &Path) {
 
 pub(crate) fn forget_dir(dir: &Path) {
     lock(&LIVE).dirs.retain(|known| known != dir);
+}
+
+/// Does not return once the run is interrupted: whoever sees a child end because of that leaves the rest, and the exit
+/// code, to the thread that ended it.
+pub(crate) fn yield_to_interrupt() {
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        thread::park();
+    }
 }
 
 fn watch_signals() {
@@ -76,9 +96,13 @@ async fn end_on_signal() {
         _ = interrupt.recv() => EXIT_CODE.load(Ordering::Relaxed),
         _ = terminate.recv() => 143,
     };
-    let live = lock(&LIVE);
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    let mut live = lock(&LIVE);
     for child in live.children.iter().filter_map(Weak::upgrade) {
         end_group(&mut lock(&child));
+    }
+    for cleanup in live.cleanups.drain(..) {
+        cleanup();
     }
     for dir in &live.dirs {
         let _ = fs::remove_dir_all(dir);

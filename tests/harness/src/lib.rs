@@ -6,6 +6,8 @@
 //! its process handle: when the value is dropped, on a panic, on Ctrl-C, and by the kernel if the run
 //! itself is killed.
 //!
+//! [`node::NodeCluster`] is the other kind: a real kubelet and containerd on this machine, where root on Linux allows.
+//!
 //! The audit log is always on, so a test can assert exactly who wrote what ([`AuditLog`]).
 //! [`ControlPlane::sandbox`] gives a test its own namespace with its own operator process in it.
 //!
@@ -16,6 +18,7 @@ mod access;
 mod audit;
 pub mod build;
 mod certificates;
+mod cluster;
 mod components;
 mod control_plane;
 mod go;
@@ -23,6 +26,7 @@ pub mod guard;
 mod http;
 mod install;
 mod kwok;
+pub mod node;
 mod operator;
 mod ports;
 mod process;
@@ -33,6 +37,7 @@ mod work_dir;
 
 pub use access::Access;
 pub use audit::{AuditEvent, AuditLog, Mark};
+pub use cluster::Cluster;
 pub use control_plane::{ControlPlane, Options};
 pub use install::manifests;
 pub use operator::{Operator, OperatorOptions};

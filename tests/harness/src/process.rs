@@ -1,7 +1,9 @@
 //! A child process with a log file, ended by its handle.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     fs::File,
     io,
     os::unix::process::CommandExt,
@@ -12,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
@@ -38,7 +40,19 @@ impl Process {
             .open(log)
             .with_context(|| format!("opening {}", log.display()))?;
         let mut command = tied_to_us(command);
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Self::start(name, command, log)
+    }
+
+    /// Starts the command with our own stdout and stderr.
+    pub(crate) fn attached(name: &str, command: &Command) -> Result<Self> {
+        let mut command = tied_to_us(command);
+        command.stdin(Stdio::null());
+        Self::start(name, command, Path::new("/dev/null"))
+    }
+
+    fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
+        command.process_group(0);
         let child = spawn_from_lasting_thread(command).with_context(|| format!("starting {name}"))?;
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
@@ -154,7 +168,28 @@ fn tied_to_us(command: &Command) -> Command {
 
 /// The first executable file of that name in `PATH`.
 pub(crate) fn find_in_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
+    find_in(&env::var_os("PATH")?, name)
+}
+
+/// The first file of that name in a list of folders such as `PATH` is.
+pub(crate) fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    env::split_paths(path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Runs a program to its end and returns its stdout; its stderr is the error.
+pub(crate) fn run<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(args);
+    run_command(&mut command)
+}
+
+/// Runs a command to its end and returns its stdout; its stderr is the error.
+pub(crate) fn run_command(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Spawns from one thread that lives as long as this process.

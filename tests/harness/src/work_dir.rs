@@ -16,7 +16,11 @@ use crate::guard;
 /// It stays, and its path is printed, when the environment holds `MOORAGE_RIG_KEEP` or the thread that
 /// drops it is panicking: the logs in it then tell why.
 #[derive(Debug)]
-pub struct WorkDir(PathBuf);
+pub struct WorkDir {
+    path: PathBuf,
+    /// Whether it goes with this value.
+    owned: bool,
+}
 
 impl WorkDir {
     /// Makes a new folder under the system's temporary one.
@@ -28,7 +32,7 @@ impl WorkDir {
                 Ok(()) => {
                     fs::create_dir(path.join("logs"))?;
                     guard::register_dir(&path);
-                    return Ok(Self(path));
+                    return Ok(Self { path, owned: true });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -39,19 +43,24 @@ impl WorkDir {
         bail!("{} holds too many leftover rig folders", base.display())
     }
 
+    /// A folder that another process made by [`WorkDir::new`] and will remove.
+    pub fn lent(path: PathBuf) -> Self {
+        Self { path, owned: false }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// The log of the process of that name.
     pub fn log(&self, name: &str) -> PathBuf {
-        self.0.join("logs").join(format!("{name}.log"))
+        self.path.join("logs").join(format!("{name}.log"))
     }
 
     /// Writes a file that only this user may read.
     pub fn write(&self, name: &str, content: &str) -> Result<PathBuf> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         write_private(&path, content)?;
         Ok(path)
     }
@@ -72,11 +81,14 @@ pub fn write_private(path: &Path, content: &str) -> Result<()> {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        guard::forget_dir(&self.0);
+        if !self.owned {
+            return;
+        }
+        guard::forget_dir(&self.path);
         if thread::panicking() || env::var_os("MOORAGE_RIG_KEEP").is_some() {
-            eprintln!("the rig's logs stay in {}", self.0.display());
+            eprintln!("the rig's logs stay in {}", self.path.display());
         } else {
-            let _ = fs::remove_dir_all(&self.0);
+            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }

@@ -1,0 +1,78 @@
+//! A real node on this machine: kubelet, containerd and runc under a control plane of its own, so that images are
+//! pulled, containers run, volumes hold data and Services answer.
+//!
+//! [`enter`] comes first. Called outside, it builds and installs what a node needs, runs the current program once
+//! more in network, mount and PID namespaces of its own, and afterwards checks that nothing is left of it on this
+//! machine. Called by that second run, it says so, and the caller goes on with [`NodeCluster::start`].
+//!
+//! Every image comes from the rig's own registry, whatever registry its name tells: `docker.io/library/postgres:17` is
+//! `library/postgres:17` there. So examples and install manifests are applied as they are.
+
+mod cgroups;
+mod components;
+mod enter;
+mod furnish;
+mod images;
+mod leftovers;
+mod operator;
+mod packages;
+mod sysctls;
+mod world;
+
+use std::{
+    ops::Deref,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+pub(crate) use components::components;
+pub use enter::{Place, enter, unavailable};
+
+use crate::{build, cluster::Cluster, components as plan, progress::Progress, work_dir::WorkDir};
+
+/// The node's address, and the pods' and the administrator's way to everything that runs on it.
+pub const ADDRESS: &str = "10.250.0.1";
+/// The node's name.
+pub const NAME: &str = "node-0";
+/// Where the rig's registry listens. Nodes take plain HTTP from the loopback address.
+pub const REGISTRY: &str = "127.0.0.1:5000";
+
+/// A cluster of one real node. It ends with the process that was entered.
+pub struct NodeCluster {
+    cluster: Cluster,
+    start_time: Duration,
+}
+
+/// Its processes, and through them everything an administrator can do.
+impl Deref for NodeCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl NodeCluster {
+    /// Starts everything in the folder that [`enter`] gave, fills the registry, and returns once pods may be created,
+    /// names are resolved and volumes are provisioned.
+    pub async fn start(folder: PathBuf, progress: Progress) -> Result<Self> {
+        let assets = tokio::task::spawn_blocking(move || build::node_assets(progress)).await??;
+        let begin = Instant::now();
+        let work = Arc::new(WorkDir::lent(folder));
+        let plan = plan::on_node(&assets, &work)?;
+        let authority = plan.authority.certificate.clone();
+        let cluster = Cluster::start(plan, &assets, work.clone()).await?;
+        let pushed = tokio::task::spawn_blocking(move || images::push_all(&assets, &work));
+        cluster.unless_something_ends(furnish::furnish(&cluster, &authority)).await?;
+        pushed.await??;
+        Ok(Self { cluster, start_time: begin.elapsed() })
+    }
+
+    /// How long the start took, without building.
+    pub fn start_time(&self) -> Duration {
+        self.start_time
+    }
+}

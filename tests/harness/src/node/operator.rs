@@ -1,0 +1,128 @@
+//! The operator as a user runs it: linked statically as its image has it, installed by its own manifest.
+
+use std::{
+    env::consts,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+
+use super::{NodeCluster, packages::is_static};
+use crate::{
+    access::documents,
+    build::{target_dir, workspace},
+    process::Process,
+    progress::Progress,
+    wait::eventually,
+};
+
+/// Where the manifests put the operator.
+pub const NAMESPACE: &str = "moorage-system";
+/// The manifest that a user applies.
+const MANIFEST: &str = "deploy/install.yaml";
+/// Pulling, starting and electing takes seconds.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Builds the operator as it is shipped, with the C library linked statically, as there is none in its image.
+pub fn build(progress: Progress) -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-gnu", consts::ARCH);
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--release", "--package=moorage", "--bin=moorage", "--target", &target]);
+    command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.current_dir(workspace());
+    progress.line("building the operator for its image");
+    fs::create_dir_all(target_dir())?;
+    let cargo = Process::spawn("cargo build", &command, &target_dir().join("operator-image.log"))?;
+    let status = loop {
+        if let Some(status) = cargo.exited()? {
+            break status;
+        }
+        progress.update(&format!("operator: {}", cargo.tail(1).trim()));
+        // Not a wait for a state of the cluster: only the rate at which the line is redrawn.
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    ensure!(status.success(), "cargo build ended with {status}:\n{}", cargo.tail(30));
+    let binary = target_dir().join(target).join("release/moorage");
+    ensure!(is_static(&binary), "{} needs a dynamic linker, which its image has not", binary.display());
+    Ok(binary)
+}
+
+/// The operator's binary in the run's folder.
+pub fn binary(folder: &Path) -> PathBuf {
+    folder.join("moorage")
+}
+
+/// The last stage of the project's Dockerfile, with a first stage that supplies what has been built already.
+pub fn dockerfile() -> Result<String> {
+    let path = workspace().join("Dockerfile");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let last = text.rfind("\nFROM ").context("the Dockerfile has one stage only")?;
+    Ok(format!("FROM scratch AS builder\nCOPY moorage /moorage\n{}", &text[last..]))
+}
+
+/// The image that the manifest names.
+pub fn image() -> Result<String> {
+    let manifests = documents(&fs::read_to_string(workspace().join(MANIFEST))?)?;
+    let deployment = manifests.iter().find(|manifest| manifest["kind"] == "Deployment");
+    let image = deployment.and_then(|it| it["spec"]["template"]["spec"]["containers"][0]["image"].as_str());
+    image.map(ToOwned::to_owned).with_context(|| format!("{MANIFEST} names no image"))
+}
+
+impl NodeCluster {
+    /// Installs the operator with `kubectl apply`, as its manifest stands in the repository, and waits until every
+    /// replica that it asks for is available.
+    pub async fn install_operator(&self) -> Result<()> {
+        let manifest = workspace().join(MANIFEST).display().to_string();
+        self.run_kubectl(&["apply", "--server-side", "--filename", &manifest]).await?;
+        self.operator_available().await
+    }
+
+    /// Waits until every replica of the operator is available.
+    pub async fn operator_available(&self) -> Result<()> {
+        let api: Api<Deployment> = Api::namespaced(self.client(), NAMESPACE);
+        let available = eventually(DEADLINE, "every replica of the operator to be available", || async {
+            let deployment = api.get("moorage").await?;
+            let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            let status = deployment.status.unwrap_or_default();
+            let current = status.observed_generation >= deployment.metadata.generation;
+            match (status.available_replicas, status.updated_replicas, status.replicas) {
+                (Some(a), Some(b), Some(c)) if current && [a, b, c] == [wanted; 3] => Ok(Some(())),
+                state => bail!("available, updated, all: {state:?}"),
+            }
+        });
+        match available.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.context(self.operator_report().await)),
+        }
+    }
+
+    /// What the operator's pods are and say, for the message of a test that fails.
+    pub async fn operator_report(&self) -> String {
+        let select = ["--namespace", NAMESPACE, "--selector=app.kubernetes.io/name=moorage"];
+        let mut report = String::new();
+        for command in [&["describe", "pods"][..], &["logs", "--tail=30", "--prefix"][..]] {
+            let said = self.run_kubectl(&[command, &select[..]].concat()).await;
+            report.push_str(&said.unwrap_or_else(|error| format!("{error:#}")));
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{dockerfile, image};
+
+    #[test]
+    fn the_image_is_the_projects_own_last_stage() -> anyhow::Result<()> {
+        let text = dockerfile()?;
+        assert!(text.contains("COPY --from=builder /moorage /moorage\n"), "{text}");
+        assert!(text.contains("\nUSER 65532:65532\n") && !text.contains("cargo"), "{text}");
+        assert!(image()?.contains("/moorage:"));
+        Ok(())
+    }
+}

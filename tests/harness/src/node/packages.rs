@@ -1,0 +1,106 @@
+//! The system's own programs that a node needs: which they are, and getting those that are missing.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process::find_in, progress::Progress};
+
+/// Programs, and the Debian package that has each.
+const NEEDED: [(&str, &str); 9] = [
+    ("buildah", "buildah"),
+    ("busybox", "busybox-static"),
+    ("conntrack", "conntrack"),
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("mount", "mount"),
+    // A runc that is built from its Go module lacks seccomp, which every restricted pod asks for.
+    ("runc", "runc"),
+    ("tar", "tar"),
+    ("unshare", "util-linux"),
+];
+
+/// Where programs are looked for: `PATH`, and the administrator's folders, which it may lack.
+pub fn search_path() -> OsString {
+    let mut folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    folders.extend(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
+    env::join_paths(folders).unwrap_or_default()
+}
+
+/// The program of that name.
+pub fn find(program: &str) -> Result<PathBuf> {
+    find_in(&search_path(), program).with_context(|| format!("there is no {program} on this machine"))
+}
+
+/// Installs what is missing where apt-get can; elsewhere the error tells what to install.
+pub fn install_missing(progress: Progress) -> Result<()> {
+    let packages = missing();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if find("apt-get").is_err() {
+        bail!("a node needs programs that are missing here; install what Debian calls {list}");
+    }
+    progress.line(&format!("installing {list} with apt-get"));
+    // An old list of packages may still name what can be fetched, so that only the installation has to succeed.
+    let _ = apt_get(&["update"]);
+    let arguments = [&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat();
+    apt_get(&arguments).with_context(|| format!("install {list} by hand"))?;
+    match missing().as_slice() {
+        [] => Ok(()),
+        left => bail!("apt-get installed {list}, and yet the programs of {} are not there", left.join(" ")),
+    }
+}
+
+fn missing() -> Vec<&'static str> {
+    let is_there = |program: &str| find(program).is_ok_and(|path| program != "busybox" || is_static(&path));
+    NEEDED.into_iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| package).collect()
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    let output = command.output().context("starting apt-get")?;
+    if !output.status.success() {
+        bail!("apt-get ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Whether a 64-bit ELF file runs without a dynamic linker, and so in an image that holds nothing else.
+pub fn is_static(program: &Path) -> bool {
+    const INTERPRETER: u32 = 3;
+    let Ok(file) = fs::read(program) else {
+        return false;
+    };
+    let number = |offset: usize, length: usize| -> Option<u64> {
+        let bytes = file.get(offset..offset + length)?;
+        Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    let headers = || -> Option<Vec<u64>> {
+        let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        (0..count).map(|index| number(usize::try_from(start + index * size).ok()?, 4)).collect()
+    };
+    file.starts_with(b"\x7fELF\x02") && headers().is_some_and(|kinds| !kinds.contains(&u64::from(INTERPRETER)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, path::Path};
+
+    use super::is_static;
+
+    #[test]
+    fn this_test_is_linked_dynamically_and_a_text_is_no_program() -> anyhow::Result<()> {
+        assert!(!is_static(&env::current_exe()?));
+        assert!(!is_static(Path::new("/etc/passwd")));
+        Ok(())
+    }
+}
