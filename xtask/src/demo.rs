@@ -4,13 +4,19 @@ use std::{
     collections::BTreeMap,
     future::pending,
     path::Path,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
 use clap::Args;
 use kube::api::DynamicObject;
-use moorage_harness::{ControlPlane, Operator, OperatorOptions, Options, Progress, build::workspace, guard, manifests};
+use moorage_harness::{
+    Access, ControlPlane, OperatorOptions, Options, Progress,
+    build::workspace,
+    eventually, guard, manifests,
+    node::{self, NodeCluster, Place},
+};
 
 use crate::{cargo::build_operator, tree};
 
@@ -21,13 +27,20 @@ const KINDS: [&str; 3] = ["App", "StorageClaim", "Registry"];
 
 #[derive(Args)]
 pub struct Arguments {
+    /// Run on a real node (containerd, runc, kubelet) with the operator as a Pod from its own image; needs root on Linux
+    #[arg(long)]
+    node: bool,
     /// End as soon as everything is ready, with code 0, or when it fails to be, with code 1
     #[arg(long)]
     exit: bool,
 }
 
 /// Runs the demo.
-pub async fn run(arguments: &Arguments) -> Result<()> {
+pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.node { on_node(arguments).await } else { simulated(arguments).await.map(|()| ExitCode::SUCCESS) }
+}
+
+async fn simulated(arguments: &Arguments) -> Result<()> {
     eprintln!("building the operator");
     let binary = tokio::task::spawn_blocking(build_operator).await??;
     let rig = ControlPlane::start(Options::default()).await?;
@@ -36,27 +49,74 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     rig.install(&root.join("crds"), &root.join("deploy")).await?;
     let operator = rig.operator(OperatorOptions::new(binary)).await?;
     operator.ready().await?;
-    eprintln!("operator ready; applying examples/quickstart");
-    let applied = apply_folder(&rig, &root.join("examples/quickstart")).await?;
-    let outcome = watch(&rig, &operator, &applied).await;
-    println!("\n{}", tree::render(&rig, &applied).await?);
+    let outcome = quickstart(&rig, || match operator.process().exited()? {
+        Some(status) => bail!("the operator ended with {status}:\n{}", operator.process().tail(20)),
+        None => Ok(()),
+    });
+    let outcome = outcome.await;
     if arguments.exit {
         return outcome;
     }
     if let Err(error) = outcome {
         eprintln!("{error:#}");
     }
-    print_next_steps(rig.kubeconfig_path());
+    println!("The cluster runs until Ctrl-C. In another terminal:\n");
+    println!("  export KUBECONFIG={}", rig.kubeconfig_path().display());
+    print_next_steps();
     guard::exit_code_on_interrupt(0);
     pending().await
 }
 
+async fn on_node(arguments: &Arguments) -> Result<ExitCode> {
+    let folder = match tokio::task::spawn_blocking(|| node::enter(Progress::stderr())).await?? {
+        Place::Inside(folder) => folder,
+        Place::Finished(code) => return Ok(code),
+    };
+    let cluster = NodeCluster::start(folder, Progress::stderr()).await?;
+    eprintln!("node ready after {:.1} s", cluster.start_time().as_secs_f64());
+    cluster.install_operator().await?;
+    let outcome = match quickstart(&cluster, || Ok(())).await {
+        Ok(()) => answer(&cluster).await,
+        Err(error) => Err(error.context(cluster.operator_report().await)),
+    };
+    if arguments.exit {
+        return outcome.map(|()| ExitCode::SUCCESS);
+    }
+    if let Err(error) = outcome {
+        eprintln!("{error:#}");
+    }
+    println!("The node runs until Ctrl-C, in namespaces of its own. In another terminal, for a shell in there:\n");
+    println!("  sh {}", node::shell(cluster.work_dir()).display());
+    print_next_steps();
+    println!("  kubectl top pods");
+    guard::exit_code_on_interrupt(0);
+    pending().await
+}
+
+/// Asks the quickstart's web App through its Service, as its users do.
+async fn answer(cluster: &NodeCluster) -> Result<()> {
+    let said = eventually(DEADLINE, "the web App to answer through its Service", || async {
+        Ok(Some(cluster.ask(NAMESPACE, "web", "/").await?))
+    });
+    println!("The Service web answers: {}\n", said.await?.trim());
+    Ok(())
+}
+
+/// Applies the quickstart, shows it becoming ready, and prints what came of it. `alive` fails when it never will be.
+async fn quickstart(access: &Access, alive: impl Fn() -> Result<()>) -> Result<()> {
+    eprintln!("operator ready; applying examples/quickstart");
+    let applied = apply_folder(access, &workspace().join("examples/quickstart")).await?;
+    let outcome = watch(access, &applied, alive).await;
+    println!("\n{}", tree::render(access, &applied).await?);
+    outcome
+}
+
 /// Applies every object of the folder; returns the Apps, `StorageClaims` and Registries among them.
-async fn apply_folder(rig: &ControlPlane, folder: &Path) -> Result<Vec<DynamicObject>> {
+async fn apply_folder(access: &Access, folder: &Path) -> Result<Vec<DynamicObject>> {
     let mut ours = Vec::new();
     for object in manifests(folder)? {
         let is_ours = object["kind"].as_str().is_some_and(|kind| KINDS.contains(&kind));
-        let applied = rig.apply_object(object, NAMESPACE).await?;
+        let applied = access.apply_object(object, NAMESPACE).await?;
         if is_ours {
             ours.push(applied);
         }
@@ -68,34 +128,20 @@ async fn apply_folder(rig: &ControlPlane, folder: &Path) -> Result<Vec<DynamicOb
 }
 
 /// Shows every change of every object's Ready condition until all are ready.
-async fn watch(rig: &ControlPlane, operator: &Operator, objects: &[DynamicObject]) -> Result<()> {
+async fn watch(access: &Access, objects: &[DynamicObject], alive: impl Fn() -> Result<()>) -> Result<()> {
     let begin = Instant::now();
     let progress = Progress::stderr();
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
-    loop_until_ready(rig, operator, objects, |name, state| {
-        if shown.get(name) != Some(state) {
-            let elapsed = begin.elapsed().as_secs_f64();
-            progress.line(&format!("{elapsed:>6.1} s  {name:<28} {state}"));
-            shown.insert(name.to_owned(), state.clone());
-        }
-    })
-    .await
-}
-
-async fn loop_until_ready(
-    rig: &ControlPlane,
-    operator: &Operator,
-    objects: &[DynamicObject],
-    mut show: impl FnMut(&str, &String),
-) -> Result<()> {
-    let end = Instant::now() + DEADLINE;
     loop {
         let mut waiting = Vec::new();
         for object in objects {
-            let live = tree::live(rig, object).await?;
+            let live = tree::live(access, object).await?;
             let name = tree::title(object);
             let (ready, state) = tree::readiness(live.as_ref());
-            show(&name, &state);
+            if shown.get(&name) != Some(&state) {
+                progress.line(&format!("{:>6.1} s  {name:<28} {state}", begin.elapsed().as_secs_f64()));
+                shown.insert(name.clone(), state);
+            }
             if !ready {
                 waiting.push(name);
             }
@@ -103,23 +149,15 @@ async fn loop_until_ready(
         if waiting.is_empty() {
             return Ok(());
         }
-        if let Some(status) = operator.process().exited()? {
-            bail!("the operator ended with {status}:\n{}", operator.process().tail(20));
-        }
-        if Instant::now() > end {
-            bail!(
-                "not ready after {DEADLINE:?}: {}; the operator's last lines:\n{}",
-                waiting.join(", "),
-                operator.process().tail(20)
-            );
+        alive()?;
+        if begin.elapsed() > DEADLINE {
+            bail!("not ready after {DEADLINE:?}: {}", waiting.join(", "));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-fn print_next_steps(kubeconfig: &Path) {
-    println!("The cluster runs until Ctrl-C. In another terminal:\n");
-    println!("  export KUBECONFIG={}", kubeconfig.display());
+fn print_next_steps() {
     for command in [
         "kubectl get moorage",
         "kubectl describe app",

@@ -37,16 +37,17 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(arguments) => demo::run(&arguments).await,
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Rig(arguments) => rig::run(&arguments).await,
-        Command::Bench(arguments) => bench::run(&arguments).await,
-        Command::Generate => generate::run(),
+        Command::Test(arguments) => succeed(test::run(&arguments)),
+        Command::Rig(arguments) => succeed(rig::run(&arguments).await),
+        Command::Bench(arguments) => succeed(bench::run(&arguments).await),
+        Command::Generate => succeed(generate::run()),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn succeed(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use kube::{
     Api, ResourceExt,
     api::{DynamicObject, ListParams},
 };
-use moorage_harness::ControlPlane;
+use moorage_harness::Access;
 use serde_json::Value;
 
 /// `App shop`.
@@ -18,12 +18,12 @@ pub fn title(object: &DynamicObject) -> String {
 }
 
 /// The object as it is now.
-pub async fn live(rig: &ControlPlane, object: &DynamicObject) -> Result<Option<DynamicObject>> {
+pub async fn live(access: &Access, object: &DynamicObject) -> Result<Option<DynamicObject>> {
     let Some(types) = &object.types else {
         return Ok(None);
     };
     let namespace = object.namespace().unwrap_or_default();
-    rig.get(&types.api_version, &types.kind, &namespace, &object.name_any()).await
+    access.get(&types.api_version, &types.kind, &namespace, &object.name_any()).await
 }
 
 /// Whether the Ready condition is true for this generation, and what it says.
@@ -43,16 +43,16 @@ pub fn readiness(object: Option<&DynamicObject>) -> (bool, String) {
 }
 
 /// Every object with its children and pods, indented.
-pub async fn render(rig: &ControlPlane, objects: &[DynamicObject]) -> Result<String> {
+pub async fn render(access: &Access, objects: &[DynamicObject]) -> Result<String> {
     let mut tree = String::new();
     for object in objects {
-        let Some(object) = live(rig, object).await? else {
+        let Some(object) = live(access, object).await? else {
             continue;
         };
         let (_, state) = readiness(Some(&object));
         writeln!(tree, "{}  {state}", title(&object))?;
         let mut lines = children(&object);
-        lines.extend(pods(rig, &object).await?);
+        lines.extend(pods(access, &object).await?);
         let last = lines.len().saturating_sub(1);
         for (index, line) in lines.iter().enumerate() {
             let branch = if index == last { "└─" } else { "├─" };
@@ -75,11 +75,11 @@ fn children(object: &DynamicObject) -> Vec<String> {
         .collect()
 }
 
-async fn pods(rig: &ControlPlane, object: &DynamicObject) -> Result<Vec<String>> {
+async fn pods(access: &Access, object: &DynamicObject) -> Result<Vec<String>> {
     let kind = object.types.as_ref().map(|types| types.kind.to_lowercase()).unwrap_or_default();
     let selector = format!("moorage.dev/{kind}={}", object.name_any());
     let namespace = object.namespace().unwrap_or_default();
-    let api: Api<Pod> = Api::namespaced(rig.client(), &namespace);
+    let api: Api<Pod> = Api::namespaced(access.client(), &namespace);
     let pods = api.list(&ListParams::default().labels(&selector)).await?;
     let line = |pod: &Pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.clone());

@@ -18,6 +18,8 @@ pub const METRICS_PORT: u16 = 4443;
 pub const STORAGE_NAMESPACE: &str = "local-path-storage";
 
 const CONTAINERD_SOCKET: &str = "/run/containerd.sock";
+/// Where containerd keeps what it knows of each running container, by its id.
+pub const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
 
 /// Everything beside the control plane, in start order.
 pub fn components(ground: &Ground) -> Result<Vec<Component>> {

@@ -96,6 +96,7 @@ fn wait_inside(folder: &Path) -> Result<ExitStatus> {
     command.args(UNSHARE).args(["sh", "-c", INIT, "sh"]).arg(env::current_exe()?).args(env::args_os().skip(1));
     command.env(INSIDE, folder).env("PATH", packages::search_path());
     let process = Process::attached("the run on the node", &command)?;
+    write_shell(folder, process.pid())?;
     loop {
         if let Some(status) = process.exited()? {
             return Ok(status);
@@ -103,6 +104,21 @@ fn wait_inside(folder: &Path) -> Result<ExitStatus> {
         // Nothing to do but to wait; the guard may want to end the child meanwhile.
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The script that opens a shell on the node, from outside, for as long as the node runs.
+pub fn shell(folder: &Path) -> PathBuf {
+    folder.join("shell")
+}
+
+fn write_shell(folder: &Path, pid: u32) -> Result<()> {
+    let kubectl = build::node_assets(Progress::quiet())?.bin("kubectl")?;
+    let programs = kubectl.parent().context("kubectl lies nowhere")?.display();
+    let script = format!(
+        "#!/bin/sh\nexec nsenter --target {pid} --net --mount env KUBECONFIG={}/kubeconfig PATH=\"{programs}:$PATH\" \"${{SHELL:-sh}}\" \"$@\"\n",
+        folder.display()
+    );
+    Ok(std::fs::write(shell(folder), script)?)
 }
 
 /// The run's control group is named for its folder, so that both tell whose they are.

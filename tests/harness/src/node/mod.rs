@@ -20,18 +20,24 @@ mod sysctls;
 mod world;
 
 use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
     ops::Deref,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use components::components;
-pub use enter::{Place, enter, unavailable};
+pub use enter::{Place, enter, shell, unavailable};
+pub use operator::OPERATOR_NAMESPACE;
 
-use crate::{build, cluster::Cluster, components as plan, progress::Progress, work_dir::WorkDir};
+use crate::{build, cluster::Cluster, components as plan, http, progress::Progress, work_dir::WorkDir};
 
 /// The node's address, and the pods' and the administrator's way to everything that runs on it.
 pub const ADDRESS: &str = "10.250.0.1";
@@ -69,6 +75,25 @@ impl NodeCluster {
         cluster.unless_something_ends(furnish::furnish(&cluster, &authority)).await?;
         pushed.await??;
         Ok(Self { cluster, start_time: begin.elapsed() })
+    }
+
+    /// Ends the first process of a container with SIGKILL, as the kernel does when memory is short.
+    pub fn kill_container(&self, id: &str) -> Result<()> {
+        let file = Path::new(components::TASKS).join(id).join("init.pid");
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let pid = Pid::from_raw(text.trim().parse()?).with_context(|| format!("{text} is no process"))?;
+        Ok(kill_process(pid, Signal::KILL)?)
+    }
+
+    /// What the first port of a Service answers, at the address that pods use. Any code but 200 is an error.
+    pub async fn ask(&self, namespace: &str, service: &str, path: &str) -> Result<String> {
+        let found = Api::<Service>::namespaced(self.client(), namespace).get(service).await?;
+        let spec = found.spec.unwrap_or_default();
+        let address: IpAddr = spec.cluster_ip.context("it has no address")?.parse()?;
+        let port = spec.ports.unwrap_or_default().first().context("it has no port")?.port;
+        let (code, body) = http::get(SocketAddr::new(address, port.try_into()?), path).await?;
+        ensure!(code == 200, "{service}{path} answers {code}: {body}");
+        Ok(body)
     }
 
     /// How long the start took, without building.

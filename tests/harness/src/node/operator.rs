@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Where the manifests put the operator.
-pub const NAMESPACE: &str = "moorage-system";
+pub const OPERATOR_NAMESPACE: &str = "moorage-system";
 /// The manifest that a user applies.
 const MANIFEST: &str = "deploy/install.yaml";
 /// Pulling, starting and electing takes seconds.
@@ -84,7 +84,7 @@ impl NodeCluster {
 
     /// Waits until every replica of the operator is available.
     pub async fn operator_available(&self) -> Result<()> {
-        let api: Api<Deployment> = Api::namespaced(self.client(), NAMESPACE);
+        let api: Api<Deployment> = Api::namespaced(self.client(), OPERATOR_NAMESPACE);
         let available = eventually(DEADLINE, "every replica of the operator to be available", || async {
             let deployment = api.get("moorage").await?;
             let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
@@ -103,7 +103,7 @@ impl NodeCluster {
 
     /// What the operator's pods are and say, for the message of a test that fails.
     pub async fn operator_report(&self) -> String {
-        let select = ["--namespace", NAMESPACE, "--selector=app.kubernetes.io/name=moorage"];
+        let select = ["--namespace", OPERATOR_NAMESPACE, "--selector=app.kubernetes.io/name=moorage"];
         let mut report = String::new();
         for command in [&["describe", "pods"][..], &["logs", "--tail=30", "--prefix"][..]] {
             let said = self.run_kubectl(&[command, &select[..]].concat()).await;

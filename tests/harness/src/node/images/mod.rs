@@ -47,6 +47,7 @@ const IMAGES: [Image; 3] = [
         scripts: &[
             ("app/database", include_str!("database.sh")),
             ("app/database-answer", include_str!("database-answer.sh")),
+            ("bin/db", include_str!("db.sh")),
             HTTP,
         ],
         command: "/app/database",

@@ -1,0 +1,101 @@
+//! What a kubelet finds wrong reaches the App's status in its own words.
+
+use crate::support::*;
+use anyhow::{Context, Result, ensure};
+use moorage_harness::eventually;
+use moorage_harness::node::NodeCluster;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much later than the pod's own status the App may tell a problem.
+const LATEST: Duration = Duration::from_secs(5);
+
+pub async fn a_mistyped_image_is_named_within_five_seconds(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "typo").await?;
+    let app = WEB.replace("team/web:1.4", "rhel8/postgresq-13:1");
+    cluster.apply(&app, "typo").await?;
+    eventually(DEADLINE, "a pod to say that its image is not there", || async {
+        let pods = pods(&cluster, "typo", "web").await?;
+        Ok(pods.iter().any(|pod| waits_for_image(pod)).then_some(()))
+    })
+    .await?;
+    let since = Instant::now();
+    let app = until(&cluster, ("typo", "web"), "to say so too", |app| problem(app, IMAGE_REASONS).is_some()).await?;
+    let took = since.elapsed();
+    ensure!(took <= LATEST, "it took {took:?}");
+    let problem = problem(&app, IMAGE_REASONS).context("no problem")?;
+    let message = problem["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("postgresq-13:1") && message.contains("not found"), "the message is {message}");
+    let degraded = condition(&app, "Degraded");
+    let said = degraded["message"].as_str().unwrap_or_default();
+    let pod = problem["pod"].as_str().context("no pod is named")?;
+    ensure!(degraded["status"] == "True" && said.contains(pod), "Degraded is {degraded}");
+    let fix = WEB.replace("name: web}", "name: web, annotations: {fixed: 'yes'}}");
+    cluster.apply(&fix, "typo").await?;
+    let app = ready(&cluster, "typo", "web").await?;
+    ensure!(app["status"]["problems"].is_null(), "problems stay: {}", app["status"]["problems"]);
+    Ok(())
+}
+
+pub async fn a_crash_degrades_and_the_rest_serves(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "crash").await?;
+    cluster.apply(&WEB.replace("replicas: 2", "replicas: 3"), "crash").await?;
+    ready(&cluster, "crash", "web").await?;
+    let pods = pods(&cluster, "crash", "web").await?;
+    let victim = name(&pods[0]);
+    exec(&cluster, "crash", victim, &["sh", "-c", "echo 3 >/scratch/crash; killall nc"]).await?;
+    let reasons = &["CrashLoopBackOff", "ContainerFailed"];
+    let app = until(&cluster, ("crash", "web"), "to be Degraded", |app| {
+        condition(app, "Degraded")["status"] == "True" && problem(app, reasons).is_some()
+    })
+    .await?;
+    let problem = problem(&app, reasons).context("no problem")?;
+    ensure!(problem["pod"] == victim && problem["exitCode"] == 3, "the problem is {problem}");
+    ensure!(condition(&app, "Available")["status"] == "True", "the status is {}", app["status"]);
+    cluster.ask("crash", "web", "/").await?;
+    Ok(())
+}
+
+pub async fn memory_exhausted_is_named(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "memory").await?;
+    let app = WEB.replace("replicas: 2", "env: [{name: EAT, value: 'yes'}]\n  resources: {limits: {memory: 32Mi}}");
+    cluster.apply(&app, "memory").await?;
+    let app = until(&cluster, ("memory", "web"), "to be out of memory", |app| problem(app, &["OOMKilled"]).is_some());
+    let app = app.await?;
+    let said = condition(&app, "Degraded")["message"].clone();
+    ensure!(said.as_str().is_some_and(|said| said.contains("spec.resources.limits.memory")), "it says {said}");
+    ensure!(problem(&app, &["OOMKilled"]).is_some_and(|problem| problem["exitCode"] == 137), "{}", app["status"]);
+    Ok(())
+}
+
+pub async fn a_failing_readiness_probe_is_named(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "unready").await?;
+    cluster.apply(WEB, "unready").await?;
+    ready(&cluster, "unready", "web").await?;
+    let pods = pods(&cluster, "unready", "web").await?;
+    let pod = name(&pods[0]);
+    exec(&cluster, "unready", pod, &["touch", "/tmp/unready"]).await?;
+    let app = until(&cluster, ("unready", "web"), "to name the probe", |app| {
+        problem(app, &["ReadinessFailing"]).is_some_and(|problem| problem["pod"] == pod)
+    })
+    .await?;
+    ensure!(condition(&app, "Available")["status"] == "True", "one pod is left: {}", app["status"]);
+    exec(&cluster, "unready", pod, &["rm", "/tmp/unready"]).await?;
+    ready(&cluster, "unready", "web").await?;
+    Ok(())
+}
+
+const IMAGE_REASONS: &[&str] = &["ErrImagePull", "ImagePullBackOff"];
+
+fn waits_for_image(pod: &Value) -> bool {
+    let reason = pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].as_str();
+    reason.is_some_and(|reason| IMAGE_REASONS.contains(&reason))
+}
+
+/// The first problem with one of these reasons.
+fn problem(app: &Value, reasons: &[&str]) -> Option<Value> {
+    let problems = app["status"]["problems"].as_array()?;
+    let wanted = |problem: &&Value| problem["reason"].as_str().is_some_and(|reason| reasons.contains(&reason));
+    problems.iter().find(wanted).cloned()
+}
