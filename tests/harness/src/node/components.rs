@@ -222,6 +222,7 @@ fn metrics_server(ground: &Ground) -> Result<Component> {
             format!("--kubelet-certificate-authority={ca}"),
             "--kubelet-preferred-address-types=InternalIP".into(),
             "--metric-resolution=10s".into(),
+            "--kubelet-request-timeout=5s".into(),
         ],
     )
 }
