@@ -48,7 +48,8 @@ async fn undisturbed_by_restarts_of(cluster: &NodeCluster, namespace_name: &str,
     let after = identities(cluster, namespace_name, "web").await?;
     ensure!(before == after, "the pods were {before:?} and are {after:?}");
     cluster.apply(&WEB.replace("replicas: 2", "replicas: 3"), namespace_name).await?;
-    let app = until(cluster, (namespace_name, "web"), "to have 3 pods", |app| app["status"]["readyReplicas"] == 3).await?;
+    let app =
+        until(cluster, (namespace_name, "web"), "to have 3 pods", |app| app["status"]["readyReplicas"] == 3).await?;
     ensure!(condition(&app, "Degraded")["status"] != "True", "the status is {}", app["status"]);
     cluster.operator_available().await
 }
@@ -62,9 +63,10 @@ async fn kill_leader(cluster: &NodeCluster) -> Result<()> {
     cluster.kill_container(id.trim_start_matches("containerd://"))?;
     eventually(DEADLINE, "another replica to lead", || async {
         let now = leader(cluster).await?;
-        let restarted = operator_pods(cluster).await?.iter().any(|pod| {
-            name(pod) == holder && pod["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0)
-        });
+        let restarted = operator_pods(cluster)
+            .await?
+            .iter()
+            .any(|pod| name(pod) == holder && pod["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0));
         Ok((now != holder || restarted).then_some(()))
     })
     .await

@@ -3,8 +3,8 @@
 use crate::install::leader;
 use crate::support::*;
 use anyhow::{Result, ensure};
-use moorage_harness::node::{NodeCluster, OPERATOR_NAMESPACE};
 use moorage_harness::eventually;
+use moorage_harness::node::{NodeCluster, OPERATOR_NAMESPACE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -4,6 +4,8 @@
 //! Needs root on Linux, and says so where it can't run. Afterwards nothing may be left on the machine: whoever entered
 //! the node's namespaces checks that, and fails the run.
 
+#![allow(clippy::wildcard_imports, reason = "support is the vocabulary of every test here")]
+
 mod faults;
 mod handover;
 mod install;
@@ -39,12 +41,12 @@ macro_rules! cases {
 fn cases() -> Vec<(&'static str, Test)> {
     cases! {
         install: the_operator_runs_as_installed, readiness_follows_the_watches;
+        tutorial: the_lab;
         problems: a_mistyped_image_is_named_within_five_seconds, a_crash_degrades_and_the_rest_serves,
             memory_exhausted_is_named, a_failing_readiness_probe_is_named;
         handover: a_deleted_leader_loses_nothing;
         faults: the_operator_is_killed_amid_a_rollout, kubelet_is_restarted, containerd_is_restarted,
             the_control_plane_is_restarted;
-        tutorial: the_lab;
         uninstall: what_was_installed_goes_and_the_rest_stays;
     }
 }
@@ -72,13 +74,13 @@ fn inside(arguments: &Arguments, folder: std::path::PathBuf) -> Result<ExitCode>
     let begin = Instant::now();
     runtime.block_on(cluster.install_operator())?;
     eprintln!("operator installed in {:.1} s", begin.elapsed().as_secs_f64());
-    Ok(libtest_mimic::run(arguments, trials(Some((runtime, cluster)))).exit_code())
+    Ok(libtest_mimic::run(arguments, trials(Some(&(runtime, cluster)))).exit_code())
 }
 
 /// The tests on that cluster; without one, each is ignored.
-fn trials(cluster: Option<(Arc<Runtime>, Arc<NodeCluster>)>) -> Vec<Trial> {
+fn trials(cluster: Option<&(Arc<Runtime>, Arc<NodeCluster>)>) -> Vec<Trial> {
     let trial = |(name, test): (&'static str, Test)| {
-        let cluster = cluster.clone();
+        let cluster = cluster.cloned();
         let ignored = cluster.is_none();
         let run = move || {
             let Some((runtime, cluster)) = cluster else { return Ok(()) };

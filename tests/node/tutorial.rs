@@ -39,8 +39,15 @@ pub async fn the_lab(cluster: Arc<NodeCluster>) -> Result<()> {
 enum Piece {
     /// Lines that mean nothing here.
     Prose(String),
-    File { name: String, append: bool, text: String },
-    Command { line: String, output: String },
+    File {
+        name: String,
+        append: bool,
+        text: String,
+    },
+    Command {
+        line: String,
+        output: String,
+    },
 }
 
 fn run(cluster: &NodeCluster, path: &str) -> Result<()> {
@@ -117,7 +124,8 @@ impl Shell {
         shell.env("PATH", &self.programs).env("KUBECONFIG", self.folder.join("kubeconfig"));
         shell.env("CERTS_D", self.folder.with_file_name("mirrors"));
         let output = shell.output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(printed.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n"))
     }
 }
 

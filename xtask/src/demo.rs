@@ -68,6 +68,10 @@ async fn simulated(arguments: &Arguments) -> Result<()> {
 }
 
 async fn on_node(arguments: &Arguments) -> Result<ExitCode> {
+    if !arguments.exit {
+        // Outside, nobody learns when the run inside has done its work and only waits for Ctrl-C.
+        guard::exit_code_on_interrupt(0);
+    }
     let folder = match tokio::task::spawn_blocking(|| node::enter(Progress::stderr())).await?? {
         Place::Inside(folder) => folder,
         Place::Finished(code) => return Ok(code),

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use clap::Args;
+use moorage_harness::node;
 use serde_json::Value;
 
 use crate::cargo::cargo;
@@ -99,7 +100,8 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
     ];
     for name in with_rig {
         let command = cargo(&["test", "--workspace", &format!("--test={name}")]);
-        steps.push(step(format!("tests: {name}"), command));
+        let skip = if name == "node" { node::unavailable() } else { None };
+        steps.push(Step { skip, ..step(format!("tests: {name}"), command) });
     }
     if fast {
         for step in steps.iter_mut().skip_while(|step| step.name != "build the rig") {

@@ -66,7 +66,7 @@ fn containerd(ground: &Ground) -> Result<Component> {
     fs::write(work.join("cni/10-pods.conflist"), pod_network(&show(&work.join("addresses"))).to_string())?;
     let config = format!(
         "version = 3
-root = {root:?}
+root = \"{root}\"
 state = \"/run/containerd\"
 [grpc]
   address = {CONTAINERD_SOCKET:?}
@@ -75,22 +75,23 @@ state = \"/run/containerd\"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = \"{REGISTRY}/pause:1\"
 [plugins.'io.containerd.cri.v1.images'.registry]
-  config_path = {mirrors:?}
+  config_path = \"{mirrors}\"
 [plugins.'io.containerd.cri.v1.runtime']
   # A container inside a container may not lower anybody's score.
   restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = [{programs:?}]
-  conf_dir = {cni:?}
+  bin_dirs = [\"{programs}\"]
+  conf_dir = \"{cni}\"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = \"io.containerd.runc.v2\"
 [plugins.'io.containerd.internal.v1.opt']
-  path = {opt:?}
+  path = \"{opt}\"
 ",
-        root = work.join("containerd"),
-        mirrors = work.join("mirrors"),
-        cni = work.join("cni"),
-        opt = work.join("opt"),
+        programs = programs.display(),
+        root = show(&work.join("containerd")),
+        mirrors = show(&work.join("mirrors")),
+        cni = show(&work.join("cni")),
+        opt = show(&work.join("opt")),
     );
     let path = ground.work.write("containerd.toml", &config)?;
     let search = search_path();

@@ -66,7 +66,7 @@ pub fn enter(progress: Progress) -> Result<Place> {
     let before = leftovers::Snapshot::take()?;
     let status = run_inside(work.path());
     guard::yield_to_interrupt();
-    let left = [before.added()?, leftovers::processes(work.path())?].concat();
+    let left = [before.added()?, leftovers::processes(work.path())].concat();
     if !left.is_empty() {
         bail!("the node left this behind:\n{}", left.join("\n"));
     }

@@ -9,8 +9,7 @@ use super::ADDRESS;
 use crate::process::run;
 
 /// Folders that kubelet, containerd and their helpers write to whatever they are told.
-const SHADOWED: [&str; 6] =
-    ["/run", "/var/log", "/etc/cni", "/var/lib/cni", "/var/lib/containers", "/var/lib/kubelet"];
+const SHADOWED: [&str; 6] = ["/run", "/var/log", "/etc/cni", "/var/lib/cni", "/var/lib/containers", "/var/lib/kubelet"];
 
 /// Makes those of the folders that are missing, so that something can be mounted over them; returns what it made.
 pub fn make_mount_points() -> Result<Vec<PathBuf>> {

@@ -18,7 +18,7 @@ end() {
 database() {
     address=$(resolve "$DATABASE_HOST") || { answer '502 Bad Gateway' "there is no host $DATABASE_HOST"; return; }
     credentials=$(printf '%s:%s' "$DATABASE_USER" "$DATABASE_PASSWORD" | base64)
-    said=$(wget -q -T 5 -O - --header "Authorization: Basic $credentials" "http://$address:5432/$1" 2>&1) &&
+    said=$(timeout 5 wget -q -O - --header "Authorization: Basic $credentials" "http://$address:5432/$1" 2>&1) &&
         answer '200 OK' "$said" || answer '502 Bad Gateway' "the database said: $said"
 }
 
