@@ -15,7 +15,7 @@ pub async fn the_operator_is_killed_amid_a_rollout(cluster: Arc<NodeCluster>) ->
     until(&cluster, ("killed", "web"), "to roll out", |app| condition(app, "Progressing")["status"] == "True").await?;
     kill_leader(&cluster).await?;
     ready(&cluster, "killed", "web").await?;
-    ensure!(cluster.ask("killed", "web", "/").await?.contains("moin"));
+    answers(&cluster, "killed", "web", "moin").await?;
     cluster.operator_available().await
 }
 

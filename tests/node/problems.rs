@@ -52,8 +52,7 @@ pub async fn a_crash_degrades_and_the_rest_serves(cluster: Arc<NodeCluster>) -> 
     let problem = problem(&app, reasons).context("no problem")?;
     ensure!(problem["pod"] == victim && problem["exitCode"] == 3, "the problem is {problem}");
     ensure!(condition(&app, "Available")["status"] == "True", "the status is {}", app["status"]);
-    cluster.ask("crash", "web", "/").await?;
-    Ok(())
+    answers(&cluster, "crash", "web", "").await
 }
 
 pub async fn memory_exhausted_is_named(cluster: Arc<NodeCluster>) -> Result<()> {

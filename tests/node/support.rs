@@ -104,3 +104,11 @@ pub async fn identities(cluster: &NodeCluster, namespace: &str, app: &str) -> Re
     found.sort();
     Ok(found)
 }
+
+/// Waits until the Service answers with that text in it. The pods are ready before every node has heard of it.
+pub async fn answers(cluster: &NodeCluster, namespace: &str, service: &str, text: &str) -> Result<()> {
+    eventually(DEADLINE, &format!("{namespace}/{service} to answer {text:?}"), || async {
+        Ok(cluster.ask(namespace, service, "/").await.ok().filter(|body| body.contains(text)).map(drop))
+    })
+    .await
+}
