@@ -11,11 +11,21 @@ pub async fn the_operator_is_killed_amid_a_rollout(cluster: Arc<NodeCluster>) ->
     namespace(&cluster, "killed").await?;
     cluster.apply(WEB, "killed").await?;
     ready(&cluster, "killed", "web").await?;
-    cluster.apply(&WEB.replace("replicas: 2", "replicas: 2\n  env: [{name: GREETING, value: moin}]"), "killed").await?;
+    let leader = leader_process(&cluster).await?;
+    // One pod after the other, each for some seconds, so that the rollout outlives what happens meanwhile.
+    let slow = "replicas: 2\n  env: [{name: GREETING, value: moin}]\n  rollout: {maxSurge: 1, maxUnavailable: 0, minReadySeconds: 4}";
+    cluster.apply(&WEB.replace("replicas: 2", slow), "killed").await?;
     until(&cluster, ("killed", "web"), "to roll out", |app| condition(app, "Progressing")["status"] == "True").await?;
-    kill_leader(&cluster).await?;
+    cluster.kill_container(&leader.container)?;
+    let app = app(&cluster, "killed", "web").await?;
+    ensure!(condition(&app, "Ready")["status"] == "False", "the rollout was over too soon: {}", app["status"]);
+    leadership_moves(&cluster, &leader).await?;
     ready(&cluster, "killed", "web").await?;
     answers(&cluster, "killed", "web", "moin").await?;
+    let restarts: Vec<i64> = identities(&cluster, "killed", "web").await?.into_iter().map(|(_, count)| count).collect();
+    ensure!(restarts == [0, 0], "the pods were restarted {restarts:?} times");
+    let revisions = cluster.run_kubectl(&["--namespace=killed", "get", "replicasets", "--output=name"]).await?;
+    ensure!(revisions.lines().count() == 2, "one change made these revisions: {revisions}");
     cluster.operator_available().await
 }
 
@@ -44,30 +54,37 @@ async fn undisturbed_by_restarts_of(cluster: &NodeCluster, namespace_name: &str,
     for name in names {
         cluster.resume(name).await?;
     }
-    ready(cluster, namespace_name, "web").await?;
-    let after = identities(cluster, namespace_name, "web").await?;
-    ensure!(before == after, "the pods were {before:?} and are {after:?}");
+    // A third pod that is ready has passed through all of them, so each has come back and seen what runs.
     cluster.apply(&WEB.replace("replicas: 2", "replicas: 3"), namespace_name).await?;
     let app =
         until(cluster, (namespace_name, "web"), "to have 3 pods", |app| app["status"]["readyReplicas"] == 3).await?;
     ensure!(condition(&app, "Degraded")["status"] != "True", "the status is {}", app["status"]);
-    cluster.operator_available().await
+    cluster.operator_available().await?;
+    ready(cluster, namespace_name, "web").await?;
+    let after = identities(cluster, namespace_name, "web").await?;
+    let undisturbed = before.len() == 2 && after.len() == 3 && before.iter().all(|pod| after.contains(pod));
+    ensure!(undisturbed, "the pods were {before:?} and are {after:?}");
+    Ok(())
 }
 
-/// Kills the leader's process with SIGKILL, as the kernel would.
-async fn kill_leader(cluster: &NodeCluster) -> Result<()> {
+struct Leader {
+    pod: String,
+    container: String,
+}
+
+async fn leader_process(cluster: &NodeCluster) -> Result<Leader> {
     let holder = leader(cluster).await?;
     let pods = operator_pods(cluster).await?;
     let pod = pods.iter().find(|pod| name(pod) == holder).context("the leader has no pod")?;
     let id = pod["status"]["containerStatuses"][0]["containerID"].as_str().unwrap_or_default();
-    cluster.kill_container(id.trim_start_matches("containerd://"))?;
+    Ok(Leader { pod: holder, container: id.trim_start_matches("containerd://").to_owned() })
+}
+
+/// Waits until another pod leads, or the same one in a new container.
+async fn leadership_moves(cluster: &NodeCluster, before: &Leader) -> Result<()> {
     eventually(DEADLINE, "another replica to lead", || async {
-        let now = leader(cluster).await?;
-        let restarted = operator_pods(cluster)
-            .await?
-            .iter()
-            .any(|pod| name(pod) == holder && pod["status"]["containerStatuses"][0]["restartCount"].as_i64() > Some(0));
-        Ok((now != holder || restarted).then_some(()))
+        let now = leader_process(cluster).await?;
+        Ok((now.pod != before.pod || now.container != before.container).then_some(()))
     })
     .await
 }

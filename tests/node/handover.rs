@@ -3,42 +3,67 @@
 use crate::install::leader;
 use crate::support::*;
 use anyhow::{Result, ensure};
-use moorage_harness::eventually;
 use moorage_harness::node::{NodeCluster, OPERATOR_NAMESPACE};
-use std::collections::BTreeMap;
+use moorage_harness::{Mark, eventually};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-const APPS: usize = 8;
+/// So many Apps are there before and are edited meanwhile, and as many are new.
+const APPS: usize = 4;
 
 pub async fn a_deleted_leader_loses_nothing(cluster: Arc<NodeCluster>) -> Result<()> {
     namespace(&cluster, "handover").await?;
+    for index in 0..APPS {
+        cluster.apply(&web("old", index), "handover").await?;
+    }
+    for index in 0..APPS {
+        ready(&cluster, "handover", &format!("old-{index}")).await?;
+    }
     let mark = cluster.audit().mark()?;
     let before = leader(&cluster).await?;
     for index in 0..APPS {
         if index == APPS / 2 {
             cluster.run_kubectl(&["-n", OPERATOR_NAMESPACE, "delete", "pod", &before, "--wait=false"]).await?;
         }
-        let app = WEB.replace("name: web", &format!("name: web-{index}")).replace("replicas: 2", "replicas: 1");
-        cluster.apply(&app, "handover").await?;
+        cluster.apply(&web("new", index), "handover").await?;
+        let edited = web("old", index).replace("replicas: 1", "replicas: 1\n  env: [{name: GREETING, value: moin}]");
+        cluster.apply(&edited, "handover").await?;
     }
-    for index in 0..APPS {
-        ready(&cluster, "handover", &format!("web-{index}")).await?;
+    for name in (0..APPS).flat_map(|index| [format!("new-{index}"), format!("old-{index}")]) {
+        ready(&cluster, "handover", &name).await?;
     }
     let after = eventually(DEADLINE, "another pod to lead", || async {
         let now = leader(&cluster).await?;
         Ok((now != before).then_some(now))
     });
     after.await?;
-    // Each child was made by exactly one request: none was forgotten, none was written by both.
-    let mut written: BTreeMap<String, usize> = BTreeMap::new();
+    // Every child of a new App was made once, and of an edited one the Deployment alone was changed, once.
+    let versions = versions_written(&cluster, mark)?;
+    ensure!(versions.len() == APPS * 3 + APPS, "written were {versions:?}");
+    ensure!(versions.values().all(|versions| versions.len() == 1), "written more than once: {versions:?}");
+    cluster.operator_available().await
+}
+
+fn web(prefix: &str, index: usize) -> String {
+    WEB.replace("name: web", &format!("name: {prefix}-{index}")).replace("replicas: 2", "replicas: 1")
+}
+
+/// The versions that the operator's writes gave to each child. A write that changes nothing gives no new one, and one that is
+/// refused, as a second creation is, gives none at all.
+fn versions_written(cluster: &NodeCluster, mark: Mark) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for event in cluster.audit().since(mark)? {
         let child = event.user.ends_with(":moorage-system:moorage")
             && matches!(event.resource.as_str(), "deployments" | "services" | "serviceaccounts");
-        if child && event.namespace == "handover" && event.is_write() && event.subresource.is_empty() {
-            *written.entry(format!("{} {}", event.resource, event.name)).or_default() += 1;
+        if child
+            && event.namespace == "handover"
+            && event.is_write()
+            && event.subresource.is_empty()
+            && event.code < 300
+        {
+            let version = event.response_object.unwrap_or_default()["metadata"]["resourceVersion"].to_string();
+            versions.entry(format!("{} {}", event.resource, event.name)).or_default().insert(version);
         }
     }
-    ensure!(written.len() == APPS * 3, "written were {written:?}");
-    ensure!(written.values().all(|count| *count == 1), "written more than once: {written:?}");
-    cluster.operator_available().await
+    Ok(versions)
 }

@@ -2,8 +2,10 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
+use moorage_harness::eventually;
 use moorage_harness::node::{NodeCluster, OPERATOR_NAMESPACE};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub async fn the_operator_runs_as_installed(cluster: Arc<NodeCluster>) -> Result<()> {
@@ -22,17 +24,47 @@ pub async fn the_operator_runs_as_installed(cluster: Arc<NodeCluster>) -> Result
     Ok(())
 }
 
-/// A replica is in no Service and in no rollout before it has seen everything that it watches.
+/// A replica is not ready before it has seen everything that it watches, and says what it waits for.
 pub async fn readiness_follows_the_watches(cluster: Arc<NodeCluster>) -> Result<()> {
     for pod in operator_pods(&cluster).await? {
         let probe = &pod["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"];
         ensure!(probe == "/readyz", "the readiness probe asks {probe}");
-        let path = format!("/api/v1/namespaces/{OPERATOR_NAMESPACE}/pods/{}:8080/proxy/readyz", name(&pod));
-        let answer = cluster.run_kubectl(&["get", "--raw", &path]).await?;
-        ensure!(answer.trim() == "ok", "/readyz answers {answer}");
+        let (code, answer) = readyz(&cluster, &pod).await?;
+        ensure!(code == 200 && answer.trim() == "ok", "/readyz answers {code} {answer}");
     }
-    Ok(())
+    let binding = get(&cluster, RBAC, "ClusterRoleBinding", ("", "moorage")).await?;
+    cluster.run_kubectl(&["delete", "clusterrolebinding", "moorage"]).await?;
+    let before = operator_pods(&cluster).await?;
+    let old: Vec<&str> = before.iter().map(name).collect();
+    cluster.run_kubectl(&["-n", OPERATOR_NAMESPACE, "delete", "pod", old[0], "--wait=false"]).await?;
+    let blind = eventually(DEADLINE, "a replica without rights to say what it waits for", || async {
+        let pods = operator_pods(&cluster).await?;
+        let new = pods.iter().find(|pod| !old.contains(&name(pod))).context("no new replica yet")?;
+        let (code, answer) = readyz(&cluster, new).await?;
+        ensure!(code == 503 && answer.contains("apps.moorage.dev"), "/readyz answers {code} {answer}");
+        ensure!(new["status"]["containerStatuses"][0]["ready"] == false, "{} is ready", name(new));
+        Ok(Some(()))
+    });
+    let blind = blind.await;
+    let again = json!({
+        "apiVersion": RBAC,
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "moorage", "labels": binding["metadata"]["labels"]},
+        "roleRef": binding["roleRef"],
+        "subjects": binding["subjects"],
+    });
+    cluster.apply_object(again, "").await?;
+    blind?;
+    cluster.operator_available().await
 }
+
+/// What a replica's `/readyz` answers.
+async fn readyz(cluster: &NodeCluster, pod: &Value) -> Result<(u16, String)> {
+    let address: IpAddr = pod["status"]["podIP"].as_str().context("it has no address yet")?.parse()?;
+    cluster.http_get((address, 8080).into(), "/readyz").await
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// The operator's pods, but for those that are on their way out.
 pub async fn operator_pods(cluster: &NodeCluster) -> Result<Vec<Value>> {

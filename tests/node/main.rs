@@ -60,11 +60,20 @@ fn main() -> ExitCode {
         eprintln!("skipped: {why}");
         return libtest_mimic::run(&arguments, trials(None)).exit_code();
     }
+    if !cases().iter().any(|(name, _)| is_asked_for(&arguments, name)) {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
     match node::enter(Progress::stderr()) {
         Ok(Place::Finished(code)) => code,
         Ok(Place::Inside(folder)) => inside(&arguments, folder).unwrap_or_else(|error| fail(&error)),
         Err(error) => fail(&error),
     }
+}
+
+/// As libtest chooses; a cluster is not started for nothing.
+fn is_asked_for(arguments: &Arguments, name: &str) -> bool {
+    let matches = |filter: &String| if arguments.exact { name == filter } else { name.contains(filter) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
 }
 
 fn inside(arguments: &Arguments, folder: std::path::PathBuf) -> Result<ExitCode> {
@@ -85,9 +94,12 @@ fn trials(cluster: Option<&(Arc<Runtime>, Arc<NodeCluster>)>) -> Vec<Trial> {
         let run = move || {
             let Some((runtime, cluster)) = cluster else { return Ok(()) };
             let begin = Instant::now();
-            let outcome = runtime.block_on(test(cluster)).map_err(|error| Failed::from(format!("{error:#}")));
+            let outcome = runtime.block_on(test(Arc::clone(&cluster)));
             eprintln!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
-            outcome
+            outcome.map_err(|error| {
+                let report = runtime.block_on(cluster.operator_report());
+                Failed::from(format!("{error:#}\nThe operator's pods and what they say:\n{report}"))
+            })
         };
         Trial::test(name, run).with_ignored_flag(ignored)
     };

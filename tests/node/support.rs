@@ -108,7 +108,9 @@ pub async fn identities(cluster: &NodeCluster, namespace: &str, app: &str) -> Re
 /// Waits until the Service answers with that text in it. The pods are ready before every node has heard of it.
 pub async fn answers(cluster: &NodeCluster, namespace: &str, service: &str, text: &str) -> Result<()> {
     eventually(DEADLINE, &format!("{namespace}/{service} to answer {text:?}"), || async {
-        Ok(cluster.ask(namespace, service, "/").await.ok().filter(|body| body.contains(text)).map(drop))
+        let body = cluster.ask(namespace, service, "/").await?;
+        ensure!(body.contains(text), "it answers {body}");
+        Ok(Some(()))
     })
     .await
 }

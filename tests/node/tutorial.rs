@@ -3,26 +3,29 @@
 //!
 //! ````text
 //! ```yaml database.yaml        a file; with >> before its name, lines at its end
-//! ```console                   `$ ` before a command, then what it prints; a line `...` stands for any lines
+//! ```console                   `$ ` before a command, then what it prints
 //! ````
 //!
-//! What differs from run to run (ages, addresses, generated names) is compared by kind. With `TUTORIAL=update` the outputs
-//! are written into the tutorial, where they differ.
+//! What differs from run to run (ages, addresses, generated names) is compared by kind, and names and volumes by which of
+//! them it is: what was the second pod stays the second pod. With `TUTORIAL=update` the outputs of the run are written into
+//! the tutorial if any differs.
 
 use anyhow::{Context, Result, bail, ensure};
 use moorage_harness::build::workspace;
-use moorage_harness::node::NodeCluster;
-use regex::Regex;
+use moorage_harness::node::{self, NodeCluster};
+use regex::{Captures, Regex};
 use std::fmt::Write;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// How long a command that only reads may take to print what is expected.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long any command may take.
+const LIMIT: &str = "180";
 /// The same when outputs are recorded: what is not as before by then is new.
 const PATIENCE_FOR_UPDATE: Duration = Duration::from_secs(8);
 
@@ -55,33 +58,38 @@ fn run(cluster: &NodeCluster, path: &str) -> Result<()> {
     let update = std::env::var("TUTORIAL").is_ok_and(|value| value == "update");
     let mut pieces = parse(&fs::read_to_string(&path).with_context(|| path.display().to_string())?)?;
     let shell = Shell::new(cluster)?;
-    let mut failure = None;
+    let (mut told, mut seen, mut differs) = (Names::default(), Names::default(), false);
     for piece in &mut pieces {
         match piece {
             Piece::Prose(_) => {}
             Piece::File { name, append, text } => shell.write(name, *append, text)?,
             Piece::Command { line, output } => {
-                let printed = shell.command(line, output, if update { PATIENCE_FOR_UPDATE } else { PATIENCE })?;
-                if !agrees(output, &printed) {
-                    if !update {
-                        failure = Some(format!("$ {line}\nmust print\n{output}\nbut prints\n{printed}"));
-                        break;
-                    }
-                    *output = printed;
+                let expected = told.normal(output);
+                let patience = if update { PATIENCE_FOR_UPDATE } else { PATIENCE };
+                let (printed, mut names) = shell.command(line, &expected, &seen, patience)?;
+                if names.clone().normal(&printed) != expected {
+                    let shown = format!("$ {line}\nmust print\n{output}\nbut prints\n{printed}");
+                    ensure!(update, "{}: {shown}", path.display());
+                    differs = true;
+                    // Names that come later have the same numbers in both again.
+                    told.pad(names.0.len());
+                    names.pad(told.0.len());
                 }
+                seen = names;
+                *output = printed;
             }
         }
     }
-    if update {
+    if update && differs {
         fs::write(&path, render(&pieces))?;
     }
-    failure.map_or(Ok(()), |failure| bail!("{}: {failure}", path.display()))
+    Ok(())
 }
 
-/// Where the reader of a tutorial is: a folder, a kubeconfig, and the programs that she has.
+/// Where the reader of a tutorial is: in the shell that the demo offers, in a folder of her own.
 struct Shell {
     folder: PathBuf,
-    programs: String,
+    environment: PathBuf,
 }
 
 impl Shell {
@@ -90,13 +98,7 @@ impl Shell {
         fs::create_dir_all(&folder)?;
         // A copy, as the reader chooses her namespace in it.
         fs::copy(cluster.kubeconfig_path(), folder.join("kubeconfig"))?;
-        let mut folders = Vec::new();
-        for program in ["kubectl", "crane"] {
-            folders.extend(cluster.bin(program)?.parent().map(Path::to_owned));
-        }
-        folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-        let programs = std::env::join_paths(folders)?.into_string().ok().context("PATH is no text")?;
-        Ok(Self { folder, programs })
+        Ok(Self { folder, environment: node::environment(cluster.work_dir()) })
     }
 
     fn write(&self, name: &str, append: bool, text: &str) -> Result<()> {
@@ -105,25 +107,27 @@ impl Shell {
         Ok(options.open(self.folder.join(name))?.write_all(text.as_bytes())?)
     }
 
-    /// What the command prints, tried again for that long if it only reads and does not yet print what is expected.
-    fn command(&self, line: &str, expected: &str, patience: Duration) -> Result<String> {
+    /// What the command prints, tried again for that long if it only reads and does not yet print what is expected; and
+    /// the names seen by then.
+    fn command(&self, line: &str, expected: &str, seen: &Names, patience: Duration) -> Result<(String, Names)> {
         let end = Instant::now() + patience;
         let reads = READS.iter().any(|command| line.starts_with(command));
         loop {
-            let printed = self.once(line)?;
-            if !reads || agrees(expected, &printed) || Instant::now() > end {
-                return Ok(printed);
+            let (printed, mut names) = (self.once(line)?, seen.clone());
+            let normal = names.normal(&printed);
+            if !reads || normal == expected || Instant::now() > end {
+                return Ok((printed, names));
             }
             std::thread::sleep(Duration::from_millis(200));
         }
     }
 
     fn once(&self, line: &str) -> Result<String> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("exec 2>&1\n{line}")]).current_dir(&self.folder).stdin(Stdio::null());
-        shell.env("PATH", &self.programs).env("KUBECONFIG", self.folder.join("kubeconfig"));
-        shell.env("CERTS_D", self.folder.with_file_name("mirrors"));
+        let begin = format!("exec 2>&1\n. {}\nexport KUBECONFIG=$PWD/kubeconfig\n", self.environment.display());
+        let mut shell = Command::new("timeout");
+        shell.args([LIMIT, "sh", "-c", &(begin + line)]).current_dir(&self.folder).stdin(Stdio::null());
         let output = shell.output()?;
+        ensure!(output.status.code() != Some(124), "not done after {LIMIT} s: {line}");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(printed.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n"))
     }
@@ -185,28 +189,11 @@ fn render(pieces: &[Piece]) -> String {
     text
 }
 
-/// Whether what is printed is what is expected, up to what differs from run to run.
-fn agrees(expected: &str, printed: &str) -> bool {
-    let (expected, printed) = (normal(expected), normal(printed));
-    let (expected, printed): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), printed.lines().collect());
-    matches(&expected, &printed)
-}
-
-fn matches(expected: &[&str], printed: &[&str]) -> bool {
-    match expected.split_first() {
-        None => printed.is_empty(),
-        Some((&"...", rest)) => (0..=printed.len()).any(|skipped| matches(rest, &printed[skipped..])),
-        Some((first, rest)) => printed.first() == Some(first) && matches(rest, &printed[1..]),
-    }
-}
-
 /// What differs from run to run, and what is written in its place.
 static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
-        (r"\bpvc-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "pvc-UID"),
         (r"\bsha256:[0-9a-f]{64}\b", "DIGEST"),
-        (r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-POD"),
         (r"\b\d+\.\d+\.\d+\.\d+\b", "ADDRESS"),
         (r"\b(\d+[dhms]){1,2}\b", "AGE"),
         (r"\b\d+(Mi|%)", "AMOUNT"),
@@ -216,6 +203,41 @@ static VARIABLE: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     patterns.into_iter().filter_map(|(pattern, name)| Some((Regex::new(pattern).ok()?, name))).collect()
 });
 
-fn normal(text: &str) -> String {
-    VARIABLE.iter().fold(text.to_owned(), |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned())
+/// Generated names: of volumes, and of pods after their workload's.
+static GENERATED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let letters = "[bcdfghjklmnpqrstvwxz2456789]";
+    Regex::new(&format!(
+        r"\bpvc-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\b|-{letters}{{6,10}}-{letters}{{5}}\b"
+    ))
+    .ok()
+});
+
+/// Generated names in the order in which they were first seen.
+#[derive(Clone, Debug, Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    /// The text with what differs from run to run replaced: generated names by their numbers, other things by their kind.
+    fn normal(&mut self, text: &str) -> String {
+        let numbered = GENERATED.as_ref().map_or_else(
+            || text.to_owned(),
+            |pattern| {
+                let number = |captures: &Captures<'_>| format!(" GENERATED {}", self.number(&captures[0]));
+                pattern.replace_all(text, number).into_owned()
+            },
+        );
+        VARIABLE.iter().fold(numbered, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned())
+    }
+
+    fn pad(&mut self, count: usize) {
+        self.0.resize(self.0.len().max(count), String::new());
+    }
+
+    fn number(&mut self, name: &str) -> usize {
+        let known = self.0.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            self.0.len() - 1
+        })
+    }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use kube::api::DynamicObject;
 use moorage_harness::{
@@ -53,7 +53,7 @@ async fn simulated(arguments: &Arguments) -> Result<()> {
         Some(status) => bail!("the operator ended with {status}:\n{}", operator.process().tail(20)),
         None => Ok(()),
     });
-    let outcome = outcome.await;
+    let outcome = outcome.await.with_context(|| format!("the operator's last lines:\n{}", operator.process().tail(20)));
     if arguments.exit {
         return outcome;
     }

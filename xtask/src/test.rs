@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::cargo::cargo;
 
 /// Test binaries that start a control plane.
-const NEED_RIG: [&str; 3] = ["cluster", "node", "rig"];
+const NEED_RIG: [&str; 4] = ["cluster", "node", "node_ends", "rig"];
 
 const CLIPPY: [&str; 5] = ["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"];
 const DENY: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
@@ -59,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     eprintln!();
     for (name, elapsed, outcome) in &table {
-        eprintln!("{name:<16} {}", show(*elapsed, outcome));
+        eprintln!("{name:<17} {}", show(*elapsed, outcome));
     }
     match table.last() {
         Some((name, _, Outcome::Failed)) => bail!("{name} failed"),
@@ -98,9 +98,11 @@ fn steps(fast: bool) -> Result<Vec<Step>> {
         step("build the rig", itself(&["rig"])?),
         step("demo", itself(&["demo", "--exit"])?),
     ];
+    let no_node = node::unavailable();
+    steps.push(Step { skip: no_node, ..step("demo on a node", itself(&["demo", "--node", "--exit"])?) });
     for name in with_rig {
         let command = cargo(&["test", "--workspace", &format!("--test={name}")]);
-        let skip = if name == "node" { node::unavailable() } else { None };
+        let skip = no_node.filter(|_| name.starts_with("node"));
         steps.push(Step { skip, ..step(format!("tests: {name}"), command) });
     }
     if fast {

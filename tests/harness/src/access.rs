@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,9 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{build::Assets, certificates::Pair, components::Plan, work_dir::WorkDir};
+
+/// How long one kubectl command may take.
+const KUBECTL_DEADLINE: Duration = Duration::from_mins(3);
 
 /// The field manager of everything the rig applies.
 const FIELD_MANAGER: &str = "moorage-rig";
@@ -161,9 +165,12 @@ impl Access {
         }
     }
 
-    /// Runs kubectl and returns its stdout; its stderr is the error.
+    /// Runs kubectl and returns its stdout; its stderr is the error. So is taking longer than minutes, as a deletion does
+    /// that nobody carries out.
     pub async fn run_kubectl(&self, args: &[&str]) -> Result<String> {
-        let output = tokio::process::Command::from(self.kubectl()?).args(args).kill_on_drop(true).output().await?;
+        let output = tokio::process::Command::from(self.kubectl()?).args(args).kill_on_drop(true).output();
+        let output = tokio::time::timeout(KUBECTL_DEADLINE, output).await;
+        let output = output.with_context(|| format!("kubectl {}: not done in time", args.join(" ")))??;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr);
             bail!("kubectl {}: {}", args.join(" "), why.trim());

@@ -227,7 +227,7 @@ fn build_all(to_build: &[(&Module, PathBuf)], progress: Progress) -> Result<()> 
 
 fn build(module: &Module, out: &Path, label: &str, progress: Progress) -> Result<()> {
     let source = module_dir(module);
-    if !out.join(".complete").is_file() {
+    if !is_complete(module, out) {
         fs::create_dir_all(out)?;
         let files: Vec<&str> = module.binaries.iter().copied().map(file_name).collect();
         go::install(&source, out, &files, label, progress)?;

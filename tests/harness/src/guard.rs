@@ -1,7 +1,7 @@
 //! What has to be ended if the run is interrupted: every live child process, what was promised to be undone, and
 //! every work folder.
 //!
-//! A thread of its own waits for SIGINT and SIGTERM, so that this works in test binaries too, whatever
+//! A thread of its own waits for SIGINT, SIGTERM and SIGHUP, so that this works in test binaries too, whatever
 //! runtime the test uses.
 
 use std::{
@@ -88,13 +88,12 @@ fn watch_signals() {
 }
 
 async fn end_on_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
     let code = tokio::select! {
         _ = interrupt.recv() => EXIT_CODE.load(Ordering::Relaxed),
         _ = terminate.recv() => 143,
+        _ = hangup.recv() => 129,
     };
     INTERRUPTED.store(true, Ordering::SeqCst);
     let mut live = lock(&LIVE);

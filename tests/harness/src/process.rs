@@ -138,6 +138,11 @@ pub(crate) fn end_group(child: &mut Child) {
     }
 }
 
+/// Whether there is a process of that id.
+pub(crate) fn is_running(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
+}
+
 /// The same command, run so that the kernel kills it when this process goes without saying goodbye.
 ///
 /// `setpriv` (util-linux) sets the parent-death signal and then becomes the command, which needs no

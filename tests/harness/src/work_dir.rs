@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::guard;
+use crate::{guard, process::is_running};
 
 /// A folder of its own, readable by this user alone, removed when dropped.
 ///
@@ -22,12 +22,23 @@ pub struct WorkDir {
     owned: bool,
 }
 
+/// What is kept for reading.
+const KEPT: [&str; 2] = ["logs", "audit.jsonl"];
+/// What the names of all work folders begin with; the process id of their owner follows.
+const PREFIX: &str = "moorage-rig-";
+
+/// Names of work folders, as `names` has them, whose owner was killed before it could remove what bears them.
+pub fn abandoned(names: impl Iterator<Item = String>) -> Vec<String> {
+    let owner = |name: &str| name.strip_prefix(PREFIX)?.split('-').next()?.parse().ok();
+    names.filter(|name| owner(name).is_some_and(|pid: u32| !is_running(pid))).collect()
+}
+
 impl WorkDir {
     /// Makes a new folder under the system's temporary one.
     pub fn new() -> Result<Self> {
         let base = env::temp_dir();
         for attempt in 0..1000 {
-            let path = base.join(format!("moorage-rig-{}-{attempt}", process::id()));
+            let path = base.join(format!("{PREFIX}{}-{attempt}", process::id()));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => {
                     fs::create_dir(path.join("logs"))?;
@@ -46,6 +57,17 @@ impl WorkDir {
     /// A folder that another process made by [`WorkDir::new`] and will remove.
     pub fn lent(path: PathBuf) -> Self {
         Self { path, owned: false }
+    }
+
+    /// Has its logs and the audit log stay, and nothing else of it, for who looks for the cause of a failure.
+    pub fn keep_logs(mut self) {
+        self.owned = false;
+        guard::forget_dir(&self.path);
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| !KEPT.iter().any(|kept| path.ends_with(kept))) {
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+        eprintln!("the rig's logs stay in {}", self.path.display());
     }
 
     /// The folder.

@@ -30,10 +30,57 @@ pub fn hierarchies() -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What a kubelet needs to limit pods.
+const NEEDED: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+
+/// The controllers that groups below the root have; under v1 every group has its hierarchy's.
+pub fn delegated() -> Vec<String> {
+    let path = Path::new(ROOT).join("cgroup.subtree_control");
+    fs::read_to_string(path).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Those that a node needs and that groups below the root have not.
+pub fn undelegated() -> Vec<String> {
+    if !Path::new(ROOT).join("cgroup.controllers").exists() {
+        return Vec::new();
+    }
+    let had = delegated();
+    NEEDED.map(str::to_owned).into_iter().filter(|name| !had.contains(name)).collect()
+}
+
+/// Has groups below the root get them.
+pub fn delegate(controllers: &[String]) -> Result<()> {
+    controllers.iter().try_for_each(|name| {
+        set_delegated(name, '+').with_context(|| format!("the controller {name} can't be passed on to pods"))
+    })
+}
+
+/// Takes them back.
+pub fn take_back(controllers: &[String]) {
+    for name in controllers {
+        let _ = set_delegated(name, '-');
+    }
+}
+
+fn set_delegated(controller: &str, sign: char) -> Result<()> {
+    Ok(fs::write(Path::new(ROOT).join("cgroup.subtree_control"), format!("{sign}{controller}"))?)
+}
+
+/// Fails where this process may not make groups and limit what is in them.
+pub fn probe() -> Result<()> {
+    let name = format!("moorage-rig-{}-probe", std::process::id());
+    let made = create(&name);
+    remove(&name);
+    made?;
+    let missing = undelegated();
+    let delegated = delegate(&missing);
+    take_back(&missing);
+    delegated
+}
+
 /// Makes a group of that name in every hierarchy.
 pub fn create(name: &str) -> Result<()> {
     for hierarchy in hierarchies()? {
-        delegate(&hierarchy);
         let group = hierarchy.join(name);
         fs::create_dir_all(&group).with_context(|| format!("making the control group {}", group.display()))?;
         // A v1 cpuset takes no process before it is told its processors and memory.
@@ -44,14 +91,6 @@ pub fn create(name: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Under v2 a group has only the controllers that its parent passes on.
-fn delegate(hierarchy: &Path) {
-    let controllers = fs::read_to_string(hierarchy.join("cgroup.controllers")).unwrap_or_default();
-    for controller in controllers.split_whitespace() {
-        let _ = fs::write(hierarchy.join("cgroup.subtree_control"), format!("+{controller}"));
-    }
 }
 
 /// Removes the group and all below it from every hierarchy. What cannot be removed is found by who looks for leftovers.

@@ -79,6 +79,8 @@ state = \"/run/containerd\"
 [plugins.'io.containerd.cri.v1.runtime']
   # A container inside a container may not lower anybody's score.
   restrict_oom_score_adj = true
+  # A profile would stay in the kernel.
+  disable_apparmor = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = [\"{programs}\"]
   conf_dir = \"{cni}\"

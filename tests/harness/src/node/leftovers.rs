@@ -4,7 +4,8 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    process::{self, Command},
+    process, thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::Result;
@@ -12,11 +13,16 @@ use anyhow::Result;
 use super::{
     cgroups,
     enter::{INSIDE, cgroup_of},
-    sysctls,
+    packages, sysctls,
 };
+use crate::process::run;
 
 /// Folders in which a node's servers make others unless told otherwise, and which are not empty ones inside.
 const FOLDERS: [&str; 6] = ["/etc", "/etc/cni", "/opt", "/usr/libexec", "/var/lib", "/var/tmp"];
+/// What comes and goes on a machine where people log in and services start.
+const NOT_OURS: [&str; 2] = ["mount /run/user/", "path /var/tmp/systemd-private-"];
+/// The kernel takes network namespaces down a moment after their last process.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Mounts, network links, packet filter rules, control groups, folders and kernel settings, a line for each.
 pub struct Snapshot(BTreeSet<String>);
@@ -28,22 +34,32 @@ impl Snapshot {
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         lines.extend(mounts.lines().filter_map(|line| Some(format!("mount {}", line.split(' ').nth(4)?))));
         lines.extend(names("/sys/class/net").map(|name| format!("link {name}")));
-        for program in ["iptables-save", "ip6tables-save"] {
-            lines.extend(rules(program).into_iter().map(|rule| format!("{program} {rule}")));
-        }
         for hierarchy in cgroups::hierarchies()? {
             lines.extend(folders(&hierarchy).map(|name| format!("cgroup {}/{name}", hierarchy.display())));
         }
+        lines.extend(cgroups::delegated().into_iter().map(|name| format!("cgroup controller {name}")));
         for folder in FOLDERS {
             lines.extend(names(folder).map(|name| format!("path {folder}/{name}")));
         }
         lines.extend(sysctls::read()?.into_iter().map(|(name, value)| format!("sysctl {name}={value}")));
+        lines.extend(rules()?);
+        lines.retain(|line| !NOT_OURS.iter().any(|start| line.starts_with(start)));
         Ok(Self(lines))
     }
 
-    /// What there is now and was not then.
-    pub fn added(&self) -> Result<Vec<String>> {
-        Ok(Self::take()?.0.difference(&self.0).cloned().collect())
+    /// What is not as it was, and processes of the run in that folder, once there is none or time has run out.
+    pub fn differences(&self, folder: &Path) -> Result<Vec<String>> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::take()?;
+            let mut found: Vec<String> = now.0.difference(&self.0).map(|line| format!("added: {line}")).collect();
+            found.extend(self.0.difference(&now.0).map(|line| format!("gone: {line}")));
+            found.extend(processes(folder));
+            if found.is_empty() || Instant::now() > end {
+                return Ok(found);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
@@ -56,12 +72,20 @@ fn folders(folder: &Path) -> impl Iterator<Item = String> {
     names(folder).filter(move |name| folder.join(name).is_dir())
 }
 
-/// The rules of every table, without counters. A machine without that program has no such rules.
-fn rules(program: &str) -> Vec<String> {
-    let output = Command::new(program).output().map(|output| output.stdout).unwrap_or_default();
-    let text = String::from_utf8_lossy(&output).into_owned();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.split(" [").next().unwrap_or(line).to_owned()).collect()
+/// The packet filter's rules, without counters.
+fn rules() -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for program in ["iptables-save", "ip6tables-save"] {
+        // Where the kernel has no such tables, the program fails both times.
+        let text = run(packages::find(program)?, &[] as &[&str]).unwrap_or_default();
+        let rules = text.lines().filter(|line| !line.starts_with('#'));
+        lines.extend(rules.map(|line| format!("{program} {}", line.split(" [").next().unwrap_or(line))));
+    }
+    if let Ok(nft) = packages::find("nft") {
+        let text = run(nft, &["--stateless", "list", "ruleset"]).unwrap_or_default();
+        lines.extend(text.lines().map(|line| format!("nft {line}")));
+    }
+    Ok(lines)
 }
 
 /// Processes that belong to the run in that folder: they have its variable in their environment, as its own processes
@@ -105,15 +129,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_folder_is_found() -> anyhow::Result<()> {
-        let path = Path::new("/var/tmp").join(format!("moorage-leftover-{}", std::process::id()));
+    fn what_came_and_what_went_is_found() -> anyhow::Result<()> {
+        if crate::node::unavailable().is_some() {
+            return Ok(());
+        }
+        let path = |name: &str| Path::new("/var/tmp").join(format!("moorage-leftover-{name}-{}", std::process::id()));
+        let (came, went) = (path("came"), path("went"));
+        fs::create_dir(&went)?;
         let before = Snapshot::take()?;
-        fs::create_dir(&path)?;
-        let added = before.added();
-        fs::remove_dir(&path)?;
-        let line = format!("path {}", path.display());
-        let added = added?;
-        assert!(added.contains(&line), "{line} is not in {added:?}");
+        fs::create_dir(&came)?;
+        fs::remove_dir(&went)?;
+        let found = before.differences(Path::new("/nowhere/moorage-rig-of-no-test"));
+        fs::remove_dir(&came)?;
+        let found = found?;
+        for line in [format!("added: path {}", came.display()), format!("gone: path {}", went.display())] {
+            assert!(found.contains(&line), "{line} is not in {found:?}");
+        }
         Ok(())
     }
 }

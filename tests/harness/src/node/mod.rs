@@ -34,7 +34,8 @@ use kube::Api;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use components::components;
-pub use enter::{Place, enter, shell, unavailable};
+pub use enter::{Place, enter, environment, shell, unavailable};
+pub use leftovers::{Snapshot, processes};
 pub use operator::OPERATOR_NAMESPACE;
 
 use crate::{build, cluster::Cluster, components as plan, http, progress::Progress, work_dir::WorkDir};
@@ -91,9 +92,14 @@ impl NodeCluster {
         let spec = found.spec.unwrap_or_default();
         let address: IpAddr = spec.cluster_ip.context("it has no address")?.parse()?;
         let port = spec.ports.unwrap_or_default().first().context("it has no port")?.port;
-        let (code, body) = http::get(SocketAddr::new(address, port.try_into()?), path).await?;
+        let (code, body) = self.http_get(SocketAddr::new(address, port.try_into()?), path).await?;
         ensure!(code == 200, "{service}{path} answers {code}: {body}");
         Ok(body)
+    }
+
+    /// The code and body that a pod or Service answers with, asked from the node.
+    pub async fn http_get(&self, address: SocketAddr, path: &str) -> Result<(u16, String)> {
+        http::get(address, path).await
     }
 
     /// How long the start took, without building.

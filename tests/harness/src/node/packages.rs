@@ -51,7 +51,7 @@ pub fn install_missing(progress: Progress) -> Result<()> {
     progress.line(&format!("installing {list} with apt-get"));
     // An old list of packages may still name what can be fetched, so that only the installation has to succeed.
     let _ = apt_get(&["update"]);
-    let arguments = [&["install", "--yes", "--no-install-recommends"], packages.as_slice()].concat();
+    let arguments = [&["install", "--yes", "--no-install-recommends", "--no-remove"], packages.as_slice()].concat();
     apt_get(&arguments).with_context(|| format!("install {list} by hand"))?;
     match missing().as_slice() {
         [] => Ok(()),

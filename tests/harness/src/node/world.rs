@@ -1,23 +1,27 @@
 //! What the run sees inside: an empty `/run`, a network with nobody else on it, and folders that servers keep under
 //! fixed names, empty too.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
-use super::ADDRESS;
+use super::{ADDRESS, sysctls};
 use crate::process::run;
 
 /// Folders that kubelet, containerd and their helpers write to whatever they are told.
 const SHADOWED: [&str; 6] = ["/run", "/var/log", "/etc/cni", "/var/lib/cni", "/var/lib/containers", "/var/lib/kubelet"];
 
-/// Makes those of the folders that are missing, so that something can be mounted over them; returns what it made.
-pub fn make_mount_points() -> Result<Vec<PathBuf>> {
-    let missing: Vec<PathBuf> = SHADOWED.iter().map(PathBuf::from).filter(|folder| !folder.exists()).collect();
-    for folder in &missing {
-        fs::create_dir(folder).with_context(|| format!("making {}", folder.display()))?;
-    }
-    Ok(missing)
+/// Those of the folders that this machine has not.
+pub fn missing_mount_points() -> Vec<PathBuf> {
+    SHADOWED.iter().map(PathBuf::from).filter(|folder| !folder.exists()).collect()
+}
+
+/// Makes them, so that something can be mounted over them.
+pub fn make_mount_points(missing: &[PathBuf]) -> Result<()> {
+    missing.iter().try_for_each(|folder| fs::create_dir(folder).with_context(|| format!("making {}", folder.display())))
 }
 
 /// Removes the folders again if they are still empty.
@@ -27,14 +31,15 @@ pub fn remove_mount_points(made: &[PathBuf]) {
     }
 }
 
-/// Sets up mounts and network in the namespaces that this process is in.
-pub fn set_up() -> Result<()> {
+/// Sets up mounts and network in the namespaces that this process is in, with files of its own in that folder.
+pub fn set_up(folder: &Path) -> Result<()> {
     for folder in SHADOWED {
         run("mount", &["-t", "tmpfs", "-o", "mode=0755", "tmpfs", folder])?;
     }
     // Containers that ask to see later mounts do; none of it leaves this namespace.
     run("mount", &["--make-rshared", "/"])?;
     fs::create_dir_all("/run/lock")?;
+    sysctls::shadow(folder)?;
     network()
 }
 

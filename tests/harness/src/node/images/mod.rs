@@ -151,13 +151,22 @@ impl Kitchen {
     fn configure(&self, name: &str, flags: &[&str]) -> Result<()> {
         let target = reference(name);
         let user = format!("--user={USER}");
-        let common =
-            ["mutate", &target, "--insecure", "--tag", &target, "--env=PATH=/bin", &user, "--set-platform=linux/amd64"];
+        let platform = format!("--set-platform=linux/{}", architecture());
+        let common = ["mutate", &target, "--insecure", "--tag", &target, "--env=PATH=/bin", &user, &platform];
         self.crane(&[&common, flags].concat())
     }
 
     fn crane(&self, arguments: &[&str]) -> Result<()> {
         run(&self.crane, arguments).map(|_| ())
+    }
+}
+
+/// This machine's architecture, as images name it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
