@@ -30,6 +30,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::runtime::Runtime;
 
 /// A test: gets the control plane, says what failed.
@@ -39,6 +40,8 @@ type Test = fn(Arc<ControlPlane>) -> Pin<Box<dyn Future<Output = anyhow::Result<
 pub struct Case {
     name: &'static str,
     test: Test,
+    /// Binaries without which it is skipped, as not every rig has them.
+    needs: &'static [&'static str],
 }
 
 /// The tests of a file, by the names of their functions; `last` are those that look back at all others.
@@ -60,7 +63,7 @@ macro_rules! cases {
 impl Case {
     /// A test of that name.
     pub const fn new(name: &'static str, test: Test) -> Self {
-        Self { name, test }
+        Self { name, test, needs: &[] }
     }
 }
 
@@ -77,7 +80,7 @@ fn cases() -> Vec<Case> {
         problems::cases(),
         quiet::cases(),
         render::cases(),
-        registry::cases(),
+        registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
         leader::cases(),
         generation::cases(),
         install::cases(),
@@ -88,6 +91,9 @@ fn cases() -> Vec<Case> {
     .collect()
 }
 
+/// So many tests at once, as each waits most of its time.
+const SIDE_BY_SIDE: usize = 8;
+
 /// Tests that need the machine for themselves: one makes load, one starts a control plane of its own.
 fn alone() -> Vec<Case> {
     [many::cases(), crds::cases()].into_iter().flatten().collect()
@@ -95,42 +101,55 @@ fn alone() -> Vec<Case> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rounds = [cases(), alone(), rbac::last_cases()];
+    let rounds = [(cases(), SIDE_BY_SIDE), (alone(), 1), (rbac::last_cases(), 1)];
     if arguments.list {
-        return libtest_mimic::run(&arguments, trials(rounds.into_iter().flatten().collect(), |_| Ok(()))).exit_code();
+        let all = rounds.into_iter().flat_map(|(cases, _)| cases).collect();
+        return libtest_mimic::run(&arguments, trials(all, |_| None, |_| Ok(()))).exit_code();
     }
     with_control_plane(|runtime, control_plane| {
         let runtime = Arc::new(runtime);
-        let run = move |test: Test| {
+        let run = {
             let control_plane = Arc::clone(&control_plane);
-            runtime.block_on(test(control_plane)).map_err(|error| Failed::from(format!("{error:#}")))
+            move |case: &Case| {
+                let (test, begin) = (case.test, Instant::now());
+                let outcome = runtime.block_on(test(Arc::clone(&control_plane)));
+                eprintln!("{}: {:.1} s", case.name, begin.elapsed().as_secs_f64());
+                outcome.map_err(|error| Failed::from(format!("{error:#}")))
+            }
         };
         // Only a full run has used everything that is granted.
         let partial = arguments.filter.is_some() || !arguments.skip.is_empty();
-        let threads = [None, Some(1), Some(1)];
-        for (round, (cases, threads)) in rounds.into_iter().zip(threads).enumerate() {
-            if round == 2 && partial {
+        let lacks = |case: &Case| case.needs.iter().copied().find(|name| control_plane.bin(name).is_err());
+        let mut failed = false;
+        for (round, (cases, threads)) in rounds.into_iter().enumerate() {
+            if round == 2 && (partial || failed) {
                 continue;
             }
-            let arguments = Arguments { test_threads: threads.or(arguments.test_threads), ..arguments.clone() };
-            let conclusion = libtest_mimic::run(&arguments, trials(cases, run.clone()));
-            if conclusion.has_failed() {
-                return conclusion.exit_code();
-            }
+            let threads = if round == 0 { arguments.test_threads.unwrap_or(threads) } else { threads };
+            let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
+            failed |= libtest_mimic::run(&arguments, trials(cases, lacks, run.clone())).has_failed();
         }
-        ExitCode::SUCCESS
+        if failed {
+            control_plane.keep_logs();
+        }
+        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     })
 }
 
-fn trials(cases: Vec<Case>, run: impl Fn(Test) -> Result<(), Failed> + Clone + Send + 'static) -> Vec<Trial> {
-    cases
-        .into_iter()
-        .map(|case| {
-            let run = run.clone();
-            let name = case.name.trim_start_matches("cluster::").to_owned();
-            Trial::test(name, move || run(case.test))
-        })
-        .collect()
+fn trials(
+    cases: Vec<Case>,
+    lacks: impl Fn(&Case) -> Option<&'static str>,
+    run: impl Fn(&Case) -> Result<(), Failed> + Clone + Send + 'static,
+) -> Vec<Trial> {
+    let trial = |case: Case| {
+        let (run, lacks) = (run.clone(), lacks(&case));
+        let trial = Trial::test(case.name.trim_start_matches("cluster::"), move || run(&case));
+        match lacks {
+            Some(binary) => trial.with_kind(format!("the rig has no {binary}")).with_ignored_flag(true),
+            None => trial,
+        }
+    };
+    cases.into_iter().map(trial).collect()
 }
 
 /// One control plane for the run, with the generated CRDs and roles, ended before the process is.

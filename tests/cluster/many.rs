@@ -1,12 +1,14 @@
 //! N Apps cost N times what one costs: counted in requests.
 
 use crate::support::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
 use jiff::Timestamp;
-use kube::api::ListParams;
+use kube::runtime::{WatchStreamExt, watcher};
 use moorage::shell::report::GATHERING;
-use moorage_harness::{AuditEvent, ControlPlane, eventually};
-use std::collections::BTreeMap;
+use moorage_harness::{AuditEvent, ControlPlane, Sandbox};
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,24 +23,29 @@ async fn five_hundred_apps_at_once(control_plane: Arc<ControlPlane>) -> Result<(
     let file = sandbox.work_dir().join("many.yaml");
     std::fs::write(&file, apps.join("---"))?;
     sandbox.kubectl(&["create", "-f", &file.display().to_string()]).await?;
-    eventually(Duration::from_secs(300), "500 Apps to be Ready", || async {
-        let apps = api(&sandbox, "App").list(&ListParams::default()).await?;
-        let ready = apps
-            .items
-            .iter()
-            .filter_map(|app| serde_json::to_value(app).ok())
-            .filter(|app| is_true(app, "Ready"))
-            .count();
-        ensure!(ready == COUNT, "{ready} are Ready");
-        Ok(Some(()))
-    })
-    .await?;
+    tokio::time::timeout(Duration::from_secs(300), all_ready(&sandbox)).await.context("waiting for 500 Apps")??;
     exactly(&control_plane, &sandbox, mark, 3 * COUNT, |event| event.subresource.is_empty()).await?;
     statuses_are_gathered(&writes(&control_plane, &sandbox, mark)?)?;
     let reads = control_plane.audit().by_user(&sandbox.user(), mark)?;
     let reads: Vec<_> = reads.into_iter().filter(|event| matches!(event.verb.as_str(), "get" | "list")).collect();
     ensure!(reads.is_empty(), "reads beside the watches:\n{}", lines(&reads));
     sandbox.kubectl(&["delete", "apps.moorage.dev", "--all", "--wait=false"]).await?;
+    Ok(())
+}
+
+/// Waits by a watch: to list them all again and again would be most of the load.
+async fn all_ready(sandbox: &Sandbox) -> Result<()> {
+    let mut ready = BTreeSet::new();
+    let mut seen = pin!(watcher(api(sandbox, "App"), watcher::Config::default()).applied_objects());
+    while ready.len() < COUNT {
+        let app = serde_json::to_value(seen.try_next().await?.context("the watch ended")?)?;
+        let name = app["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if is_true(&app, "Ready") {
+            ready.insert(name);
+        } else {
+            ready.remove(&name);
+        }
+    }
     Ok(())
 }
 

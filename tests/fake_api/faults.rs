@@ -6,7 +6,7 @@ use super::watches::WEB;
 use super::world::World;
 use super::world::{difference, is_lease};
 use anyhow::{Context, Result, ensure};
-use moorage_fake::{Call, Entry, Fault, Faults, Server};
+use moorage_fake::{Call, Effort, Entry, Fault, Faults, Server};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use std::time::Duration;
 const COST: usize = 6;
 /// Renewals of the Lease at rest are all alike, and most of the writes: only the first few are faulted.
 const RENEWALS: usize = 3;
+
+/// Quick runs try a fault at one of so many requests.
+const QUICK: usize = 6;
 
 /// Which requests meet a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,25 +40,37 @@ impl Target {
     }
 }
 
-/// Plays every scenario with every one of these faults at every target, and fails unless it ends as it does undisturbed, at
-/// most so many requests dearer. How many runs that were.
+/// Plays every scenario with these faults at its targets, and fails unless it ends as it does undisturbed, at most so many
+/// requests dearer. Thorough runs try every fault at every target, others one after the other in turn. How many runs that were.
 pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result<usize> {
     let mut runs = 0;
     for scenario in ALL {
         let (world, _replica) = scenario.play(Faults::default()).await.context(scenario.name)?;
         let (expected, undisturbed) = (world.server.snapshot(), world.cost());
-        for ordinal in target.of(&world.server) {
-            for fault in faults {
-                let (world, what) = disturbed(scenario, ordinal, fault.clone()).await?;
-                let found = world.server.snapshot();
-                ensure!(found == expected, "{what}: {}\n{}", difference(&expected, &found), world.summary());
-                let dearer = world.cost().saturating_sub(undisturbed);
-                ensure!(dearer <= cost, "{what} costs {dearer} requests\n{}", world.summary());
-                runs += 1;
-            }
+        for (ordinal, fault) in tried(&target.of(&world.server), faults) {
+            let (world, what) = disturbed(scenario, ordinal, fault).await?;
+            let found = world.server.snapshot();
+            ensure!(found == expected, "{what}: {}\n{}", difference(&expected, &found), world.summary());
+            let dearer = world.cost().saturating_sub(undisturbed);
+            ensure!(dearer <= cost, "{what} costs {dearer} requests\n{}", world.summary());
+            runs += 1;
         }
     }
     Ok(runs)
+}
+
+/// Which faults are tried at which requests.
+fn tried(ordinals: &[u64], faults: &[Fault]) -> Vec<(u64, Fault)> {
+    let all = ordinals.iter().flat_map(|ordinal| faults.iter().map(|fault| (*ordinal, fault.clone())));
+    let in_turn = |every: usize| {
+        let turns = ordinals.iter().enumerate().step_by(every).map(|(turn, ordinal)| (*ordinal, turn / every));
+        turns.map(|(ordinal, turn)| (ordinal, faults[turn % faults.len()].clone())).collect()
+    };
+    match Effort::given() {
+        Effort::Thorough => all.collect(),
+        Effort::Usual => in_turn(1),
+        Effort::Quick => in_turn(QUICK),
+    }
 }
 
 async fn disturbed(scenario: &Scenario, ordinal: u64, fault: Fault) -> Result<(super::world::World, String)> {
@@ -67,7 +82,7 @@ async fn disturbed(scenario: &Scenario, ordinal: u64, fault: Fault) -> Result<(s
 #[tokio::test(start_paused = true)]
 async fn a_refused_write_is_survived_at_little_cost() -> Result<()> {
     let runs = everywhere(Target::Writes, &[409, 429, 500, 503].map(Fault::Status), COST).await?;
-    assert!(runs > 400, "only {runs} faults");
+    assert!(runs > Effort::given().of(15, 100, 400), "only {runs} faults");
     Ok(())
 }
 
@@ -75,7 +90,7 @@ async fn a_refused_write_is_survived_at_little_cost() -> Result<()> {
 async fn a_write_without_an_answer_is_survived_at_little_cost() -> Result<()> {
     let faults = [Fault::DropBefore, Fault::DropAfterCommit, Fault::Hang, Fault::HangAfterCommit];
     let runs = everywhere(Target::Writes, &faults, COST).await?;
-    assert!(runs > 400, "only {runs} faults");
+    assert!(runs > Effort::given().of(15, 100, 400), "only {runs} faults");
     Ok(())
 }
 

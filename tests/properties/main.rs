@@ -1,4 +1,7 @@
-//! Properties of the pure cores, over 10,000 random cases per kind (`PROPTEST_CASES` changes that).
+//! Properties of the pure cores, each over 1,000 random cases per kind, the same ones at every run.
+//!
+//! `cargo xtask test --thorough` tries 10,000 others each time, `--fast` 200. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` say how
+//! many and which; a property that fails says both.
 //!
 //! `specs.rs` makes specs: tame ones that the schema accepts, and wild ones. `worlds.rs` makes clusters around them. What is
 //! applied goes to the in-memory API server, which merges, defaults and refuses like the real one (tests/fake).
@@ -15,7 +18,7 @@ use cluster::{Paper, merge};
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::live::Live;
 use moorage::core::plan::{ChildKind, Object, Parent};
-use moorage_fake::Server;
+use moorage_fake::{Effort, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::{Value, json};
@@ -23,22 +26,23 @@ use std::fmt::Debug;
 
 type Outcome = Result<(), TestCaseError>;
 
-/// Runs a property, by default over the same cases every time; `PROPTEST_RNG_SEED` picks others.
+/// The seed, unless the environment says otherwise.
+const SEED: u64 = 2026;
+
+/// Runs a property.
 fn check<S: Strategy>(strategy: &S, property: impl Fn(S::Value) -> Outcome)
 where
     S::Value: Debug,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 10_000;
-    }
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
-        config.rng_seed = RngSeed::Fixed(2026);
-    }
+    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let cases =
+        given("PROPTEST_CASES").map_or(Effort::given().of(200, 1_000, 10_000), |cases| cases.try_into().unwrap());
+    let seed = given("PROPTEST_RNG_SEED").unwrap_or(SEED);
+    let config = Config { failure_persistence: None, cases, rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     if let Err(error) = TestRunner::new(config).run(strategy, property) {
-        panic!("{error}");
+        panic!("PROPTEST_CASES={cases} PROPTEST_RNG_SEED={seed}: {error}");
     }
 }
 

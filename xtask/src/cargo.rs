@@ -16,19 +16,19 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds the operator (dev profile) and says where cargo put it.
+/// Builds the operator (dev profile), with the features that the tests' one has, and says where cargo put it.
 pub fn build_operator() -> Result<PathBuf> {
-    build(&[])
+    build(&["--workspace"])
 }
 
 /// Builds the operator as it is shipped and says where cargo put it.
 pub fn build_operator_release() -> Result<PathBuf> {
-    build(&["--release"])
+    build(&["--release", "--package=moorage"])
 }
 
-fn build(profile: &[&str]) -> Result<PathBuf> {
-    let output = cargo(&["build", "--package=moorage", "--bin=moorage", "--message-format=json-render-diagnostics"])
-        .args(profile)
+fn build(what: &[&str]) -> Result<PathBuf> {
+    let output = cargo(&["build", "--bin=moorage", "--message-format=json-render-diagnostics"])
+        .args(what)
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {

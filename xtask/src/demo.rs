@@ -61,7 +61,7 @@ async fn simulated(arguments: &Arguments) -> Result<()> {
         eprintln!("{error:#}");
     }
     println!("The cluster runs until Ctrl-C. In another terminal:\n");
-    println!("  export KUBECONFIG={}", rig.kubeconfig_path().display());
+    println!("  {}", rig.exports()?);
     print_next_steps();
     guard::exit_code_on_interrupt(0);
     pending().await

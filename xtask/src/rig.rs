@@ -27,7 +27,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     let options = Options { nodes: arguments.nodes, ..Options::default() };
     let rig = ControlPlane::start(options).await?;
     eprintln!("ready after {:.1} s; Ctrl-C ends it", rig.start_time().as_secs_f64());
-    println!("export KUBECONFIG={}", rig.kubeconfig_path().display());
+    println!("{}", rig.exports()?);
     guard::exit_code_on_interrupt(0);
     pending().await
 }

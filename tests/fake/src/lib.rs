@@ -27,6 +27,7 @@ mod controllers;
 mod defaults;
 mod delete;
 mod discovery;
+mod effort;
 mod endpoint;
 mod faults;
 mod fields;
@@ -55,6 +56,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::watch as signal;
 
+pub use effort::Effort;
 pub use endpoint::Endpoint;
 pub use faults::{Entry, Fault, Faults};
 pub use quantity::canonical as canonical_quantity;

@@ -79,9 +79,21 @@ impl Access {
         Ok(command)
     }
 
+    /// A line for a shell in which the rig's kubectl is to reach this cluster.
+    pub fn exports(&self) -> Result<String> {
+        let kubectl = self.bin("kubectl")?;
+        let folder = kubectl.parent().context("kubectl lies nowhere")?;
+        Ok(format!("export KUBECONFIG={} PATH=\"{}:$PATH\"", self.kubeconfig.display(), folder.display()))
+    }
+
     /// The run's folder.
     pub fn work_dir(&self) -> &Path {
         self.work.path()
+    }
+
+    /// Has the logs of the run stay when it ends, for who looks for the cause of a failure; where, is printed then.
+    pub fn keep_logs(&self) {
+        self.work.keep_logs();
     }
 
     pub(crate) fn work(&self) -> &WorkDir {

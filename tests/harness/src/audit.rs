@@ -105,9 +105,14 @@ impl AuditLog {
 
     /// The events after a mark.
     pub fn since(&self, mark: Mark) -> Result<Vec<AuditEvent>> {
-        let text = self.read(mark)?;
+        self.with("", mark)
+    }
+
+    /// The events after a mark whose text has that in it.
+    fn with(&self, text: &str, mark: Mark) -> Result<Vec<AuditEvent>> {
+        let read = self.read(mark)?;
         let mut events = Vec::new();
-        for line in text.lines().filter(|line| !line.is_empty()) {
+        for line in read.lines().filter(|line| !line.is_empty() && line.contains(text)) {
             let raw: Raw = serde_json::from_str(line).with_context(|| format!("audit line {line}"))?;
             if raw.stage == "ResponseComplete" {
                 events.push(raw.into());
@@ -118,7 +123,8 @@ impl AuditLog {
 
     /// The events of one user after a mark.
     pub fn by_user(&self, user: &str, mark: Mark) -> Result<Vec<AuditEvent>> {
-        let mut events = self.since(mark)?;
+        // Tests beside this one fill the log, and to parse their events takes time.
+        let mut events = self.with(user, mark)?;
         events.retain(|event| event.user == user);
         Ok(events)
     }

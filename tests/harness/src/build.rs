@@ -123,6 +123,28 @@ pub(crate) fn node_assets(progress: Progress) -> Result<Assets> {
     find(&|module| module.name != "kwok", &|_| true, progress)
 }
 
+/// Why no simulated cluster can run here, if so.
+pub fn unavailable() -> Option<String> {
+    unless_go(&|module| module.purpose == Purpose::ControlPlane)
+}
+
+/// Why a node's binaries can't be had here, if so.
+pub(crate) fn node_unavailable() -> Option<String> {
+    unless_go(&|module| module.name != "kwok")
+}
+
+/// What is wrong with Go, where something that was asked for has yet to be built with it.
+fn unless_go(wanted: &dyn Fn(&Module) -> bool) -> Option<String> {
+    let found = |module: &Module| {
+        let mut found = Assets { binaries: BTreeMap::new(), stages: PathBuf::new() };
+        let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        take_given(module, given.as_deref(), &mut found)
+            || output_dir(module).is_ok_and(|out| is_complete(module, &out))
+    };
+    let missing = MODULES.iter().filter(|module| wanted(module)).any(|module| !found(module));
+    go::check().err().filter(|_| missing).map(|why| why.to_string())
+}
+
 fn find(wanted: &dyn Fn(&Module) -> bool, required: &dyn Fn(&Module) -> bool, progress: Progress) -> Result<Assets> {
     let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let mut found = Assets { binaries: BTreeMap::new(), stages: given.clone().unwrap_or_default().join(STAGES) };

@@ -4,13 +4,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process::Process, progress::Progress};
+use crate::{
+    process::{Process, run_command},
+    progress::Progress,
+};
 
 /// The oldest Go that the rig's modules accept.
 pub const MINIMUM: &str = "1.26";
@@ -65,26 +66,30 @@ pub fn install(source: &Path, out: &Path, files: &[&str], label: &str, progress:
     let flags = format!("-s -w{}", version_flags(&go_mod));
     let packages = tools(&go_mod, files)?;
     let mut command = go();
-    command.args(["install", "-v", "-trimpath", "-tags", TAGS, "-ldflags", &flags]).args(packages);
+    command.args(["install", "-v", "-trimpath", "-tags", TAGS, "-ldflags", &flags]).args(&packages);
     command.env("GOBIN", out).current_dir(source);
     let log = out.join("build.log");
-    let start = Instant::now();
-    progress.line(&format!("{label}: building"));
+    let _ = fs::remove_file(&log);
+    progress.line(&format!("{label}: downloading what it is made of"));
+    let total = dependencies(source, &packages)?;
     let go = Process::spawn("go install", &command, &log)?;
-    let status = loop {
-        if let Some(status) = go.exited()? {
-            break status;
-        }
-        let last = go.tail(1);
-        progress.update(&format!("{label}: {} s  {last}", start.elapsed().as_secs()));
-        // Not a wait for a state of the cluster: only the rate at which the line is redrawn.
-        thread::sleep(Duration::from_millis(200));
-    };
+    // Packages that lie in Go's cache already are not printed, so the count may end below the total.
+    let status = progress.follow(label, &go, |go| {
+        let logs = go.logs();
+        let built = logs.lines().filter(|line| !line.starts_with("go: ")).count();
+        format!("{built} of {total} packages, {}", logs.lines().last().unwrap_or_default())
+    })?;
     if !status.success() {
         bail!("go install ended with {status}:\n{}", go.tail(30));
     }
-    progress.line(&format!("{label}: built in {} s", start.elapsed().as_secs()));
     Ok(())
+}
+
+/// How many packages these are made of, themselves included. Downloads what is missing.
+fn dependencies(source: &Path, packages: &[&str]) -> Result<usize> {
+    let mut command = go();
+    command.args(["list", "-deps", "-tags", TAGS]).args(packages).current_dir(source);
+    Ok(run_command(&mut command)?.lines().count())
 }
 
 /// The packages of the `tool` lines whose binaries have these names.

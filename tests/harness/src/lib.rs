@@ -45,3 +45,4 @@ pub use process::Process;
 pub use progress::Progress;
 pub use sandbox::Sandbox;
 pub use wait::eventually;
+pub use work_dir::STAY_IN;

@@ -1,6 +1,20 @@
 //! Progress that a person can follow: one line that updates on a terminal, plain lines elsewhere.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::{
+    io::{IsTerminal, Write, stderr},
+    process::ExitStatus,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::process::Process;
+
+/// How often a passing state is redrawn on a terminal.
+const REDRAWN: Duration = Duration::from_millis(200);
+/// How often it is printed elsewhere, so that a log shows that something goes on.
+const PRINTED: Duration = Duration::from_secs(15);
 
 /// Where progress goes. Cheap to copy; all output is on stderr, so stdout stays usable by scripts.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +34,31 @@ impl Progress {
         Self { shown: false, live: false }
     }
 
-    /// Shows a passing state, such as elapsed seconds. Only a terminal shows these.
-    pub fn update(self, line: &str) {
+    /// Waits for a process to end, and shows meanwhile how long it has run and what `state` says of it.
+    pub fn follow(self, label: &str, process: &Process, state: impl Fn(&Process) -> String) -> Result<ExitStatus> {
+        let start = Instant::now();
+        self.line(&format!("{label}: building"));
+        let mut printed = Instant::now();
+        loop {
+            if let Some(status) = process.exited()? {
+                let outcome = if status.success() { "built" } else { "failed" };
+                self.line(&format!("{label}: {outcome} after {} s", start.elapsed().as_secs()));
+                return Ok(status);
+            }
+            let line = format!("{label}: {} s, {}", start.elapsed().as_secs(), state(process));
+            if self.live {
+                self.update(&line);
+            } else if printed.elapsed() >= PRINTED {
+                self.line(&line);
+                printed = Instant::now();
+            }
+            // Not a wait for a state of the cluster: only the rate at which the line is redrawn.
+            thread::sleep(REDRAWN);
+        }
+    }
+
+    /// Shows a passing state. Only a terminal shows these.
+    fn update(self, line: &str) {
         if self.live {
             let line: String = line.chars().take(100).collect();
             let _ = write!(stderr(), "\r\x1b[2K{line}");

@@ -4,7 +4,9 @@ use std::{
     env, fs,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process, thread,
+    process,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,13 +16,17 @@ use crate::{guard, process::is_running};
 /// A folder of its own, readable by this user alone, removed when dropped.
 ///
 /// It stays, and its path is printed, when the environment holds `MOORAGE_RIG_KEEP` or the thread that
-/// drops it is panicking: the logs in it then tell why.
+/// drops it is panicking: the logs in it then tell why. Of one that was told so the logs stay.
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
     /// Whether it goes with this value.
     owned: bool,
+    keep_logs: AtomicBool,
 }
+
+/// What stands before the path of a folder that stays, on stdout.
+pub const STAY_IN: &str = "the rig's logs stay in ";
 
 /// What is kept for reading.
 const KEPT: [&str; 2] = ["logs", "audit.jsonl"];
@@ -43,7 +49,7 @@ impl WorkDir {
                 Ok(()) => {
                     fs::create_dir(path.join("logs"))?;
                     guard::register_dir(&path);
-                    return Ok(Self { path, owned: true });
+                    return Ok(Self { path, owned: true, keep_logs: AtomicBool::new(false) });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
@@ -56,18 +62,19 @@ impl WorkDir {
 
     /// A folder that another process made by [`WorkDir::new`] and will remove.
     pub fn lent(path: PathBuf) -> Self {
-        Self { path, owned: false }
+        Self { path, owned: false, keep_logs: AtomicBool::new(false) }
     }
 
     /// Has its logs and the audit log stay, and nothing else of it, for who looks for the cause of a failure.
-    pub fn keep_logs(mut self) {
-        self.owned = false;
-        guard::forget_dir(&self.path);
+    pub fn keep_logs(&self) {
+        self.keep_logs.store(true, Ordering::Relaxed);
+    }
+
+    fn remove_all_but_logs(&self) {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()).filter(|path| !KEPT.iter().any(|kept| path.ends_with(kept))) {
             let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         }
-        eprintln!("the rig's logs stay in {}", self.path.display());
     }
 
     /// The folder.
@@ -107,10 +114,14 @@ impl Drop for WorkDir {
             return;
         }
         guard::forget_dir(&self.path);
-        if thread::panicking() || env::var_os("MOORAGE_RIG_KEEP").is_some() {
-            eprintln!("the rig's logs stay in {}", self.path.display());
-        } else {
+        let keep_all = thread::panicking() || env::var_os("MOORAGE_RIG_KEEP").is_some();
+        if !keep_all && !self.keep_logs.load(Ordering::Relaxed) {
             let _ = fs::remove_dir_all(&self.path);
+            return;
         }
+        if !keep_all {
+            self.remove_all_but_logs();
+        }
+        println!("{STAY_IN}{}", self.path.display());
     }
 }

@@ -3,44 +3,52 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
 use moorage_harness::{
     Process, Progress, eventually,
     node::{self, NodeCluster, Place, Snapshot},
 };
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::runtime::Runtime;
 
 const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Set for the run that is to be ended: the file to which it writes its folder once the node is ready.
 const READY: &str = "MOORAGE_RIG_READY";
 
-/// Not a test: what the tests below run and end.
-#[test]
-#[ignore = "runs until it is ended; the other test starts it"]
-fn a_node() -> Result<()> {
-    let Some(ready) = env::var_os(READY) else { return Ok(()) };
+fn main() -> ExitCode {
+    if let Some(ready) = env::var_os(READY) {
+        return a_node(Path::new(&ready)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
+    let test = Trial::test("a_node_that_is_ended_leaves_nothing", || {
+        let outcome = Runtime::new()?.block_on(a_node_that_is_ended_leaves_nothing());
+        outcome.map_err(|error| Failed::from(format!("{error:#}")))
+    });
+    let test = match node::unavailable() {
+        Some(why) => test.with_kind(why).with_ignored_flag(true),
+        None => test,
+    };
+    libtest_mimic::run(&Arguments::from_args(), vec![test]).exit_code()
+}
+
+/// A run with a node, until it is ended from outside.
+fn a_node(ready: &Path) -> Result<()> {
     let Place::Inside(folder) = node::enter(Progress::stderr())? else { return Ok(()) };
-    let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    Runtime::new()?.block_on(async {
         let cluster = NodeCluster::start(folder.clone(), Progress::stderr()).await?;
-        fs::write(&ready, folder.display().to_string())?;
+        fs::write(ready, folder.display().to_string())?;
         std::future::pending::<()>().await;
         drop(cluster);
         Ok(())
     })
 }
 
-#[tokio::test]
 async fn a_node_that_is_ended_leaves_nothing() -> Result<()> {
-    if let Some(why) = node::unavailable() {
-        eprintln!("skipped: {why}");
-        return Ok(());
-    }
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("node-ends-{}", std::process::id()));
     fs::create_dir_all(&scratch)?;
     // The first run installs what is missing on this machine, which stays.
@@ -69,7 +77,7 @@ async fn a_node_that_is_ended_leaves_nothing() -> Result<()> {
 /// A run whose node is ready, and its folder.
 async fn started(ready: &Path) -> Result<(Process, PathBuf)> {
     let mut command = Command::new(env::current_exe()?);
-    command.args(["--exact", "a_node", "--ignored", "--nocapture"]).env(READY, ready);
+    command.env(READY, ready);
     let process = Process::spawn("a run with a node", &command, &ready.with_extension("log"))?;
     let folder = eventually(DEADLINE, "the node to be ready", || async {
         let ended = process.exited()?;

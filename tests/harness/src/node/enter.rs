@@ -42,7 +42,11 @@ pub enum Place {
 }
 
 /// Why no node can run here, if so.
-pub fn unavailable() -> Option<&'static str> {
+pub fn unavailable() -> Option<String> {
+    machine_lacks().map(str::to_owned).or_else(packages::unavailable).or_else(build::node_unavailable)
+}
+
+fn machine_lacks() -> Option<&'static str> {
     if !cfg!(target_os = "linux") {
         return Some("a node needs Linux");
     }

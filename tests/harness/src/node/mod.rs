@@ -37,6 +37,7 @@ pub(crate) use components::components;
 pub use enter::{Place, enter, environment, shell, unavailable};
 pub use leftovers::{Snapshot, processes};
 pub use operator::OPERATOR_NAMESPACE;
+pub use packages::{find, programs};
 
 use crate::{build, cluster::Cluster, components as plan, http, progress::Progress, work_dir::WorkDir};
 

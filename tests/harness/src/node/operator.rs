@@ -1,6 +1,7 @@
 //! The operator as a user runs it: linked statically as its image has it, installed by its own manifest.
 
 use std::{
+    collections::BTreeSet,
     env::consts,
     fs,
     path::{Path, PathBuf},
@@ -16,7 +17,7 @@ use super::{NodeCluster, packages::is_static};
 use crate::{
     access::documents,
     build::{target_dir, workspace},
-    process::Process,
+    process::{Process, run_command},
     progress::Progress,
     wait::eventually,
 };
@@ -31,25 +32,39 @@ const DEADLINE: Duration = Duration::from_mins(2);
 /// Builds the operator as it is shipped, with the C library linked statically, as there is none in its image.
 pub fn build(progress: Progress) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", consts::ARCH);
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = cargo();
     command.args(["build", "--release", "--package=moorage", "--bin=moorage", "--target", &target]);
     command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    command.current_dir(workspace());
-    progress.line("building the operator for its image");
     fs::create_dir_all(target_dir())?;
-    let cargo = Process::spawn("cargo build", &command, &target_dir().join("operator-image.log"))?;
-    let status = loop {
-        if let Some(status) = cargo.exited()? {
-            break status;
-        }
-        progress.update(&format!("operator: {}", cargo.tail(1).trim()));
-        // Not a wait for a state of the cluster: only the rate at which the line is redrawn.
-        std::thread::sleep(Duration::from_millis(200));
-    };
+    let log = target_dir().join("operator-image.log");
+    let _ = fs::remove_file(&log);
+    let total = crates(&target)?;
+    let cargo = Process::spawn("cargo build", &command, &log)?;
+    let status = progress.follow("the operator for its image", &cargo, |cargo| {
+        let logs = cargo.logs();
+        let compiled = logs.lines().filter(|line| line.trim_start().starts_with("Compiling ")).count();
+        format!("{compiled} of {total} crates, {}", logs.lines().last().unwrap_or_default().trim())
+    })?;
     ensure!(status.success(), "cargo build ended with {status}:\n{}", cargo.tail(30));
     let binary = target_dir().join(target).join("release/moorage");
     ensure!(is_static(&binary), "{} needs a dynamic linker, which its image has not", binary.display());
     Ok(binary)
+}
+
+/// How many crates the operator is made of.
+fn crates(target: &str) -> Result<usize> {
+    let mut command = cargo();
+    command.args(["tree", "--package=moorage", "--edges=normal,build", "--target", target]);
+    command.args(["--prefix=none", "--no-dedupe", "--format={p}"]);
+    let tree = run_command(&mut command)?;
+    Ok(tree.lines().collect::<BTreeSet<_>>().len())
+}
+
+/// cargo in the workspace's folder.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
 }
 
 /// The operator's binary in the run's folder.

@@ -13,12 +13,14 @@ use anyhow::{Context, Result, bail};
 use crate::{process::find_in, progress::Progress};
 
 /// Programs, and the Debian package that has each.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 11] = [
     ("buildah", "buildah"),
     ("busybox", "busybox-static"),
     ("conntrack", "conntrack"),
     ("ip", "iproute2"),
+    ("ip6tables-save", "iptables"),
     ("iptables", "iptables"),
+    ("iptables-save", "iptables"),
     ("mount", "mount"),
     // A runc that is built from its Go module lacks seccomp, which every restricted pod asks for.
     ("runc", "runc"),
@@ -26,11 +28,20 @@ const NEEDED: [(&str, &str); 9] = [
     ("unshare", "util-linux"),
 ];
 
-/// Where programs are looked for: `PATH`, and the administrator's folders, which it may lack.
+/// Used where it is there.
+const WELCOME: &str = "nft";
+
+/// The names of the programs that a node needs or uses, which nothing without a node may count on.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    NEEDED.into_iter().map(|(program, _)| program).chain([WELCOME])
+}
+
+/// Where programs are looked for: the folders of `PATH`, and the administrator's beside each `bin`, which it may lack.
 pub fn search_path() -> OsString {
-    let mut folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
-    folders.extend(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from));
-    env::join_paths(folders).unwrap_or_default()
+    let folders: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    let of_administrators = folders.iter().filter(|folder| folder.ends_with("bin"));
+    let beside: Vec<PathBuf> = of_administrators.map(|folder| folder.with_file_name("sbin")).collect();
+    env::join_paths(folders.into_iter().chain(beside)).unwrap_or_default()
 }
 
 /// The program of that name.
@@ -38,16 +49,21 @@ pub fn find(program: &str) -> Result<PathBuf> {
     find_in(&search_path(), program).with_context(|| format!("there is no {program} on this machine"))
 }
 
-/// Installs what is missing where apt-get can; elsewhere the error tells what to install.
+/// Why programs that are missing can't be got here, if so.
+pub fn unavailable() -> Option<String> {
+    let packages = missing();
+    let hopeless = !packages.is_empty() && find("apt-get").is_err();
+    let list = packages.join(" ");
+    hopeless.then(|| format!("a node needs programs that are missing here; install what Debian calls {list}"))
+}
+
+/// Installs what is missing; [`unavailable`] tells where that can't be.
 pub fn install_missing(progress: Progress) -> Result<()> {
     let packages = missing();
     if packages.is_empty() {
         return Ok(());
     }
     let list = packages.join(" ");
-    if find("apt-get").is_err() {
-        bail!("a node needs programs that are missing here; install what Debian calls {list}");
-    }
     progress.line(&format!("installing {list} with apt-get"));
     // An old list of packages may still name what can be fetched, so that only the installation has to succeed.
     let _ = apt_get(&["update"]);
@@ -61,7 +77,10 @@ pub fn install_missing(progress: Progress) -> Result<()> {
 
 fn missing() -> Vec<&'static str> {
     let is_there = |program: &str| find(program).is_ok_and(|path| program != "busybox" || is_static(&path));
-    NEEDED.into_iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| package).collect()
+    let missing = NEEDED.into_iter().filter(|(program, _)| !is_there(program));
+    let mut packages: Vec<_> = missing.map(|(_, package)| package).collect();
+    packages.dedup();
+    packages
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
