@@ -10,7 +10,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn compare(folder: &str, files: Vec<generate::File>) {
+fn compare(folder: &str, files: Vec<generate::files::File>) {
     for (path, text) in files {
         let path = root().join(folder).join(path);
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
@@ -41,7 +41,7 @@ fn each_crd_fits_into_an_annotation_with_room_to_spare() {
 }
 
 fn schemas() -> Vec<(String, Value)> {
-    moorage::core::plan::ParentKind::ALL
+    moorage::core::kind::ParentKind::ALL
         .into_iter()
         .map(|kind| {
             let crd = generate::crds::crd(kind);
@@ -95,7 +95,7 @@ fn fields_of_ours_are_described() {
 
 #[test]
 fn every_rule_stands_somewhere_and_says_must() {
-    for rule in moorage::api::rules::RULES {
+    for rule in moorage::generate::rules::RULES {
         assert!(rule.message.contains("must"), "{}: {}", rule.path, rule.message);
         let crd = generate::crds::crd(rule.kind).to_string();
         let quoted = serde_json::to_string(rule.rule).unwrap();

@@ -6,7 +6,6 @@
 pub mod app;
 pub mod common;
 pub mod registry;
-pub mod rules;
 pub mod schema;
 pub mod storage_claim;
 

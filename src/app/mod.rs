@@ -8,8 +8,10 @@ pub mod validate;
 
 use crate::api::App;
 use crate::api::app::AppStatus;
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::storage;
 use build::{
     deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,

@@ -5,15 +5,13 @@
 
 use crate::api::app::{App, AppPort, AppSpec, AppVolume, Rollout, RolloutStrategy, ServiceType, VolumeStorage};
 use crate::api::common::VolumeMode;
-use crate::core::plan::{Identity, Parent};
-use crate::core::quantity::Quantity;
+use crate::core::checks::{NAME_LIMIT, image, name, size};
+use crate::core::kind::Identity;
+use crate::core::parent::Parent;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
 };
 use std::collections::BTreeSet;
-
-/// Longest name of an App: it names a Service, which is a DNS label.
-pub const NAME_LIMIT: usize = 63;
 
 /// An App whose every part makes sense; what the builders take.
 #[derive(Debug)]
@@ -119,33 +117,6 @@ fn service_type(spec: &AppSpec) -> ServiceType {
     spec.service.as_ref().map(|service| service.type_).unwrap_or_default()
 }
 
-/// Checks a name that becomes the name of a Service.
-pub fn name(name: &str) -> Option<String> {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let valid = name.len() <= NAME_LIMIT
-        && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.chars().all(inner);
-    (!valid).then(|| {
-        format!(
-            "metadata.name: must be at most {NAME_LIMIT} lower-case letters, digits and '-', \
-             starting with a letter and ending with a letter or digit, as it names a Service"
-        )
-    })
-}
-
-/// Checks an image reference for what no registry could resolve.
-pub fn image(image: &str) -> Option<String> {
-    if image.is_empty() {
-        return Some("spec.image: must name an image, for example registry.example.com/team/shop:1.4".to_owned());
-    }
-    let bad = image.contains("://") || image.chars().any(|c| c.is_whitespace() || c.is_control());
-    bad.then(|| {
-        "spec.image: must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces"
-            .to_owned()
-    })
-}
-
 fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
     let mut errors = Vec::new();
     let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
@@ -210,12 +181,6 @@ fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -
         }
     }
     valid
-}
-
-/// Checks the size of a claim.
-pub fn size(size: &str) -> Option<String> {
-    let positive = size.parse::<Quantity>().is_ok_and(|size| "0".parse().is_ok_and(|zero: Quantity| size > zero));
-    (!positive).then(|| "size: must be a quantity above zero, for example 2Gi".to_owned())
 }
 
 fn source(volume: &AppVolume) -> Result<Source<'_>, String> {

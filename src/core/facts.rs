@@ -1,7 +1,7 @@
 //! What is remembered of a live child once its body is dropped: a few numbers and words per kind.
 
+use super::kind::ChildKind;
 use super::live::Live;
-use super::plan::ChildKind;
 use serde_json::Value;
 
 /// What a plan or a status needs to know of a child beyond whether it is as declared.
@@ -149,7 +149,7 @@ fn volume(live: &Live) -> Volume {
         resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),
         claim_uid: live.annotation(super::meta::CLAIM_UID).map(str::to_owned),
         adopted: live.annotation(super::meta::ADOPTED).is_some(),
-        parent_label: super::observed::parent_labels(live),
+        parent_label: super::owner::parent_labels(live),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names, labels and ownership that mark an object as ours.
 
-use super::plan::{Identity, ParentKind};
+use super::kind::{Identity, ParentKind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 

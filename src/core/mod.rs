@@ -1,14 +1,19 @@
 //! The pure core: what is wanted, what was seen, how the two are compared and told.
 //!
 //! Nothing under `core/`, `app/`, `storage_claim/` and `registry/` is async or touches a client, a clock, the
-//! environment or randomness; `tests/tidy.rs` holds that.
+//! environment or randomness; `tests/tidy` holds that.
 
+pub mod checks;
 pub mod conditions;
 pub mod facts;
 pub mod image;
+pub mod kind;
 pub mod live;
 pub mod meta;
+pub mod object;
 pub mod observed;
+pub mod owner;
+pub mod parent;
 pub mod plan;
 pub mod pods;
 pub mod quantity;

@@ -1,8 +1,8 @@
 //! What is wrong with pods, in Kubernetes' own words.
 
+use super::kind::{ChildKind, ParentKind};
 use super::live::Live;
-use super::observed::Owner;
-use super::plan::{ChildKind, ParentKind};
+use super::owner::Owner;
 use super::reason::Reason;
 use crate::api::common::Problem;
 use jiff::Timestamp;

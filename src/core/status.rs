@@ -2,8 +2,9 @@
 
 use super::conditions::{Summary, Type, Wanted, condition};
 use super::facts::{Facts, Workload};
+use super::object::Object;
 use super::observed::{Child, Observed};
-use super::plan::{ErrorClass, Failure, Object, Outcome, Plan};
+use super::plan::{ErrorClass, Failure, Outcome, Plan};
 use super::pods;
 use super::reason::Reason;
 use super::storage;

@@ -2,9 +2,12 @@
 
 use super::conditions::Summary;
 use super::facts::{Claim, Facts};
+use super::kind::{ChildKind, Identity};
 use super::meta;
-use super::observed::{Child, Observed, Ownership};
-use super::plan::{ChildKind, Identity, Object, Plan};
+use super::object::Object;
+use super::observed::{Child, Observed};
+use super::owner::Ownership;
+use super::plan::Plan;
 use super::reason::Reason;
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;

@@ -1,6 +1,6 @@
 //! What the pod templates of Apps and Registries have in common.
 
-use super::plan::Identity;
+use super::kind::Identity;
 use super::{meta, security};
 use crate::api::common::PodSettings;
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};

@@ -1,19 +1,16 @@
-//! `crds/`: the `CustomResourceDefinitions`, made of the types, the bounds and the rules in [`crate::api`].
+//! `crds/`: the `CustomResourceDefinitions`, made of the types and the bounds in [`crate::api`] and the rules in [`super::rules`].
 
-use super::{Compact, File};
-use crate::api::rules::{RULES, Rule};
+use super::files::{Compact, File, yaml};
+use super::rules::{RULES, Rule};
 use crate::api::schema::bound;
 use crate::api::{App, Registry, StorageClaim};
-use crate::core::plan::ParentKind;
+use crate::core::kind::ParentKind;
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 /// One file per kind.
 pub fn crds() -> Vec<File> {
-    ParentKind::ALL
-        .into_iter()
-        .map(|kind| (format!("{}.yaml", kind.plural()), super::yaml(&[Compact(&crd(kind))])))
-        .collect()
+    ParentKind::ALL.into_iter().map(|kind| (format!("{}.yaml", kind.plural()), yaml(&[Compact(&crd(kind))]))).collect()
 }
 
 /// The CRD of a kind.

@@ -1,6 +1,7 @@
 //! `deploy/`: what installs the operator, as a kustomize base and as single files.
 
-use super::{File, rbac, yaml};
+use super::files::{File, yaml};
+use super::rbac;
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "moorage-system";
@@ -32,7 +33,7 @@ pub fn manifests() -> Vec<File> {
 
 /// Everything, for all namespaces.
 fn install() -> Vec<Value> {
-    let crds = crate::core::plan::ParentKind::ALL.into_iter().map(super::crds::crd);
+    let crds = crate::core::kind::ParentKind::ALL.into_iter().map(super::crds::crd);
     std::iter::once(namespace())
         .chain(crds)
         .chain([service_account()])

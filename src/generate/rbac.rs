@@ -1,7 +1,7 @@
 //! Roles, derived from the table of managed kinds: least privilege, no wildcard.
 
 use crate::api::GROUP;
-use crate::core::plan::ParentKind;
+use crate::core::kind::ParentKind;
 pub use crate::registry::{KEY_ROLE as REGISTRY_KEY, SECRETS_ROLE as REGISTRY_SECRETS};
 use crate::shell::kinds::{MANAGED, OBSERVED, Role, Row};
 use crate::shell::secret_key;

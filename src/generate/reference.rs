@@ -1,8 +1,8 @@
 //! `docs/reference/`: every field of the three kinds, made of the CRDs.
 
-use super::File;
 use super::crds::crd;
-use crate::core::plan::ParentKind;
+use super::files::File;
+use crate::core::kind::ParentKind;
 use serde_json::Value;
 use std::fmt::Write;
 

@@ -1,8 +1,11 @@
 //! `moorage render`: the exact objects that the operator would apply, without a cluster.
 
 use crate::api::{API_VERSION, App, Registry, StorageClaim};
+use crate::core::kind::ParentKind;
+use crate::core::object::Object;
 use crate::core::observed::Observed;
-use crate::core::plan::{Object, Parent, ParentKind, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::PlanSettings;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 use std::io::{Read, Write};

@@ -11,8 +11,10 @@ pub mod validate;
 
 use crate::api::Registry;
 use crate::api::registry::RegistryStatus;
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::storage;
 use build::config::{config, config_map};
 use build::deployment::deployment;

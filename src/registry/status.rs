@@ -1,13 +1,15 @@
 //! What the user is told about a Registry.
 
-use super::build::pod::PORT;
+use super::build::config::PORT;
 use super::validate::secret_name;
 use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
 use crate::core::conditions::{Summary, merge};
 use crate::core::facts::Workload;
+use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Outcome, Parent, Plan};
+use crate::core::parent::Parent;
+use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_outcome};
 use crate::core::{pods, storage};

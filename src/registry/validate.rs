@@ -6,12 +6,14 @@
 use crate::api::Registry;
 use crate::api::common::AccessMode;
 use crate::api::registry::{RegistrySpec, RegistryStorage, RegistryVolume};
-use crate::app::validate::{image, name, size};
+use crate::core::checks::{NAME_LIMIT, image, name, size};
+use crate::core::kind::Identity;
 use crate::core::observed::Observed;
-use crate::core::plan::{Identity, Parent};
-use crate::storage_claim::validate::NAME_LIMIT as CLAIM_NAME_LIMIT;
+use crate::core::parent::Parent;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 
+/// What Kubernetes takes when a pod says nothing.
+const DEFAULT_GRACE_PERIOD: i64 = 30;
 /// What the name of a Registry's own claim adds to the Registry's.
 const CLAIM_SUFFIX: &str = "-storage";
 
@@ -40,6 +42,12 @@ pub enum Source<'a> {
 }
 
 impl ValidRegistry<'_> {
+    /// Seconds that a pod has to stop.
+    pub fn grace_period(&self) -> i64 {
+        let declared = self.spec.pod.as_ref().and_then(|pod| pod.termination_grace_period_seconds);
+        declared.unwrap_or(DEFAULT_GRACE_PERIOD)
+    }
+
     /// Name of the claim that holds the images, if one does.
     pub fn claim_name(&self) -> Option<String> {
         self.source.claim_name(&self.identity.name)
@@ -152,7 +160,7 @@ fn source_errors(source: Source<'_>, registry: &str) -> Vec<String> {
     match source {
         Source::Volume(volume) => {
             errors.extend(size(&volume.size).map(|error| format!("spec.storage.volume.{error}")));
-            let limit = CLAIM_NAME_LIMIT - CLAIM_SUFFIX.len();
+            let limit = NAME_LIMIT - CLAIM_SUFFIX.len();
             if registry.len() > limit {
                 errors.push(format!(
                     "metadata.name: must have at most {limit} characters when spec.storage.volume is set, \

@@ -3,12 +3,15 @@
 
 use super::context::Context;
 use super::error::Error;
+use super::intake::{take_child, written};
 use super::key::Key;
 use super::metrics::ApplyOutcome;
-use super::observe::{take_child, written};
+use crate::core::kind::Identity;
 use crate::core::live::Live;
-use crate::core::observed::{Child, Observed, Owner, Ownership};
-use crate::core::plan::{ErrorClass, Failure, Identity, Object, Outcome, Plan};
+use crate::core::object::Object;
+use crate::core::observed::{Child, Observed};
+use crate::core::owner::{Owner, Ownership};
+use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 use serde_json::{Value, json};
 
 /// What became of one object.

@@ -5,9 +5,9 @@
 
 use super::key::{Key, ParentKey};
 use crate::core::facts::{self, Claim, Facts};
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::live::Live;
 use crate::core::observed::{Child, Observed, StorageClass};
-use crate::core::plan::{ChildKind, ParentKind};
 use crate::core::pods::Pod;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,6 +1,6 @@
 //! What the queue and the caches are keyed by.
 
-use crate::core::plan::ParentKind;
+use crate::core::kind::ParentKind;
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
 //! The one table of managed kinds: watches, order of applying and RBAC all derive from it.
 
 use crate::api;
-use crate::core::plan::{ChildKind, ParentKind};
+use crate::core::kind::{ChildKind, ParentKind};
 use kube::core::ApiResource;
+use std::fmt;
 
 /// One kind that the operator writes.
 #[derive(Debug)]
@@ -121,6 +122,60 @@ fn api_resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiReso
         api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
         kind: kind.to_owned(),
         plural: plural.to_owned(),
+    }
+}
+
+/// What one watch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A kind that users write.
+    Parent(ParentKind),
+    /// A kind that the operator writes.
+    Child(ChildKind),
+    /// A kind that is only looked at.
+    Observed(Observable),
+}
+
+impl Subject {
+    /// Every parent kind.
+    pub fn parents() -> impl Iterator<Item = Self> {
+        ParentKind::ALL.into_iter().map(Self::Parent)
+    }
+
+    /// Every other kind.
+    pub fn others() -> impl Iterator<Item = Self> {
+        let children = MANAGED.iter().map(|row| Self::Child(row.kind));
+        children.chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
+    }
+
+    /// Whether the operator works without it, and then says what it lacks.
+    pub fn is_optional(self) -> bool {
+        match self {
+            Self::Parent(_) => false,
+            Self::Child(kind) => row(kind).role == Role::RegistrySecrets,
+            Self::Observed(kind) => kind != Observable::Pod,
+        }
+    }
+
+    /// How the API server addresses the kind, and whether it lives in namespaces.
+    pub fn resource(self) -> (ApiResource, bool) {
+        match self {
+            Self::Parent(kind) => (parent_resource(kind), true),
+            Self::Child(kind) => (row(kind).api_resource(), true),
+            Self::Observed(kind) => {
+                let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
+                watched.map_or_else(
+                    || (parent_resource(ParentKind::App), true),
+                    |watched| (watched.api_resource(), watched.namespaced),
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.resource().0.plural)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Counters, as `OpenMetrics`. Labels are closed sets: kinds, results, outcomes.
 
-use super::reconcile::Done;
-use super::watch::Subject;
-use crate::core::plan::{ChildKind, ErrorClass, ParentKind};
+use super::done::ReconcileResult;
+use super::kinds::Subject;
+use crate::core::kind::{ChildKind, ParentKind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -13,58 +13,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-/// How a reconcile ended, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReconcileResult {
-    /// Nothing more to do.
-    Settled,
-    /// Waits for a moment.
-    Again,
-    /// The spec or an object is invalid.
-    Invalid,
-    /// A name is taken.
-    Conflict,
-    /// Refused by RBAC, quota or admission.
-    Denied,
-    /// A fault of the operator.
-    Internal,
-    /// A request failed in passing.
-    Unavailable,
-    /// The deadline passed.
-    Timeout,
-    /// It panicked.
-    Panic,
-}
-
-impl ReconcileResult {
-    /// The result of a reconcile that ended by itself.
-    pub const fn of(done: Done) -> Self {
-        match done {
-            Done::Settled => Self::Settled,
-            Done::Again(_) => Self::Again,
-            Done::Failed(ErrorClass::Invalid, _) => Self::Invalid,
-            Done::Failed(ErrorClass::Conflict, _) => Self::Conflict,
-            Done::Failed(ErrorClass::Denied, _) => Self::Denied,
-            Done::Failed(ErrorClass::Internal, _) => Self::Internal,
-            Done::Failed(ErrorClass::Unavailable, _) => Self::Unavailable,
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Settled => "settled",
-            Self::Again => "again",
-            Self::Invalid => "invalid",
-            Self::Conflict => "conflict",
-            Self::Denied => "denied",
-            Self::Internal => "internal",
-            Self::Unavailable => "unavailable",
-            Self::Timeout => "timeout",
-            Self::Panic => "panic",
-        }
-    }
-}
 
 /// What became of one object of a plan, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,8 +5,10 @@
 pub mod apply;
 pub mod cache;
 pub mod context;
+pub mod done;
 pub mod error;
 pub mod http;
+pub mod intake;
 pub mod key;
 pub mod kinds;
 pub mod leader;

@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use super::key::Key;
+use crate::core::kind::Identity;
 use crate::core::observed::Observed;
-use crate::core::plan::{Failure, Identity, Outcome, Plan};
+use crate::core::plan::{Failure, Outcome, Plan};
 
 /// Deletes the plan's `prune` list, each object only if it still is exactly the one that was seen.
 pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed, outcome: &mut Outcome) {
@@ -26,7 +27,7 @@ pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: 
 }
 
 /// Until the watch tells of the deletion, the child must not be deleted again.
-fn mark_deleting(context: &Context, parent: &Identity, kind: crate::core::plan::ChildKind, name: &str) {
+fn mark_deleting(context: &Context, parent: &Identity, kind: crate::core::kind::ChildKind, name: &str) {
     let key = Key::new(&parent.namespace, name);
     let mut caches = context.caches();
     if let Some(mut child) = caches.child(kind, &key).cloned() {

@@ -2,27 +2,19 @@
 
 use super::apply::apply;
 use super::context::Context;
+use super::done::Done;
 use super::error::Error;
+use super::intake::compact;
 use super::key::ParentKey;
-use super::observe::{compact, observe};
+use super::observe::observe;
 use super::prune::prune;
 use super::report::report;
 use crate::core::meta::FINALIZER;
-use crate::core::plan::{ErrorClass, Failure, FinalizerChange, Outcome, Parent, Plan};
+use crate::core::parent::Parent;
+use crate::core::plan::{ErrorClass, Failure, FinalizerChange, Outcome, Plan};
 use crate::core::pods;
 use jiff::Timestamp;
 use std::time::Duration;
-
-/// How a reconcile ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// Nothing more to do until something moves.
-    Settled,
-    /// Look again after that time.
-    Again(Duration),
-    /// Something failed; try again with backoff, or after that time if that is sooner.
-    Failed(ErrorClass, Option<Duration>),
-}
 
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {

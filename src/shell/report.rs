@@ -2,13 +2,14 @@
 
 use super::context::Context;
 use super::error::Error;
+use super::intake::compact;
 use super::key::ParentKey;
-use super::observe::compact;
 use super::queue::Lane;
 use super::writer::reference;
 use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
+use crate::core::kind::Identity;
 use crate::core::live::Live;
-use crate::core::plan::{Identity, Parent};
+use crate::core::parent::Parent;
 use crate::core::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -1,20 +1,23 @@
 //! `moorage run`: wires watches, queue, workers, leader election and HTTP together, and takes them down in order.
 
 use super::context::Context;
+use super::done::{Done, ReconcileResult};
 use super::error::Error;
 use super::http::{self, Readiness};
 use super::key::ParentKey;
+use super::kinds::Subject;
 use super::leader::{self, Leadership};
-use super::metrics::{Metrics, ReconcileResult};
+use super::metrics::Metrics;
 use super::queue::Lane;
-use super::reconcile::{Done, reconcile, tell_panic};
+use super::reconcile::{reconcile, tell_panic};
 use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::Settings;
-use super::watch::{Subject, Sync, WatchSettings, follow};
+use super::watch::{Sync, WatchSettings, follow};
 use super::writer::Writer;
 use crate::api::{App, Registry, StorageClaim};
-use crate::core::plan::{ErrorClass, ParentKind, PlanSettings};
+use crate::core::kind::ParentKind;
+use crate::core::plan::{ErrorClass, PlanSettings};
 use futures::FutureExt;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};

@@ -3,87 +3,21 @@
 use super::cache::Wake;
 use super::context::Context;
 use super::error::status;
+use super::intake::{take_child, take_parent, take_pod};
 use super::key::{Key, ParentKey};
-use super::kinds::{MANAGED, OBSERVED, Observable, Role, parent_resource, row};
-use super::observe::{take_child, take_parent, take_pod};
+use super::kinds::{Observable, Subject};
 use super::queue::Lane;
+use crate::core::kind::ChildKind;
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::observed::StorageClass;
-use crate::core::plan::{ChildKind, ParentKind};
 use futures::StreamExt;
 use kube::api::Api;
-use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, runtime::watcher::Error};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// What one watch is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// A kind that users write.
-    Parent(ParentKind),
-    /// A kind that the operator writes.
-    Child(ChildKind),
-    /// A kind that is only looked at.
-    Observed(Observable),
-}
-
-impl Subject {
-    /// Every parent kind.
-    pub fn parents() -> impl Iterator<Item = Self> {
-        ParentKind::ALL.into_iter().map(Self::Parent)
-    }
-
-    /// Every other kind.
-    pub fn others() -> impl Iterator<Item = Self> {
-        let children = MANAGED.iter().map(|row| Self::Child(row.kind));
-        children.chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
-    }
-
-    /// Whether the operator works without it, and then says what it lacks.
-    pub fn is_optional(self) -> bool {
-        match self {
-            Self::Parent(_) => false,
-            Self::Child(kind) => row(kind).role == Role::RegistrySecrets,
-            Self::Observed(kind) => kind != Observable::Pod,
-        }
-    }
-
-    fn resource(self) -> (ApiResource, bool) {
-        match self {
-            Self::Parent(kind) => (parent_resource(kind), true),
-            Self::Child(kind) => (row(kind).api_resource(), true),
-            Self::Observed(kind) => {
-                let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
-                watched.map_or_else(
-                    || (parent_resource(ParentKind::App), true),
-                    |watched| (watched.api_resource(), watched.namespaced),
-                )
-            }
-        }
-    }
-
-    fn config(self, settings: &WatchSettings) -> watcher::Config {
-        let config = watcher::Config::default().page_size(settings.page_size).timeout(settings.timeout_seconds);
-        match self {
-            Self::Parent(_) | Self::Observed(Observable::StorageClass) => config,
-            Self::Child(_) | Self::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
-            Self::Observed(Observable::Event) => {
-                config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.resource().0.plural)
-    }
-}
 
 /// How to watch.
 #[derive(Clone, Debug)]
@@ -94,6 +28,18 @@ pub struct WatchSettings {
     pub page_size: u32,
     /// Seconds after which the API server ends a watch, which is then renewed.
     pub timeout_seconds: u32,
+}
+
+/// What is asked of the API server.
+fn config(subject: Subject, settings: &WatchSettings) -> watcher::Config {
+    let config = watcher::Config::default().page_size(settings.page_size).timeout(settings.timeout_seconds);
+    match subject {
+        Subject::Parent(_) | Subject::Observed(Observable::StorageClass) => config,
+        Subject::Child(_) | Subject::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
+        Subject::Observed(Observable::Event) => {
+            config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
+        }
+    }
 }
 
 /// How far a watch is.
@@ -119,7 +65,7 @@ pub async fn follow(
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let watch = || watcher(api.clone(), subject.config(&settings)).boxed();
+    let watch = || watcher(api.clone(), config(subject, &settings)).boxed();
     let mut stream = watch();
     let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
     while let Some(Some(event)) = stop.run_until_cancelled(stream.next()).await {

@@ -3,9 +3,9 @@
 use super::error::Error;
 use super::kinds::{parent_resource, row};
 use super::leader::Leadership;
+use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
-use crate::core::plan::{ChildKind, Identity};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::ApiResource;

@@ -14,8 +14,10 @@ pub mod validate;
 
 use crate::api::StorageClaim;
 use crate::api::storage_claim::StorageClaimStatus;
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::{Outcome, Plan, PlanSettings};
 use build::pvc::pvc;
 use expansion::Sizing;
 use jiff::Timestamp;

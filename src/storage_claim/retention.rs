@@ -6,9 +6,12 @@
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
 use crate::core::facts::Volume;
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::meta::{FINALIZER, parent_label};
-use crate::core::observed::{Child, Observed, Ownership};
-use crate::core::plan::{ChildKind, FinalizerChange, Parent, ParentKind, Plan};
+use crate::core::observed::{Child, Observed};
+use crate::core::owner::Ownership;
+use crate::core::parent::Parent;
+use crate::core::plan::{FinalizerChange, Plan};
 use std::collections::BTreeMap;
 
 /// Kinds whose storage a `StorageClaim` can be.

@@ -3,12 +3,11 @@
 use crate::api::StorageClaim;
 use crate::api::common::AccessMode;
 use crate::api::storage_claim::StorageClaimSpec;
-use crate::core::plan::{Identity, Parent};
+use crate::core::checks::{NAME_LIMIT, size};
+use crate::core::kind::Identity;
+use crate::core::parent::Parent;
 use crate::core::quantity::Quantity;
 use std::collections::BTreeMap;
-
-/// Longest name of a `StorageClaim`: it becomes the value of a label on the `PersistentVolumeClaim`.
-pub const NAME_LIMIT: usize = 63;
 
 /// A claim whose every part makes sense; what the builder takes.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub fn validate(claim: &StorageClaim) -> Result<ValidClaim<'_>, Vec<String>> {
     let (identity, spec) = (claim.identity(), &claim.spec);
     let mut errors = Vec::new();
     errors.extend(name(&identity.name));
-    errors.extend(crate::app::validate::size(&spec.size).map(|error| format!("spec.{error}")));
+    errors.extend(size(&spec.size).map(|error| format!("spec.{error}")));
     errors.extend(access_modes(&spec.access_modes));
     match spec.size.parse() {
         Ok(size) if errors.is_empty() => {

@@ -3,12 +3,13 @@
 use super::scenarios::SHOP;
 use anyhow::{Result, ensure};
 use moorage::api::App;
-use moorage::core::plan::{ParentKind, PlanSettings};
+use moorage::core::kind::ParentKind;
+use moorage::core::plan::PlanSettings;
 use moorage::shell::context::Context;
+use moorage::shell::intake::take_parent;
 use moorage::shell::key::{Key, ParentKey};
 use moorage::shell::leader;
 use moorage::shell::metrics::Metrics;
-use moorage::shell::observe::take_parent;
 use moorage::shell::reconcile::tell_panic;
 use moorage::shell::writer::Writer;
 use moorage_fake::Faults;

@@ -3,20 +3,24 @@
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use moorage::api::{App, Registry, StorageClaim};
+use moorage::core::kind::{ChildKind, Identity, ParentKind};
 use moorage::core::live::Live;
-use moorage::core::observed::{Observed, Ownership};
-use moorage::core::plan::{
-    ChildKind, FinalizerChange, Identity, Object, Outcome, Parent, ParentKind, Plan, PlanSettings,
-};
+use moorage::core::object::Object;
+use moorage::core::observed::Observed;
+use moorage::core::owner::Ownership;
+use moorage::core::parent::Parent;
+use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings};
 use moorage::generate::crds::crd;
 use moorage::shell::apply::taken;
 use moorage::shell::context::Context;
+use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
+use moorage::shell::kinds::Subject;
 use moorage::shell::kinds::{MANAGED, OBSERVED};
 use moorage::shell::leader::Leadership;
 use moorage::shell::metrics::Metrics;
-use moorage::shell::observe::{observe, written};
-use moorage::shell::watch::{Subject, key, sweep, take};
+use moorage::shell::observe::observe;
+use moorage::shell::watch::{key, sweep, take};
 use moorage::shell::writer::Writer;
 use moorage_fake::Server;
 use serde_json::{Map, Value, json};

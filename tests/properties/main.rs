@@ -16,8 +16,10 @@ mod worlds;
 
 use cluster::{Paper, merge};
 use moorage::api::{App, Registry, StorageClaim};
+use moorage::core::kind::ChildKind;
 use moorage::core::live::Live;
-use moorage::core::plan::{ChildKind, Object, Parent};
+use moorage::core::object::Object;
+use moorage::core::parent::Parent;
 use moorage_fake::{Effort, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
 
-use moorage::core::plan::ParentKind;
+use moorage::core::kind::ParentKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};

@@ -2,7 +2,6 @@
 //!
 //! Field names are those of <https://distribution.github.io/distribution/about/configuration/>.
 
-use super::pod::{DATA_PATH, PORT, grace_period};
 use crate::core::meta;
 use crate::registry::validate::ValidRegistry;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -11,6 +10,10 @@ use std::collections::BTreeMap;
 
 /// Key of the configuration in the `ConfigMap`, and its file name in the pod.
 pub const FILE: &str = "config.yml";
+/// Port of the registry, in the container and on the Service.
+pub const PORT: i32 = 5000;
+/// Where the container sees the images.
+pub const DATA_PATH: &str = "/var/lib/registry";
 
 /// Seconds of the grace period that remain when the registry stops waiting for requests that it still serves.
 const SECONDS_TO_EXIT: i64 = 5;
@@ -91,7 +94,7 @@ struct StorageDriver {
 /// # Errors
 /// Fails when it can't be expressed as YAML, which nothing in it provokes.
 pub fn config(registry: &ValidRegistry<'_>) -> Result<String, serde_saphyr::ser::Error> {
-    let drain = (grace_period(registry) - SECONDS_TO_EXIT).max(1);
+    let drain = (registry.grace_period() - SECONDS_TO_EXIT).max(1);
     serde_saphyr::to_string(&Config {
         version: "0.1",
         log: Log { level: "info", formatter: "json", accesslog: AccessLog { disabled: true } },

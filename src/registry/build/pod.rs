@@ -2,7 +2,8 @@
 //!
 //! It does not depend on `replicas`, nor on whether the operator may write Secrets, so neither restarts a pod.
 
-use super::{config, secret};
+use super::config::{DATA_PATH, FILE, PORT};
+use super::secret;
 use crate::core::image::default_pull_policy;
 use crate::core::plan::PlanSettings;
 use crate::core::{meta, security, template};
@@ -15,32 +16,19 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Port of the registry, in the container and on the Service.
-pub const PORT: i32 = 5000;
 /// Name of the port.
 pub const PORT_NAME: &str = "http";
-/// Where the container sees the images.
-pub const DATA_PATH: &str = "/var/lib/registry";
-
 /// Where the container sees its configuration. The image brings one of its own under `/etc/distribution`.
 const CONFIG_PATH: &str = "/etc/distribution-config";
 /// User and group of the registry, which no image is known to use otherwise.
 const ID: i64 = 65532;
-/// What Kubernetes takes when a pod says nothing.
-const DEFAULT_GRACE_PERIOD: i64 = 30;
-
-/// Seconds that a pod has to stop.
-pub fn grace_period(registry: &ValidRegistry<'_>) -> i64 {
-    let declared = registry.spec.pod.as_ref().and_then(|pod| pod.termination_grace_period_seconds);
-    declared.unwrap_or(DEFAULT_GRACE_PERIOD)
-}
 
 /// The template of the registry's pods. The registry reads its configuration only when it starts, so the configuration's
 /// hash is part of the template.
 pub fn pod_template(registry: &ValidRegistry<'_>, settings: &PlanSettings, config: &str) -> PodTemplateSpec {
     let mut pod = registry.spec.pod.clone().unwrap_or_default();
     pod.annotations.insert(meta::CONFIG_HASH.to_owned(), format!("{:016x}", xxh3_64(config.as_bytes())));
-    pod.termination_grace_period_seconds = Some(grace_period(registry));
+    pod.termination_grace_period_seconds = Some(registry.grace_period());
     pod.security_context = Some(security_context(pod.security_context));
     let spec = PodSpec {
         containers: vec![container(registry, settings)],
@@ -84,7 +72,7 @@ fn container(registry: &ValidRegistry<'_>, settings: &PlanSettings) -> Container
         name: "registry".to_owned(),
         image: Some(image.to_owned()),
         image_pull_policy: Some(default_pull_policy(image).to_owned()),
-        command: Some(vec!["registry".to_owned(), "serve".to_owned(), format!("{CONFIG_PATH}/{}", config::FILE)]),
+        command: Some(vec!["registry".to_owned(), "serve".to_owned(), format!("{CONFIG_PATH}/{}", FILE)]),
         env: Some(environment(registry)),
         ports: Some(vec![ContainerPort {
             name: Some(PORT_NAME.to_owned()),

@@ -2,8 +2,8 @@
 //!
 //! It is derived, never random, so nothing is stored elsewhere and a deleted Secret comes back as it was.
 
+use crate::core::kind::Identity;
 use crate::core::meta;
-use crate::core::plan::Identity;
 use crate::registry::validate::ValidRegistry;
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::ByteString;

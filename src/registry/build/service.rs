@@ -1,6 +1,7 @@
 //! The Service that the registry is reached by inside the cluster.
 
-use super::pod::{PORT, PORT_NAME};
+use super::config::PORT;
+use super::pod::PORT_NAME;
 use crate::core::meta;
 use crate::registry::validate::ValidRegistry;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};

@@ -10,8 +10,10 @@ use crate::api::app::ClaimReference;
 use crate::api::common::AccessMode;
 use crate::api::registry::{RegistrySpec, RegistryStorage, RegistryVolume};
 use crate::core::facts::Claim;
+use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Parent, Plan, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::{Plan, PlanSettings};
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use serde_json::Value;
 

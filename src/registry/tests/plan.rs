@@ -3,8 +3,10 @@
 use super::{body, claim, deployment_spec, empty_dir, planned, registry, seen, settings, volume, with_claim};
 use crate::api::Registry;
 use crate::api::common::{AccessMode, DeletionPolicy, PodSettings};
+use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Parent, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::PlanSettings;
 use serde_json::{Value, json};
 
 fn config(registry: &Registry) -> Value {

@@ -6,8 +6,11 @@ use crate::api::common::AccessMode;
 use crate::api::registry::RegistryStatus;
 use crate::core::conditions::{Type, find};
 use crate::core::facts::{Facts, Workload};
-use crate::core::observed::{Child, Observed, Owner};
-use crate::core::plan::{ChildKind, Outcome, Parent, ParentKind, Plan};
+use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::observed::{Child, Observed};
+use crate::core::owner::Owner;
+use crate::core::parent::Parent;
+use crate::core::plan::{Outcome, Plan};
 use jiff::Timestamp;
 
 /// What is seen once `plan` stands and `pods` of its pods are available.

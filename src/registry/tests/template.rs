@@ -3,8 +3,10 @@
 use super::{deployment_spec, empty_dir, registry, seen, settings, volume};
 use crate::api::Registry;
 use crate::api::common::{AccessMode, PodSettings};
+use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
-use crate::core::plan::{ChildKind, Parent, PlanSettings};
+use crate::core::parent::Parent;
+use crate::core::plan::PlanSettings;
 use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::{claim, empty_dir, registry, seen, settings, volume, with_claim};
 use crate::api::common::AccessMode;
 use crate::api::registry::RegistryStorage;
-use crate::core::plan::Parent;
+use crate::core::parent::Parent;
 
 #[test]
 fn storage_is_exactly_one() {

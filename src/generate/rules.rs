@@ -3,7 +3,7 @@
 //! One table for all kinds. A rule stands at the place of the field that it speaks of, so that the API server's message
 //! begins with that field; `tests/cluster/bad_specs.yaml` shows each refusing what it should.
 
-use crate::core::plan::ParentKind;
+use crate::core::kind::ParentKind;
 
 /// One rule.
 #[derive(Debug)]

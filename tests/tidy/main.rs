@@ -1,6 +1,9 @@
-//! What reviewers would otherwise have to look for: purity, sizes, module docs, links, a page per reason.
+//! What reviewers would otherwise have to look for: purity, imports, sizes, module docs, links, a page per reason.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
+
+mod imports;
+mod map;
 
 use moorage::core::reason::Reason;
 use std::collections::BTreeSet;

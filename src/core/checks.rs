@@ -1,0 +1,39 @@
+//! Checks that several kinds share; what each returns is wrong, beginning with the field.
+
+use super::quantity::Quantity;
+
+/// Longest name of an App, a Registry or a `StorageClaim`: it names a Service, or is the value of a label.
+pub const NAME_LIMIT: usize = 63;
+
+/// Checks a name that becomes the name of a Service.
+pub fn name(name: &str) -> Option<String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let valid = name.len() <= NAME_LIMIT
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.chars().all(inner);
+    (!valid).then(|| {
+        format!(
+            "metadata.name: must be at most {NAME_LIMIT} lower-case letters, digits and '-', \
+             starting with a letter and ending with a letter or digit, as it names a Service"
+        )
+    })
+}
+
+/// Checks an image reference for what no registry could resolve.
+pub fn image(image: &str) -> Option<String> {
+    if image.is_empty() {
+        return Some("spec.image: must name an image, for example registry.example.com/team/shop:1.4".to_owned());
+    }
+    let bad = image.contains("://") || image.chars().any(|c| c.is_whitespace() || c.is_control());
+    bad.then(|| {
+        "spec.image: must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces"
+            .to_owned()
+    })
+}
+
+/// Checks the size of a claim.
+pub fn size(size: &str) -> Option<String> {
+    let positive = size.parse::<Quantity>().is_ok_and(|size| "0".parse().is_ok_and(|zero: Quantity| size > zero));
+    (!positive).then(|| "size: must be a quantity above zero, for example 2Gi".to_owned())
+}

@@ -1,0 +1,58 @@
+//! One object as it is applied.
+
+use super::kind::ChildKind;
+use super::meta::APPLIED_HASH;
+use serde::Serialize;
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// One object that must exist, exactly as it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// Its kind.
+    pub kind: ChildKind,
+    /// Its name.
+    pub name: String,
+    /// The body to apply, with the applied-hash annotation in it.
+    pub body: Value,
+    /// Hash of the body.
+    pub hash: u64,
+    /// Whether an object of that name which nobody controls may be taken over.
+    pub adopt: bool,
+    /// Whether it is neither made nor changed for now, as something that it depends on must be known first.
+    pub held: bool,
+}
+
+impl Object {
+    /// Makes the applied form of a typed object: no nulls, no status, and the hash of it all as an annotation.
+    ///
+    /// # Errors
+    /// Fails when the object can't be expressed as JSON, which no Kubernetes type does.
+    pub fn new<K: Serialize>(kind: ChildKind, object: &K) -> Result<Self, serde_json::Error> {
+        let mut body = serde_json::to_value(object)?;
+        strip_nulls(&mut body);
+        if let Some(map) = body.as_object_mut() {
+            map.remove("status");
+        }
+        let hash = xxh3_64(body.to_string().as_bytes());
+        let annotations = &mut body["metadata"]["annotations"];
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        annotations[APPLIED_HASH] = Value::String(format!("{hash:016x}"));
+        let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { kind, name, body, hash, adopt: false, held: false })
+    }
+}
+
+/// `null` on the wire would claim a field only to empty it.
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, inner| !inner.is_null());
+            map.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

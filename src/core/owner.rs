@@ -1,0 +1,108 @@
+//! Whose a live object is, by its controller reference or its labels.
+
+use super::kind::{ChildKind, Identity, ParentKind};
+use super::live::Live;
+use super::meta::{CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
+use serde_json::Value;
+
+/// Whom a live object says it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A controller owner reference to a kind of ours.
+    Controller {
+        /// Kind of the owner.
+        kind: ParentKind,
+        /// Its name.
+        name: Box<str>,
+        /// Its UID.
+        uid: Box<str>,
+    },
+    /// No controller, but our labels: kept on purpose, or orphaned.
+    Labelled {
+        /// Kind that the label names.
+        kind: ParentKind,
+        /// Name in the label.
+        name: Box<str>,
+    },
+    /// Somebody else, in words for a message.
+    Foreign(Box<str>),
+}
+
+/// What a live object is to one parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It is the parent's.
+    Ours,
+    /// It belonged to a deleted parent of the same name; the garbage collector is about to delete it.
+    Predecessor,
+    /// It is somebody else's, in words for a message.
+    Foreign(String),
+}
+
+impl Owner {
+    /// Who a live object belongs to.
+    pub fn of(kind: ChildKind, live: &Live) -> Self {
+        if let Some(controller) = controller(&live.body) {
+            return controller;
+        }
+        if live.label(MANAGED_BY) != Some(MANAGER) {
+            return Self::Foreign("nobody's controller, not made by Moorage".into());
+        }
+        if kind == ChildKind::PersistentVolumeClaim {
+            return Self::Labelled { kind: ParentKind::StorageClaim, name: live.name().into() };
+        }
+        labelled(live).unwrap_or_else(|| Self::Foreign("no App, StorageClaim or Registry".into()))
+    }
+
+    /// What the object is to `parent`.
+    pub fn to(&self, parent: &Identity) -> Ownership {
+        match self {
+            Self::Controller { kind, name, uid } if *kind == parent.kind && **name == *parent.name => {
+                if **uid == *parent.uid { Ownership::Ours } else { Ownership::Predecessor }
+            }
+            Self::Labelled { kind, name } if *kind == parent.kind && **name == *parent.name => Ownership::Ours,
+            Self::Controller { kind, name, .. } | Self::Labelled { kind, name } => {
+                Ownership::Foreign(format!("{} {name}", kind.as_str()))
+            }
+            Self::Foreign(holder) => Ownership::Foreign(holder.to_string()),
+        }
+    }
+
+    /// The parent to wake when the object moves.
+    pub fn parent(&self) -> Option<(ParentKind, &str)> {
+        match self {
+            Self::Controller { kind, name, .. } | Self::Labelled { kind, name } => Some((*kind, name)),
+            Self::Foreign(_) => None,
+        }
+    }
+}
+
+fn controller(body: &Value) -> Option<Owner> {
+    let references = body["metadata"]["ownerReferences"].as_array()?;
+    let reference = references.iter().find(|reference| reference["controller"] == true)?;
+    let text = |field: &str| reference[field].as_str().unwrap_or_default();
+    let ours = text("apiVersion").split('/').next() == Some(crate::api::GROUP);
+    Some(match ParentKind::named(text("kind")) {
+        Some(kind) if ours => Owner::Controller { kind, name: text("name").into(), uid: text("uid").into() },
+        _ => Owner::Foreign(format!("{} {}", text("kind"), text("name")).into()),
+    })
+}
+
+fn labelled(live: &Live) -> Option<Owner> {
+    [ParentKind::App, ParentKind::Registry]
+        .into_iter()
+        .find_map(|kind| Some(Owner::Labelled { kind, name: live.label(parent_label(kind))?.into() }))
+}
+
+/// The App or Registry that our labels name, as `App/shop`.
+pub fn parent_labels(live: &Live) -> Option<String> {
+    match labelled(live)? {
+        Owner::Labelled { kind, name } => Some(format!("{}/{name}", kind.as_str())),
+        Owner::Controller { .. } | Owner::Foreign(_) => None,
+    }
+}
+
+/// The UID of the `StorageClaim` that a `PersistentVolumeClaim` was kept for.
+pub fn claim_uid(live: &Live) -> Option<&str> {
+    live.annotation(CLAIM_UID)
+}

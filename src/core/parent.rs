@@ -1,0 +1,39 @@
+//! A kind that users write, as the engine sees it.
+
+use super::kind::{Identity, ParentKind};
+use super::observed::Observed;
+use super::plan::{Outcome, Plan, PlanSettings};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Two pure functions and its status type.
+pub trait Parent:
+    kube::Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
+{
+    /// Which kind it is.
+    const KIND: ParentKind;
+    /// The type of its status.
+    type Status: Serialize + DeserializeOwned + Clone + PartialEq + Default + Send + Sync;
+
+    /// What must exist for this object, given what was seen.
+    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan;
+
+    /// What to tell the user, given the plan, what became of it and what was seen after it.
+    fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> Self::Status;
+
+    /// The status it has now.
+    fn current_status(&self) -> Option<&Self::Status>;
+
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// Names of the claims that this object mounts.
+    fn claims(&self) -> Vec<String>;
+
+    /// Who this object is.
+    fn identity(&self) -> Identity {
+        Identity::of(Self::KIND, self)
+    }
+}
