@@ -1,10 +1,10 @@
 //! Carries out the `objects` of a plan by server-side apply, under the two preconditions that keep strangers' objects
 //! untouched: create only what is missing, update only what was seen.
 
+use super::cache::Source;
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, written};
-use super::key::Key;
 use super::metrics::ApplyOutcome;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
@@ -87,31 +87,26 @@ async fn apply_object(
 /// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.
 async fn create(context: &Context, parent: &Identity, object: &Object) -> Result<Applied, Error> {
     let body = with_metadata(object, "resourceVersion", "1");
+    let sent = context.caches().moment(object.kind);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Created);
-            written(context, object, &live);
-            Ok(Applied::Done)
+            Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
         Err(error) if error.code() == 409 => resolve(context, parent, object, error).await,
         Err(error) => Err(error),
     }
 }
 
-/// The known UID keeps an object that was deleted and made again by somebody else from being overwritten.
+/// The known UID keeps an object that was deleted and made again by somebody else from being overwritten. If it is refused for
+/// that, the watch is about to tell what stands there now.
 async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
     let body = with_metadata(object, "uid", uid);
+    let sent = context.caches().moment(object.kind);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Updated);
-            written(context, object, &live);
-            Ok(Applied::Done)
-        }
-        Err(error) if error.is_mismatch() => {
-            // What was seen is gone; the watch will say so, or the next attempt will find out by creating.
-            let key = Key::new(&parent.namespace, &object.name);
-            context.caches().remove_child(object.kind, &key);
-            Err(error)
+            Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
         Err(error) => Err(error),
     }
@@ -120,6 +115,7 @@ async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str
 /// The name is taken: one read tells by whom. What turns out to be ours is only remembered, as the plan that is being
 /// carried out was made without it.
 async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict: Error) -> Result<Applied, Error> {
+    let sent = context.caches().moment(object.kind);
     let Some(live) = context.writer.read(object.kind, &parent.namespace, &object.name).await? else {
         return Err(conflict);
     };
@@ -131,17 +127,21 @@ async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
-    take_child(context, object.kind, &live, true);
-    Ok(Applied::Late)
+    match take_child(context, object.kind, &live, Source::Answer(sent)) {
+        Some(_) => Ok(Applied::Late),
+        // It is gone again, or about to be told by the watch.
+        None => Err(conflict),
+    }
 }
 
 /// Takes over an object that nobody controls by marking it ours; what it should become is planned once it is seen.
 async fn adopt(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
     let marked = with_metadata(object, "uid", uid);
     let body = json!({"apiVersion": marked["apiVersion"], "kind": marked["kind"], "metadata": marked["metadata"]});
+    let sent = context.caches().moment(object.kind);
     let live = context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await?;
     context.metrics.apply(object.kind, ApplyOutcome::Updated);
-    take_child(context, object.kind, &live, true);
+    take_child(context, object.kind, &live, Source::Answer(sent));
     Ok(Applied::Late)
 }
 

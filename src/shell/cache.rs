@@ -1,7 +1,7 @@
 //! What the process remembers of the cluster: parents as compact JSON, children and pods as slim facts.
 //!
-//! Synchronous and free of I/O. Versions are compared as numbers, so an event older than what a write of ours returned
-//! is passed over, and the echo of that write is recognised.
+//! Synchronous and free of I/O. Versions are compared as numbers, and nothing goes back: what is older than what is known is
+//! passed over, whichever way it came, and so is the late answer about an object that is gone by now.
 
 use super::key::{Key, ParentKey};
 use crate::core::facts::{self, Claim, Facts};
@@ -24,11 +24,46 @@ pub struct ParentEntry {
     pub claims: Box<[String]>,
 }
 
+/// Which way the state of a child came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The watch told of it.
+    Watch,
+    /// The list under way has it.
+    List,
+    /// It is the answer to a request that was sent at that moment.
+    Answer(Moment),
+}
+
+/// When a request about a kind was sent: after that many of the kind's lists had begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(u64);
+
+/// How far the watch of a kind is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The newest version that the watch told. Everything that happened before, it told as well.
+    newest: u64,
+    /// The newest version in the list under way.
+    listed: u64,
+    /// How many lists have begun.
+    lists: u64,
+}
+
+/// A child as it is remembered.
+#[derive(Debug)]
+struct ChildEntry {
+    child: Child,
+    /// When an answer told of it last: the list that had begun by then may not have it yet.
+    answered: Option<Moment>,
+}
+
 /// Everything remembered.
 #[derive(Debug, Default)]
 pub struct Caches {
     parents: HashMap<ParentKey, ParentEntry>,
-    children: HashMap<(ChildKind, Key), Child>,
+    children: HashMap<(ChildKind, Key), ChildEntry>,
+    progress: HashMap<ChildKind, Progress>,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
     pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
     pod_parents: HashMap<Key, ParentKey>,
@@ -58,9 +93,9 @@ impl Caches {
     }
 
     /// Remembers a parent. Wakes it, and whoever mounts it or is mounted by it.
-    pub fn set_parent(&mut self, parent: &ParentKey, entry: ParentEntry, relist: bool) -> Wake {
+    pub fn set_parent(&mut self, parent: &ParentKey, entry: ParentEntry) -> Wake {
         let known = self.parents.get(parent);
-        if known.is_some_and(|known| known.version == entry.version || (known.version > entry.version && !relist)) {
+        if known.is_some_and(|known| known.version >= entry.version) {
             return Wake::new();
         }
         let before: BTreeSet<String> =
@@ -132,14 +167,66 @@ impl Caches {
 
     /// The remembered child.
     pub fn child(&self, kind: ChildKind, key: &Key) -> Option<&Child> {
-        self.children.get(&(kind, key.clone()))
+        self.children.get(&(kind, key.clone())).map(|entry| &entry.child)
     }
 
-    /// Remembers a child. Wakes its parent (and the one it had before) if it tells anything new.
-    pub fn set_child(&mut self, kind: ChildKind, key: &Key, child: Child) -> Wake {
+    /// Now, for a request about that kind.
+    pub fn moment(&self, kind: ChildKind) -> Moment {
+        Moment(self.progress.get(&kind).map_or(0, |progress| progress.lists))
+    }
+
+    /// A list of that kind begins.
+    pub fn begin_list(&mut self, kind: ChildKind) {
+        let progress = self.progress.entry(kind).or_default();
+        progress.lists += 1;
+        progress.listed = 0;
+    }
+
+    /// A list of that kind is complete and has shown these; every child that is gone since.
+    ///
+    /// A child that an answer told of since the list began may be younger than the list. If it is gone too, the watch that
+    /// follows the list tells.
+    pub fn end_list(&mut self, kind: ChildKind, seen: &BTreeSet<Key>) -> Vec<Key> {
+        let now = self.moment(kind);
+        let progress = self.progress.entry(kind).or_default();
+        progress.newest = progress.newest.max(progress.listed);
+        let of_kind = self.children.iter().filter(|((other, _), _)| *other == kind);
+        let gone = of_kind.filter(|((_, key), entry)| entry.answered != Some(now) && !seen.contains(key));
+        gone.map(|((_, key), _)| key.clone()).collect()
+    }
+
+    /// Whether a state of a child is newer than what is known of it. `selected` says whether the watch would tell of it.
+    pub fn is_news(&self, kind: ChildKind, key: &Key, version: u64, source: Source, selected: bool) -> bool {
+        if let Some(known) = self.child(kind, key) {
+            return known.version < version;
+        }
+        match source {
+            Source::Watch | Source::List => true,
+            // What the watch has told by now includes that the object is gone; a list that began meanwhile may do so too.
+            Source::Answer(sent) => {
+                let told = self.progress.get(&kind).map_or(0, |progress| progress.newest);
+                !selected || (version > told && sent == self.moment(kind))
+            }
+        }
+    }
+
+    /// Remembers a child that [`Self::is_news`]. Wakes its parent (and the one it had before) if it tells anything new.
+    pub fn set_child(&mut self, kind: ChildKind, key: &Key, child: Child, source: Source) -> Wake {
         let parent = parent_of(&child, key);
         let id = (kind, key.clone());
-        let before = self.children.get(&id);
+        let progress = self.progress.entry(kind).or_default();
+        let answered = match source {
+            Source::Watch => {
+                progress.newest = progress.newest.max(child.version);
+                None
+            }
+            Source::List => {
+                progress.listed = progress.listed.max(child.version);
+                None
+            }
+            Source::Answer(_) => Some(Moment(progress.lists)),
+        };
+        let before = self.children.get(&id).map(|entry| &entry.child);
         let news = before.is_none_or(|before| Child { version: child.version, ..before.clone() } != child);
         let former = before.and_then(|before| parent_of(before, key)).filter(|former| Some(former) != parent.as_ref());
         if let Some(former) = &former {
@@ -148,14 +235,40 @@ impl Caches {
         if let Some(parent) = &parent {
             self.by_parent.entry(parent.clone()).or_default().insert((kind, key.name.as_ref().into()));
         }
-        self.children.insert(id, child);
+        self.children.insert(id, ChildEntry { child, answered });
         if news { former.into_iter().chain(parent).collect() } else { Wake::new() }
+    }
+
+    /// The watch told that a child is gone, at that version.
+    pub fn child_is_gone(&mut self, kind: ChildKind, key: &Key, version: u64) -> Wake {
+        let progress = self.progress.entry(kind).or_default();
+        progress.newest = progress.newest.max(version);
+        if self.child(kind, key).is_some_and(|known| known.version > version) {
+            // It has been made again, which an answer told before the watch does.
+            return Wake::new();
+        }
+        self.remove_child(kind, key)
+    }
+
+    /// Forgets a child that the API server no longer has, unless another of its name was seen meanwhile.
+    pub fn remove_child_of(&mut self, kind: ChildKind, key: &Key, uid: &str) -> Wake {
+        if self.child(kind, key).is_some_and(|child| *child.uid == *uid) {
+            return self.remove_child(kind, key);
+        }
+        Wake::new()
+    }
+
+    /// Until the watch tells of its deletion, a child that was deleted is known as one that is being deleted.
+    pub fn mark_deleting(&mut self, kind: ChildKind, key: &Key, uid: &str) {
+        if let Some(entry) = self.children.get_mut(&(kind, key.clone())).filter(|entry| *entry.child.uid == *uid) {
+            entry.child.deleting = true;
+        }
     }
 
     /// Forgets a child.
     pub fn remove_child(&mut self, kind: ChildKind, key: &Key) -> Wake {
-        let Some(child) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
-        let parent = parent_of(&child, key);
+        let Some(entry) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
+        let parent = parent_of(&entry.child, key);
         if let Some(parent) = &parent {
             self.unlink(parent, kind, key);
         }
@@ -224,12 +337,6 @@ impl Caches {
         }
         self.secrets_allowed = allowed;
         self.parents.keys().filter(|parent| parent.kind == ParentKind::Registry).cloned().collect()
-    }
-
-    /// Every child of that kind not in `seen`: what vanished while nobody watched.
-    pub fn unseen_children(&self, kind: ChildKind, seen: &BTreeSet<Key>) -> Vec<Key> {
-        let of_kind = self.children.keys().filter(|(other, _)| *other == kind);
-        of_kind.map(|(_, key)| key).filter(|key| !seen.contains(key)).cloned().collect()
     }
 
     /// Every parent of that kind not in `seen`.

@@ -1,21 +1,21 @@
 //! From live objects to caches: what came off a watch, and what a write returned. No request is made here.
 
-use super::cache::{ParentEntry, Wake};
+use super::cache::{Caches, Moment, ParentEntry, Source, Wake};
 use super::context::Context;
 use super::key::{Key, ParentKey};
 use super::observe::observe;
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::live::Live;
+use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
-use crate::core::observed::{self, Child};
-use crate::core::owner::Owner;
+use crate::core::observed::Child;
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
 
 /// Takes in a parent as it came off a watch.
-pub fn take_parent(context: &Context, kind: ParentKind, live: Live, relist: bool) -> Wake {
+pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
     let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
     let claims = match kind {
         ParentKind::App => claims::<App>(&live),
@@ -24,7 +24,7 @@ pub fn take_parent(context: &Context, kind: ParentKind, live: Live, relist: bool
     };
     let entry =
         ParentEntry { version: live.version(), uid: live.uid().into(), claims: claims.into(), body: compact(live) };
-    context.caches().set_parent(&key, entry, relist)
+    context.caches().set_parent(&key, entry)
 }
 
 fn claims<P: Parent>(live: &Live) -> Vec<String> {
@@ -39,56 +39,67 @@ pub fn compact(mut live: Live) -> Box<[u8]> {
     live.body.to_string().into_bytes().into_boxed_slice()
 }
 
-/// Takes in a child as it came off a watch: compares it with what its parent wants, and drops the body.
-pub fn take_child(context: &Context, kind: ChildKind, live: &Live, relist: bool) -> Wake {
+/// Takes in a child: compares it with what its parent wants, and drops the body. `None` if it is no news, because what is
+/// known is as new, or because the child is gone by now.
+pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Source) -> Option<Wake> {
     let key = Key::new(live.namespace(), live.name());
-    let known = context.caches().child(kind, &key).cloned();
-    if let Some(known) = &known
-        && (known.version == live.version() || (known.version > live.version() && !relist))
-    {
-        return Wake::new();
-    }
-    let fingerprint = observed::fingerprint(live);
-    let mut child = Child::of(kind, live, None);
-    match known {
-        Some(known) if known.fingerprint == fingerprint => child.agrees = known.agrees,
-        Some(_) | None => {
-            // What is wanted may depend on this very child (a claim's size on its volume's), so it is remembered first.
-            let mut wake = context.caches().set_child(kind, &key, child.clone());
-            if let Some(wanted) = wanted(context, kind, &key, &child.owner) {
-                child = Child::of(kind, live, Some(&wanted));
-            }
-            wake.extend(context.caches().set_child(kind, &key, child));
-            return wake;
-        }
-    }
-    context.caches().set_child(kind, &key, child)
+    let is_news = |caches: &Caches| caches.is_news(kind, &key, live.version(), source, is_selected(live));
+    let known = {
+        let caches = context.caches();
+        is_news(&caches).then(|| caches.child(kind, &key).cloned())?
+    };
+    let seen = Child::of(kind, live, None);
+    // A child that differed is compared again although it stands as it was, as what is wanted of it may be another by now.
+    let compared = known.filter(|known| known.fingerprint == seen.fingerprint && known.agrees.is_some());
+    let child = match compared {
+        Some(known) => Child { agrees: known.agrees, ..seen },
+        None => match wanted(context, kind, &key, &seen) {
+            Some(wanted) => Child::of(kind, live, Some(&wanted)),
+            None => seen,
+        },
+    };
+    let mut caches = context.caches();
+    is_news(&caches).then(|| caches.set_child(kind, &key, child, source))
 }
 
-/// Takes in what a write of ours returned: it agrees by definition.
-pub fn written(context: &Context, object: &Object, live: &Live) {
+/// Takes in what a write of ours returned: it agrees by definition. False if the object is gone by now.
+pub fn written(context: &Context, object: &Object, live: &Live, sent: Moment) -> bool {
     let key = Key::new(live.namespace(), live.name());
     let child = Child { agrees: Some(object.hash), ..Child::of(object.kind, live, None) };
-    let mut caches = context.caches();
-    if caches.child(object.kind, &key).is_none_or(|known| known.version <= child.version) {
-        caches.set_child(object.kind, &key, child);
+    let (source, mut caches) = (Source::Answer(sent), context.caches());
+    let exists = match caches.child(object.kind, &key) {
+        // What is known came after this write, and was compared when it did.
+        Some(known) if known.version > child.version => return true,
+        Some(_) => true,
+        None => caches.is_news(object.kind, &key, child.version, source, is_selected(live)),
+    };
+    if exists {
+        caches.set_child(object.kind, &key, child, source);
     }
+    exists
 }
 
-/// What the owner of a child wants of it.
-fn wanted(context: &Context, kind: ChildKind, key: &Key, owner: &Owner) -> Option<Object> {
-    let (parent, name) = owner.parent()?;
+/// Whether the watches of our children tell of it.
+fn is_selected(live: &Live) -> bool {
+    live.label(MANAGED_BY) == Some(MANAGER)
+}
+
+/// What the owner of a child wants of it. That may depend on this very child (a claim's size on its volume's), so the plan is
+/// made as if it were known already.
+fn wanted(context: &Context, kind: ChildKind, key: &Key, seen: &Child) -> Option<Object> {
+    let (parent, name) = seen.owner.parent()?;
     let parent = ParentKey::new(parent, key.sibling(name));
     let plan = match parent.kind {
-        ParentKind::App => plan::<App>(context, &parent),
-        ParentKind::StorageClaim => plan::<StorageClaim>(context, &parent),
-        ParentKind::Registry => plan::<Registry>(context, &parent),
+        ParentKind::App => plan::<App>(context, &parent, kind, key, seen),
+        ParentKind::StorageClaim => plan::<StorageClaim>(context, &parent, kind, key, seen),
+        ParentKind::Registry => plan::<Registry>(context, &parent, kind, key, seen),
     }?;
     plan.object(kind, &key.name).cloned()
 }
 
-fn plan<P: Parent>(context: &Context, key: &ParentKey) -> Option<Plan> {
-    let (parent, observed) = observe::<P>(context, key).ok()??;
+fn plan<P: Parent>(context: &Context, parent: &ParentKey, kind: ChildKind, key: &Key, seen: &Child) -> Option<Plan> {
+    let (parent, mut observed) = observe::<P>(context, parent).ok()??;
+    observed.children.insert((kind, key.name.to_string()), seen.clone());
     Some(parent.plan(&observed, &context.settings()))
 }
 

@@ -10,28 +10,19 @@ use crate::core::plan::{Failure, Outcome, Plan};
 pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed, outcome: &mut Outcome) {
     for (kind, name) in &plan.prune {
         let Some(child) = observed.child(*kind, name).filter(|child| !child.deleting) else { continue };
+        let key = Key::new(&parent.namespace, name);
         match context.writer.delete(*kind, &parent.namespace, name, &child.uid, child.version).await {
             Ok(()) => {
                 context.metrics.prune(*kind);
-                mark_deleting(context, parent, *kind, name);
+                context.caches().mark_deleting(*kind, &key, &child.uid);
             }
             Err(error) if error.code() == 404 => {
-                context.caches().remove_child(*kind, &Key::new(&parent.namespace, name));
+                context.caches().remove_child_of(*kind, &key, &child.uid);
             }
             Err(error) => {
                 let object = format!("{kind} {name}");
                 outcome.failures.push(Failure { object, class: error.class(), message: error.message() });
             }
         }
-    }
-}
-
-/// Until the watch tells of the deletion, the child must not be deleted again.
-fn mark_deleting(context: &Context, parent: &Identity, kind: crate::core::kind::ChildKind, name: &str) {
-    let key = Key::new(&parent.namespace, name);
-    let mut caches = context.caches();
-    if let Some(mut child) = caches.child(kind, &key).cloned() {
-        child.deleting = true;
-        caches.set_child(kind, &key, child);
     }
 }

@@ -1,6 +1,6 @@
 //! Watches: one task per kind, each with its own backoff, so that a missing API delays no other.
 
-use super::cache::Wake;
+use super::cache::{Source, Wake};
 use super::context::Context;
 use super::error::status;
 use super::intake::{take_child, take_parent, take_pod};
@@ -107,10 +107,15 @@ impl Follower {
             self.told.clear();
         }
         match event {
-            Event::Init => self.seen.clear(),
+            Event::Init => {
+                self.seen.clear();
+                if let Subject::Child(kind) = self.subject {
+                    self.context.caches().begin_list(kind);
+                }
+            }
             Event::InitApply(live) => {
                 self.seen.insert(key(self.subject, &live));
-                let wake = take(&self.context, self.subject, live, true);
+                let wake = take(&self.context, self.subject, live, Source::List);
                 self.context.wake(wake, Lane::Background);
             }
             Event::InitDone => {
@@ -119,11 +124,18 @@ impl Follower {
                 return true;
             }
             Event::Apply(live) => {
-                let wake = take(&self.context, self.subject, live, false);
+                let wake = take(&self.context, self.subject, live, Source::Watch);
                 self.context.wake(wake, Lane::Edit);
             }
             Event::Delete(live) => {
-                let wake = forget(&self.context, self.subject, &key(self.subject, &live));
+                let wake = match self.subject {
+                    Subject::Child(kind) => {
+                        self.context.caches().child_is_gone(kind, &key(self.subject, &live), live.version())
+                    }
+                    Subject::Parent(_) | Subject::Observed(_) => {
+                        forget(&self.context, self.subject, &key(self.subject, &live))
+                    }
+                };
                 self.context.wake(wake, Lane::Edit);
             }
         }
@@ -185,16 +197,16 @@ pub fn key(subject: Subject, live: &Live) -> Key {
 }
 
 /// Takes in one object of the subject's kind.
-pub fn take(context: &Context, subject: Subject, live: Live, relist: bool) -> Wake {
+pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> Wake {
     match subject {
-        Subject::Parent(kind) => take_parent(context, kind, live, relist),
+        Subject::Parent(kind) => take_parent(context, kind, live),
         Subject::Child(kind) => {
             let mut wake = Wake::new();
             if kind == ChildKind::Secret {
                 // Whoever sees one may write them, and what is wanted of it depends on that.
                 wake = context.caches().set_secrets_allowed(true);
             }
-            wake.extend(take_child(context, kind, &live, relist));
+            wake.extend(take_child(context, kind, &live, source).unwrap_or_default());
             wake
         }
         Subject::Observed(Observable::Pod) => take_pod(context, &live),
@@ -239,10 +251,10 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
 
 /// Forgets what a complete list no longer shows.
 pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake {
-    let caches = context.caches();
+    let mut caches = context.caches();
     let gone: Vec<Key> = match subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
-        Subject::Child(kind) => caches.unseen_children(kind, seen),
+        Subject::Child(kind) => caches.end_list(kind, seen),
         Subject::Observed(Observable::Pod) => caches.unseen_pods(seen),
         Subject::Observed(Observable::Event) => caches.unseen_failures(seen),
         Subject::Observed(Observable::StorageClass) => {

@@ -12,6 +12,7 @@ use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings};
 use moorage::generate::crds::crd;
 use moorage::shell::apply::taken;
+use moorage::shell::cache::Source;
 use moorage::shell::context::Context;
 use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
@@ -87,12 +88,12 @@ impl Cluster {
         let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
         self.context.caches().remove_parent(&key);
         self.key.replace(Some(key));
-        take(&self.context, Subject::Parent(kind), live, true);
+        take(&self.context, Subject::Parent(kind), live, Source::List);
     }
 
     /// Takes in a child.
     pub fn take(&self, kind: ChildKind, live: Live) {
-        take(&self.context, Subject::Child(kind), live, true);
+        take(&self.context, Subject::Child(kind), live, Source::List);
     }
 
     fn observe<P: Parent>(&self) -> Result<(P, Observed)> {
@@ -139,7 +140,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
     let kind = document["kind"].as_str().unwrap_or_default().to_owned();
     let Some(kind) = kind.strip_suffix("List") else {
         for subject in subjects(&kind)? {
-            take(context, subject, Live::new(document.clone()), false);
+            take(context, subject, Live::new(document.clone()), Source::Watch);
         }
         return Ok(());
     };
@@ -148,7 +149,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         for item in document["items"].as_array().cloned().unwrap_or_default() {
             let live = Live::new(item);
             seen.insert(key(subject, &live));
-            take(context, subject, live, true);
+            take(context, subject, live, Source::List);
         }
         sweep(context, subject, &seen);
     }
@@ -186,7 +187,8 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
                     .unwrap_or_else(|| json!({"metadata": {"uid": "made"}}));
                 merge(&mut live, &object.body);
                 live["metadata"]["resourceVersion"] = json!("1000");
-                written(context, object, &Live::new(live));
+                let sent = context.caches().moment(object.kind);
+                written(context, object, &Live::new(live), sent);
             }
         }
     }

@@ -11,6 +11,7 @@
 #[path = "../golden/cluster.rs"]
 #[allow(dead_code, reason = "the golden cases use more of it")]
 mod cluster;
+mod order;
 mod specs;
 mod worlds;
 

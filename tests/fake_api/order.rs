@@ -1,0 +1,92 @@
+//! Answers and watches overtake each other: what is older never replaces what is newer, and what is gone stays gone.
+
+use super::watches::WEB;
+use super::world::World;
+use anyhow::{Result, ensure};
+use moorage_fake::{Call, Fault, Faults};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The children of [`WEB`], and the plurals of their kinds.
+const CHILDREN: [(&str, &str); 3] =
+    [("ServiceAccount", "serviceaccounts"), ("Deployment", "deployments"), ("Service", "services")];
+/// How late an answer comes; each step of a test takes half of that.
+const LATE: Duration = Duration::from_secs(2);
+
+/// The first request of that verb meets a fault, others don't.
+fn first(verb: &'static str, plural: &'static str, fault: Fault) -> impl Fn(&Call) -> Fault + Send + Sync {
+    let count = AtomicU32::new(0);
+    move |call| {
+        let hit = call.verb == verb && call.resource == plural && count.fetch_add(1, Ordering::Relaxed) == 0;
+        if hit { fault.clone() } else { Fault::None }
+    }
+}
+
+/// The answer to a creation comes when the object has been deleted, and the watch has told so.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_about_what_is_gone_brings_no_ghost() -> Result<()> {
+    for (kind, plural) in CHILDREN {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::new(first("patch", plural, Fault::Late(LATE)))).await;
+        world.server.apply(WEB)?;
+        tokio::time::sleep(LATE / 2).await;
+        ensure!(world.has(kind, "web"), "no {kind} was made\n{}", world.summary());
+        world.server.delete(kind, "default", "web")?;
+        world.rest(&mut replica).await?;
+        ensure!(world.has(kind, "web"), "the {kind} did not come back\n{}", world.summary());
+        world.expect_ready("App", "web")?;
+        world.server.delete("App", "default", "web")?;
+        world.rest(&mut replica).await?;
+        world.server.apply(WEB)?;
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "web")?;
+    }
+    Ok(())
+}
+
+/// The same for a read: a creation whose answer was lost is found out by reading, and that answer comes late.
+#[tokio::test(start_paused = true)]
+async fn a_late_look_at_what_is_gone_brings_no_ghost() -> Result<()> {
+    for (kind, plural) in CHILDREN {
+        let world = World::new();
+        let (lost, late) = (first("patch", plural, Fault::DropAfterCommit), first("get", plural, Fault::Late(LATE)));
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        replica.endpoint.set_faults(Faults::new(move |call| match lost(call) {
+            Fault::None => late(call),
+            fault => fault,
+        }));
+        world.server.freeze(plural);
+        world.server.apply(WEB)?;
+        let reads = || world.server.count_requests(|entry| entry.call.verb == "get" && entry.call.resource == plural);
+        while reads() == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        world.server.thaw(plural);
+        world.server.delete(kind, "default", "web")?;
+        world.rest(&mut replica).await?;
+        ensure!(world.has(kind, "web"), "the {kind} did not come back\n{}", world.summary());
+        world.expect_ready("App", "web")?;
+    }
+    Ok(())
+}
+
+/// A child that is made while the list of its kind is under way is not forgotten because the list is older.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_older_than_an_answer_forgets_nothing() -> Result<()> {
+    for (_, plural) in CHILDREN {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        replica.endpoint.set_faults(Faults::on("list", plural, Fault::Late(LATE)));
+        world.server.break_watches();
+        world.server.compact();
+        tokio::time::sleep(LATE / 2).await;
+        world.server.apply(WEB)?;
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "web")?;
+        let applies = world.work().iter().filter(|entry| entry.call.summary() == format!("patch {plural}")).count();
+        ensure!(applies == 1, "{applies} applies of {plural}\n{}", world.summary());
+    }
+    Ok(())
+}
