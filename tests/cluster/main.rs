@@ -78,7 +78,6 @@ fn cases() -> Vec<Case> {
         storage::cases(),
         reuse::cases(),
         problems::cases(),
-        quiet::cases(),
         render::cases(),
         registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
         leader::cases(),
@@ -94,14 +93,15 @@ fn cases() -> Vec<Case> {
 /// So many tests at once, as each waits most of its time.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Tests that need the machine for themselves: one makes load, one starts a control plane of its own.
-fn alone() -> Vec<Case> {
-    [many::cases(), crds::cases()].into_iter().flatten().collect()
+/// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
+/// minutes to spend meanwhile.
+fn slow() -> Vec<Case> {
+    [many::cases(), quiet::cases(), crds::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rounds = [(cases(), SIDE_BY_SIDE), (alone(), 1), (rbac::last_cases(), 1)];
+    let rounds = [(cases(), SIDE_BY_SIDE), (slow(), SIDE_BY_SIDE), (rbac::last_cases(), 1)];
     if arguments.list {
         let all = rounds.into_iter().flat_map(|(cases, _)| cases).collect();
         return libtest_mimic::run(&arguments, trials(all, |_| None, |_| Ok(()))).exit_code();
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
             if round == 2 && (partial || failed) {
                 continue;
             }
-            let threads = if round == 0 { arguments.test_threads.unwrap_or(threads) } else { threads };
+            let threads = arguments.test_threads.unwrap_or(threads);
             let arguments = Arguments { test_threads: Some(threads), ..arguments.clone() };
             failed |= libtest_mimic::run(&arguments, trials(cases, lacks, run.clone())).has_failed();
         }
