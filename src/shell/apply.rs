@@ -5,6 +5,7 @@ use super::cache::Source;
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, written};
+use super::key::Key;
 use super::metrics::ApplyOutcome;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
@@ -78,7 +79,7 @@ async fn apply_object(
         return Ok(Applied::Waiting);
     }
     match child.owner.to(parent) {
-        Ownership::Ours => update(context, parent, object, &child.uid).await,
+        Ownership::Ours => update(context, parent, object, child).await,
         Ownership::Predecessor => Ok(Applied::Waiting),
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
     }
@@ -93,32 +94,46 @@ async fn create(context: &Context, parent: &Identity, object: &Object) -> Result
             context.metrics.apply(object.kind, ApplyOutcome::Created);
             Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
-        Err(error) if error.code() == 409 => resolve(context, parent, object, error).await,
+        Err(error) if error.code() == 409 => resolve(context, parent, object, None, error).await,
         Err(error) => Err(error),
     }
 }
 
-/// The known UID keeps an object that was deleted and made again by somebody else from being overwritten. If it is refused for
-/// that, the watch is about to tell what stands there now.
-async fn update(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
-    let body = with_metadata(object, "uid", uid);
+/// The known UID keeps an object that was deleted and made again by somebody else from being overwritten.
+async fn update(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Applied, Error> {
+    let body = with_metadata(object, "uid", &child.uid);
     let sent = context.caches().moment(object.kind);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Updated);
             Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
+        Err(error) if error.is_mismatch() => resolve(context, parent, object, Some(child), error).await,
         Err(error) => Err(error),
     }
 }
 
-/// The name is taken: one read tells by whom. What turns out to be ours is only remembered, as the plan that is being
-/// carried out was made without it.
-async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict: Error) -> Result<Applied, Error> {
+/// What stands there is not what was `known`: one read tells whose it is. What turns out to be ours is only remembered, as the
+/// plan that is being carried out was made without it.
+async fn resolve(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    known: Option<&Child>,
+    conflict: Error,
+) -> Result<Applied, Error> {
+    let key = Key::new(&parent.namespace, &object.name);
     let sent = context.caches().moment(object.kind);
     let Some(live) = context.writer.read(object.kind, &parent.namespace, &object.name).await? else {
+        if let Some(known) = known {
+            context.caches().remove_child_of(object.kind, &key, &known.uid);
+        }
         return Err(conflict);
     };
+    if known.is_some_and(|known| *known.uid == *live.uid()) {
+        // It is the very object that was meant; the write was refused for another cause.
+        return Err(conflict);
+    }
     match Owner::of(object.kind, &live).to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
@@ -127,11 +142,10 @@ async fn resolve(context: &Context, parent: &Identity, object: &Object, conflict
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
-    match take_child(context, object.kind, &live, Source::Answer(sent)) {
-        Some(_) => Ok(Applied::Late),
-        // It is gone again, or about to be told by the watch.
-        None => Err(conflict),
-    }
+    take_child(context, object.kind, &live, Source::Answer(sent));
+    let is_known = context.caches().child(object.kind, &key).is_some_and(|child| *child.uid == *live.uid());
+    // If it is not, it is gone again by now.
+    if is_known { Ok(Applied::Late) } else { Err(conflict) }
 }
 
 /// Takes over an object that nobody controls by marking it ours; what it should become is planned once it is seen.

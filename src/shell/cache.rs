@@ -35,34 +35,26 @@ pub enum Source {
     Answer(Moment),
 }
 
-/// When a request about a kind was sent: after that many of the kind's lists had begun.
+/// When a request about a kind was sent: after that many of the kind's lists had begun or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(u64);
 
 /// How far the watch of a kind is.
 #[derive(Debug, Default)]
 struct Progress {
-    /// The newest version that the watch told. Everything that happened before, it told as well.
+    /// The newest version that was news when the watch told it. Everything that happened before, it told as well.
     newest: u64,
     /// The newest version in the list under way.
     listed: u64,
-    /// How many lists have begun.
-    lists: u64,
-}
-
-/// A child as it is remembered.
-#[derive(Debug)]
-struct ChildEntry {
-    child: Child,
-    /// When an answer told of it last: the list that had begun by then may not have it yet.
-    answered: Option<Moment>,
+    /// How many times a list has begun or ended.
+    turns: u64,
 }
 
 /// Everything remembered.
 #[derive(Debug, Default)]
 pub struct Caches {
     parents: HashMap<ParentKey, ParentEntry>,
-    children: HashMap<(ChildKind, Key), ChildEntry>,
+    children: HashMap<(ChildKind, Key), Child>,
     progress: HashMap<ChildKind, Progress>,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
     pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
@@ -108,7 +100,8 @@ impl Caches {
         wake
     }
 
-    /// Replaces a parent by what a write of ours returned, unless something newer was seen meanwhile.
+    /// Replaces a parent by what a write of ours returned, unless something newer was seen meanwhile. The caller knows that the
+    /// answer holds nothing but that write: what somebody else changed comes by the watch, which wakes.
     pub fn written_parent(&mut self, parent: &ParentKey, version: u64, body: Box<[u8]>) -> Wake {
         match self.parents.get_mut(parent) {
             Some(entry) if entry.version < version => {
@@ -167,32 +160,32 @@ impl Caches {
 
     /// The remembered child.
     pub fn child(&self, kind: ChildKind, key: &Key) -> Option<&Child> {
-        self.children.get(&(kind, key.clone())).map(|entry| &entry.child)
+        self.children.get(&(kind, key.clone()))
     }
 
     /// Now, for a request about that kind.
     pub fn moment(&self, kind: ChildKind) -> Moment {
-        Moment(self.progress.get(&kind).map_or(0, |progress| progress.lists))
+        Moment(self.progress.get(&kind).map_or(0, |progress| progress.turns))
     }
 
     /// A list of that kind begins.
     pub fn begin_list(&mut self, kind: ChildKind) {
         let progress = self.progress.entry(kind).or_default();
-        progress.lists += 1;
+        progress.turns += 1;
         progress.listed = 0;
     }
 
-    /// A list of that kind is complete and has shown these; every child that is gone since.
+    /// A list of that kind is complete and has shown these: every other child is forgotten, and its parent woken.
     ///
-    /// A child that an answer told of since the list began may be younger than the list. If it is gone too, the watch that
-    /// follows the list tells.
-    pub fn end_list(&mut self, kind: ChildKind, seen: &BTreeSet<Key>) -> Vec<Key> {
-        let now = self.moment(kind);
+    /// One that was made after the list was taken is forgotten too. The watch that follows tells of it, and whoever wants it
+    /// sooner finds out by one refused creation and a look.
+    pub fn end_list(&mut self, kind: ChildKind, seen: &BTreeSet<Key>) -> Wake {
         let progress = self.progress.entry(kind).or_default();
+        progress.turns += 1;
         progress.newest = progress.newest.max(progress.listed);
-        let of_kind = self.children.iter().filter(|((other, _), _)| *other == kind);
-        let gone = of_kind.filter(|((_, key), entry)| entry.answered != Some(now) && !seen.contains(key));
-        gone.map(|((_, key), _)| key.clone()).collect()
+        let of_kind = self.children.keys().filter(|(other, key)| *other == kind && !seen.contains(key));
+        let gone: Vec<Key> = of_kind.map(|(_, key)| key.clone()).collect();
+        gone.iter().flat_map(|key| self.remove_child(kind, key)).collect()
     }
 
     /// Whether a state of a child is newer than what is known of it. `selected` says whether the watch would tell of it.
@@ -202,7 +195,8 @@ impl Caches {
         }
         match source {
             Source::Watch | Source::List => true,
-            // What the watch has told by now includes that the object is gone; a list that began meanwhile may do so too.
+            // What the watch has told by now includes that the object is gone; a list that began or ended meanwhile may do so
+            // too.
             Source::Answer(sent) => {
                 let told = self.progress.get(&kind).map_or(0, |progress| progress.newest);
                 !selected || (version > told && sent == self.moment(kind))
@@ -215,18 +209,12 @@ impl Caches {
         let parent = parent_of(&child, key);
         let id = (kind, key.clone());
         let progress = self.progress.entry(kind).or_default();
-        let answered = match source {
-            Source::Watch => {
-                progress.newest = progress.newest.max(child.version);
-                None
-            }
-            Source::List => {
-                progress.listed = progress.listed.max(child.version);
-                None
-            }
-            Source::Answer(_) => Some(Moment(progress.lists)),
-        };
-        let before = self.children.get(&id).map(|entry| &entry.child);
+        match source {
+            Source::Watch => progress.newest = progress.newest.max(child.version),
+            Source::List => progress.listed = progress.listed.max(child.version),
+            Source::Answer(_) => {}
+        }
+        let before = self.children.get(&id);
         let news = before.is_none_or(|before| Child { version: child.version, ..before.clone() } != child);
         let former = before.and_then(|before| parent_of(before, key)).filter(|former| Some(former) != parent.as_ref());
         if let Some(former) = &former {
@@ -235,7 +223,7 @@ impl Caches {
         if let Some(parent) = &parent {
             self.by_parent.entry(parent.clone()).or_default().insert((kind, key.name.as_ref().into()));
         }
-        self.children.insert(id, ChildEntry { child, answered });
+        self.children.insert(id, child);
         if news { former.into_iter().chain(parent).collect() } else { Wake::new() }
     }
 
@@ -260,15 +248,15 @@ impl Caches {
 
     /// Until the watch tells of its deletion, a child that was deleted is known as one that is being deleted.
     pub fn mark_deleting(&mut self, kind: ChildKind, key: &Key, uid: &str) {
-        if let Some(entry) = self.children.get_mut(&(kind, key.clone())).filter(|entry| *entry.child.uid == *uid) {
-            entry.child.deleting = true;
+        if let Some(child) = self.children.get_mut(&(kind, key.clone())).filter(|child| *child.uid == *uid) {
+            child.deleting = true;
         }
     }
 
     /// Forgets a child.
     pub fn remove_child(&mut self, kind: ChildKind, key: &Key) -> Wake {
-        let Some(entry) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
-        let parent = parent_of(&entry.child, key);
+        let Some(child) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
+        let parent = parent_of(&child, key);
         if let Some(parent) = &parent {
             self.unlink(parent, kind, key);
         }

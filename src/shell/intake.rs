@@ -13,6 +13,7 @@ use crate::core::observed::Child;
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
+use serde_json::Value;
 
 /// Takes in a parent as it came off a watch.
 pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
@@ -37,6 +38,22 @@ pub fn compact(mut live: Live) -> Box<[u8]> {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
     live.body.to_string().into_bytes().into_boxed_slice()
+}
+
+/// Takes in what a write of a parent's status returned. If it holds an edit as well, it is passed over: the event of that edit is
+/// on its way, and wakes whom it concerns.
+pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
+    let (version, body) = (live.version(), compact(live));
+    let known = context.caches().parent(key).map(|entry| entry.body.clone());
+    let only_status = known.is_some_and(|known| without_status(&known) == without_status(&body));
+    if only_status { context.caches().written_parent(key, version, body) } else { Wake::new() }
+}
+
+fn without_status(body: &[u8]) -> Option<Value> {
+    let mut body: Value = serde_json::from_slice(body).ok()?;
+    body.as_object_mut()?.remove("status");
+    body["metadata"].as_object_mut()?.remove("resourceVersion");
+    Some(body)
 }
 
 /// Takes in a child: compares it with what its parent wants, and drops the body. `None` if it is no news, because what is

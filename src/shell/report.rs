@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::Error;
-use super::intake::compact;
+use super::intake::status_written;
 use super::key::ParentKey;
 use super::queue::Lane;
 use super::writer::reference;
@@ -52,7 +52,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
         Ok(live) => {
             context.metrics.status_write(key.kind);
             context.reported().insert(key.clone(), Instant::now());
-            let wake = context.caches().written_parent(key, live.version(), compact(live));
+            let wake = status_written(context, key, live);
             context.wake(wake, Lane::Edit);
             Ok(())
         }
@@ -92,7 +92,8 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, why: &str) ->
     };
     let live = context.writer.status(&identity, &status).await?;
     context.metrics.status_write(key.kind);
-    context.caches().written_parent(key, live.version(), compact(live));
+    let wake = status_written(context, key, live);
+    context.wake(wake, Lane::Edit);
     Ok(())
 }
 

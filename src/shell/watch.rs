@@ -251,18 +251,13 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
 
 /// Forgets what a complete list no longer shows.
 pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake {
-    let mut caches = context.caches();
-    let gone: Vec<Key> = match subject {
-        Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
-        Subject::Child(kind) => caches.end_list(kind, seen),
-        Subject::Observed(Observable::Pod) => caches.unseen_pods(seen),
-        Subject::Observed(Observable::Event) => caches.unseen_failures(seen),
-        Subject::Observed(Observable::StorageClass) => {
-            caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()
+    let mut wake = match subject {
+        Subject::Child(kind) => context.caches().end_list(kind, seen),
+        Subject::Parent(_) | Subject::Observed(_) => {
+            let gone = unseen(context, subject, seen);
+            gone.iter().flat_map(|key| forget(context, subject, key)).collect()
         }
     };
-    drop(caches);
-    let mut wake: Wake = gone.iter().flat_map(|key| forget(context, subject, key)).collect();
     wake.extend(match subject {
         Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(true),
         Subject::Observed(Observable::StorageClass) => {
@@ -273,6 +268,20 @@ pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake 
         Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
     });
     wake
+}
+
+/// What is remembered of a kind and a complete list does not show.
+fn unseen(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Vec<Key> {
+    let caches = context.caches();
+    match subject {
+        Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
+        Subject::Child(_) => Vec::new(),
+        Subject::Observed(Observable::Pod) => caches.unseen_pods(seen),
+        Subject::Observed(Observable::Event) => caches.unseen_failures(seen),
+        Subject::Observed(Observable::StorageClass) => {
+            caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()
+        }
+    }
 }
 
 /// Remembers that a kind may not be looked at.

@@ -4,6 +4,8 @@ use super::watches::WEB;
 use super::world::World;
 use anyhow::{Result, ensure};
 use moorage_fake::{Call, Fault, Faults};
+use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -71,22 +73,65 @@ async fn a_late_look_at_what_is_gone_brings_no_ghost() -> Result<()> {
     Ok(())
 }
 
-/// A child that is made while the list of its kind is under way is not forgotten because the list is older.
+/// A child that is made while the list of its kind is under way is neither made twice nor lost, and one that is deleted then
+/// comes back.
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_older_than_an_answer_forgets_nothing() -> Result<()> {
-    for (_, plural) in CHILDREN {
-        let world = World::new();
-        let mut replica = world.start("first", Faults::default()).await;
-        world.rest(&mut replica).await?;
-        replica.endpoint.set_faults(Faults::on("list", plural, Fault::Late(LATE)));
-        world.server.break_watches();
-        world.server.compact();
-        tokio::time::sleep(LATE / 2).await;
-        world.server.apply(WEB)?;
-        world.rest(&mut replica).await?;
-        world.expect_ready("App", "web")?;
-        let applies = world.work().iter().filter(|entry| entry.call.summary() == format!("patch {plural}")).count();
-        ensure!(applies == 1, "{applies} applies of {plural}\n{}", world.summary());
+async fn a_list_that_is_older_than_an_answer_loses_nothing() -> Result<()> {
+    for (kind, plural) in CHILDREN {
+        for deleted in [false, true] {
+            let world = World::new();
+            let mut replica = world.start("first", Faults::default()).await;
+            world.rest(&mut replica).await?;
+            replica.endpoint.set_faults(Faults::on("list", plural, Fault::Late(4 * LATE)));
+            world.server.break_watches();
+            world.server.compact();
+            // By now every other watch is back.
+            tokio::time::sleep(LATE).await;
+            world.server.apply(WEB)?;
+            tokio::time::sleep(LATE / 2).await;
+            let uid = |object: Option<Value>| object.map(|object| object["metadata"]["uid"].clone());
+            let made = uid(world.server.get(kind, "default", "web"));
+            ensure!(made.is_some(), "no {kind} was made\n{}", world.summary());
+            if deleted {
+                world.server.delete(kind, "default", "web")?;
+            }
+            world.rest(&mut replica).await?;
+            world.expect_ready("App", "web")?;
+            let stands = uid(world.server.get(kind, "default", "web"));
+            ensure!(stands.is_some() && (stands == made) != deleted, "{kind}: {made:?} became {stands:?}");
+        }
     }
+    Ok(())
+}
+
+/// The answer to a status write tells an edit before the watch does: the edit is carried out all the same.
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_a_status_brings_is_carried_out() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    world.server.freeze("apps");
+    let edited = Arc::new(AtomicU32::new(0));
+    let (server, count) = (world.server.clone(), Arc::clone(&edited));
+    world.server.apply(WEB)?;
+    world.server.thaw("apps");
+    // Just before the first status is written, the image is changed, and the watch is held back.
+    replica.endpoint.set_faults(Faults::new(move |call| {
+        let status = call.resource == "apps" && call.subresource.as_deref() == Some("status");
+        if status && count.fetch_add(1, Ordering::Relaxed) == 0 {
+            server.freeze("apps");
+            let _ = server.apply(&WEB.replace("web:1", "web:2"));
+        }
+        Fault::None
+    }));
+    while edited.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(LATE).await;
+    world.server.thaw("apps");
+    world.rest(&mut replica).await?;
+    let deployment = world.server.get("Deployment", "default", "web").unwrap_or_default();
+    let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
+    ensure!(image == "web:2", "the image is {image}\n{}", world.summary());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! However watch, lists and answers overtake each other, the cache ends with what the API server has, and on the way knows
-//! nothing that is older than what it knew.
+//! However watch, lists and answers overtake each other, the cache ends with what the API server has, and between two lists
+//! it never goes back: to a state before the one that it knew, or before a deletion that the watch told.
 
 use super::check;
 use moorage::core::facts::Facts;
@@ -28,8 +28,10 @@ enum Step {
     Tell,
     /// An answer arrives.
     Answer(prop::sample::Index),
-    /// The watch breaks, and a list is taken; nothing is told until it has arrived.
+    /// The watch breaks, and a list is asked for; nothing is told until it has arrived.
     List,
+    /// The list is taken.
+    Taken,
     /// The list arrives, and the watch goes on from there.
     Listed,
 }
@@ -43,6 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Tell),
         2 => any::<prop::sample::Index>().prop_map(Step::Answer),
         1 => Just(Step::List),
+        1 => Just(Step::Taken),
         1 => Just(Step::Listed),
     ];
     prop::collection::vec(step, 0..60)
@@ -57,8 +60,10 @@ struct World {
     /// How many changes the watch has told.
     told: usize,
     answers: Vec<(u64, Moment)>,
-    /// The list under way was taken after that many changes.
-    list: Option<usize>,
+    /// Whether a list is under way.
+    listing: bool,
+    /// After how many changes it was taken, if it was.
+    taken: Option<usize>,
     newest_known: u64,
 }
 
@@ -88,27 +93,30 @@ impl World {
     }
 
     fn tell(&mut self) {
-        if self.list.is_none() && self.told < self.history.len() {
+        if !self.listing && self.told < self.history.len() {
             let (version, exists) = (self.told as u64 + 1, self.history[self.told]);
             self.told += 1;
             if exists {
                 self.take(version, Source::Watch);
             } else {
                 self.caches.child_is_gone(KIND, &Self::key(), version);
+                self.newest_known = self.newest_known.max(version);
             }
         }
     }
 
     fn listed(&mut self) {
-        let Some(taken) = self.list.take() else { return };
+        if !std::mem::take(&mut self.listing) {
+            return;
+        }
+        let taken = self.taken.take().unwrap_or(self.history.len());
         let mut seen = BTreeSet::new();
         if taken > 0 && self.history[taken - 1] {
             seen.insert(Self::key());
             self.take(taken as u64, Source::List);
         }
-        for gone in self.caches.end_list(KIND, &seen) {
-            self.caches.remove_child(KIND, &gone);
-        }
+        self.caches.end_list(KIND, &seen);
+        self.newest_known = 0;
         self.told = taken;
     }
 
@@ -127,12 +135,13 @@ impl World {
                 let (version, sent) = self.answers.remove(which.index(self.answers.len()));
                 self.take(version, Source::Answer(sent));
             }
-            Step::List if self.list.is_none() => {
+            Step::List if !self.listing => {
                 self.caches.begin_list(KIND);
-                self.list = Some(self.history.len());
+                self.listing = true;
             }
+            Step::Taken if self.listing && self.taken.is_none() => self.taken = Some(self.history.len()),
             Step::Listed => self.listed(),
-            Step::Delete | Step::Read | Step::Answer(_) | Step::List => {}
+            Step::Delete | Step::Read | Step::Answer(_) | Step::List | Step::Taken => {}
         }
     }
 

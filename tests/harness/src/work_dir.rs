@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
@@ -97,7 +98,6 @@ impl WorkDir {
 
 /// Writes a file that only this user may read.
 pub fn write_private(path: &Path, content: &str) -> Result<()> {
-    use std::io::Write;
     fs::OpenOptions::new()
         .create(true)
         .truncate(true)
@@ -122,6 +122,6 @@ impl Drop for WorkDir {
         if !keep_all {
             self.remove_all_but_logs();
         }
-        println!("{STAY_IN}{}", self.path.display());
+        let _ = writeln!(io::stdout(), "{STAY_IN}{}", self.path.display());
     }
 }

@@ -23,7 +23,13 @@ const READY: &str = "MOORAGE_RIG_READY";
 
 fn main() -> ExitCode {
     if let Some(ready) = env::var_os(READY) {
-        return a_node(Path::new(&ready)).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return match a_node(Path::new(&ready)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let test = Trial::test("a_node_that_is_ended_leaves_nothing", || {
         let outcome = Runtime::new()?.block_on(a_node_that_is_ended_leaves_nothing());

@@ -1,7 +1,7 @@
 //! A `PATH` without what only a node needs, so that a machine that has been used hides no missing step from a fresh one.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -21,19 +21,24 @@ pub fn without_node_programs() -> Result<PathBuf> {
 
 /// Fills the folder with a link to each program, the first of a name in the order of the folders.
 fn link_all(path: impl Iterator<Item = PathBuf>, hidden: &BTreeSet<&str>, folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
     fs::create_dir_all(folder)?;
-    let programs = path.flat_map(fs::read_dir).flatten().flatten();
-    let mut taken = BTreeSet::new();
+    let programs = path.filter_map(|folder| fs::read_dir(folder.canonicalize().ok()?).ok()).flatten().flatten();
+    let mut wanted = BTreeMap::new();
     for program in programs {
         let name = program.file_name();
-        let is_hidden = name.to_str().is_some_and(|name| hidden.contains(name));
-        if !is_hidden && taken.insert(name.clone()) {
-            symlink(program.path(), folder.join(name))?;
+        if !name.to_str().is_some_and(|name| hidden.contains(name)) {
+            wanted.entry(name).or_insert_with(|| program.path());
         }
     }
+    // Another run may use the folder: only what differs is touched.
+    for entry in fs::read_dir(folder)?.flatten() {
+        if wanted.get(&entry.file_name()) == fs::read_link(entry.path()).ok().as_ref() {
+            wanted.remove(&entry.file_name());
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    wanted.into_iter().try_for_each(|(name, program)| symlink(program, folder.join(name)))?;
     Ok(())
 }
 

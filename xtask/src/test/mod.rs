@@ -59,13 +59,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         let started = Instant::now();
         let (status, tests) = observed(&mut step.command, &step.name)?;
-        report.ran(step.name, started.elapsed(), status.success(), tests);
+        report.ran(step.name, started.elapsed(), status.success(), tests, !step.takes_filter);
     }
     eprint!("\n{report}");
     println!("{}", report.total());
     if report.has_failed() {
         bail!("not everything passed");
     }
+    ensure!(report.ran_any(), "no test has that name");
     Ok(())
 }
 

@@ -60,12 +60,11 @@ enum Outcome {
 pub struct Report(Vec<(String, Outcome)>);
 
 impl Report {
-    /// A step ended, well or not.
-    pub fn ran(&mut self, name: String, elapsed: Duration, passed: bool, mut tests: Tests) {
+    /// A step ended, well or not. One that runs no tests is one itself.
+    pub fn ran(&mut self, name: String, elapsed: Duration, passed: bool, mut tests: Tests, is_one: bool) {
         match (passed, tests.failed.is_empty()) {
             (false, true) => tests.failed.push("the step itself".to_owned()),
-            // A step without tests is one itself.
-            (true, true) if tests.passed + tests.ignored == 0 => tests.passed = 1,
+            (true, true) if is_one => tests.passed = 1,
             (_, _) => {}
         }
         self.0.push((name, Outcome::Ran(elapsed, passed, tests)));
@@ -79,6 +78,14 @@ impl Report {
     /// Whether that step ran and failed.
     pub fn failed(&self, step: &str) -> bool {
         self.0.iter().any(|(name, outcome)| name == step && matches!(outcome, Outcome::Ran(_, false, _)))
+    }
+
+    /// Whether anything ran at all.
+    pub fn ran_any(&self) -> bool {
+        self.0.iter().any(|(_, outcome)| match outcome {
+            Outcome::Ran(_, _, tests) => tests.passed + tests.ignored + tests.failed.len() > 0,
+            Outcome::Skipped(_) => true,
+        })
     }
 
     /// Whether any step failed.
@@ -155,17 +162,17 @@ test result: FAILED. 7 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; 
 test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
-    fn report(output: &str, passed: bool) -> Report {
+    fn report(output: &str, passed: bool, is_one: bool) -> Report {
         let mut tests = Tests::new(Path::new("unit.log"));
         output.lines().for_each(|line| tests.take(line));
         let mut report = Report::default();
-        report.ran("unit".to_owned(), Duration::from_millis(1500), passed, tests);
+        report.ran("unit".to_owned(), Duration::from_millis(1500), passed, tests, is_one);
         report
     }
 
     #[test]
     fn failed_tests_are_named_with_their_logs_and_counted() {
-        let mut report = report(OUTPUT, false);
+        let mut report = report(OUTPUT, false, false);
         report.skipped("node".to_owned(), "a node needs root".to_owned());
         let table = [
             "unit        FAILED     1.5 s  12 passed, 1 skipped",
@@ -181,9 +188,11 @@ test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
 
     #[test]
     fn a_step_without_tests_is_one() {
-        assert_eq!(report("", true).total(), "1 passed, 0 failed, 0 skipped");
-        let broken = report("", false);
+        assert_eq!(report("", true, true).total(), "1 passed, 0 failed, 0 skipped");
+        let broken = report("", false, false);
         assert_eq!(broken.total(), "0 passed, 1 failed, 0 skipped");
         assert!(broken.to_string().contains("failed: the step itself"), "{broken}");
+        let filtered = report("", true, false);
+        assert!(!filtered.ran_any() && filtered.total() == "0 passed, 0 failed, 0 skipped");
     }
 }

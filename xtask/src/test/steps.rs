@@ -39,7 +39,7 @@ impl Step {
 
     /// `cargo test` with these arguments.
     fn tests(name: &str, arguments: &[&str]) -> Self {
-        let mut command = cargo(&["test", "--workspace"]);
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
         command.args(arguments).arg("--");
         Self { takes_filter: true, ..Self::new(name, command) }
     }
