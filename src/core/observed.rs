@@ -37,12 +37,19 @@ impl Child {
         Self {
             uid: live.uid().into(),
             version: live.version(),
-            agrees: wanted.filter(|wanted| agrees(live, wanted)).map(|wanted| wanted.hash),
+            agrees: None,
             fingerprint: fingerprint(live),
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
             facts: super::facts::facts(kind, live),
         }
+        .compared(live, wanted)
+    }
+
+    /// The same, compared with what is wanted.
+    #[must_use]
+    pub fn compared(self, live: &Live, wanted: Option<&Object>) -> Self {
+        Self { agrees: wanted.filter(|wanted| agrees(live, wanted)).map(|wanted| wanted.hash), ..self }
     }
 }
 

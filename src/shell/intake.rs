@@ -68,12 +68,11 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
     let seen = Child::of(kind, live, None);
     // A child that differed is compared again although it stands as it was, as what is wanted of it may be another by now.
     let compared = known.filter(|known| known.fingerprint == seen.fingerprint && known.agrees.is_some());
-    let child = match compared {
-        Some(known) => Child { agrees: known.agrees, ..seen },
-        None => match wanted(context, kind, &key, &seen) {
-            Some(wanted) => Child::of(kind, live, Some(&wanted)),
-            None => seen,
-        },
+    let child = if let Some(known) = compared {
+        Child { agrees: known.agrees, ..seen }
+    } else {
+        let wanted = wanted(context, kind, &key, &seen);
+        seen.compared(live, wanted.as_ref())
     };
     let mut caches = context.caches();
     is_news(&caches).then(|| caches.set_child(kind, &key, child, source))

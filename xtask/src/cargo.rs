@@ -1,18 +1,17 @@
 //! Running cargo, the same one that runs this command.
 
 use std::{
-    env,
     path::PathBuf,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
-use moorage_harness::build::workspace;
+use moorage_harness::build;
 
 /// cargo in the workspace's folder.
 pub fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(workspace());
+    let mut command = build::cargo();
+    command.args(args);
     command
 }
 

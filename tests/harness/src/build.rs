@@ -11,6 +11,7 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result};
@@ -103,6 +104,13 @@ pub fn workspace() -> PathBuf {
     root.to_owned()
 }
 
+/// cargo in the workspace's folder, the same one that runs this program.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
 /// Cargo's target folder: `CARGO_TARGET_DIR`, else `target` in the workspace.
 pub fn target_dir() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
@@ -142,7 +150,7 @@ fn unless_go(wanted: &dyn Fn(&Module) -> bool) -> Option<String> {
             || output_dir(module).is_ok_and(|out| is_complete(module, &out))
     };
     let missing = MODULES.iter().filter(|module| wanted(module)).any(|module| !found(module));
-    go::check().err().filter(|_| missing).map(|why| why.to_string())
+    missing.then(go::check)?.err().map(|why| why.to_string())
 }
 
 fn find(wanted: &dyn Fn(&Module) -> bool, required: &dyn Fn(&Module) -> bool, progress: Progress) -> Result<Assets> {

@@ -45,11 +45,13 @@ impl Progress {
                 self.line(&format!("{label}: {outcome} after {} s", start.elapsed().as_secs()));
                 return Ok(status);
             }
-            let line = format!("{label}: {} s, {}", start.elapsed().as_secs(), state(process));
-            if self.live {
-                self.update(&line);
-            } else if printed.elapsed() >= PRINTED {
-                self.line(&line);
+            if self.live || printed.elapsed() >= PRINTED {
+                let line = format!("{label}: {} s, {}", start.elapsed().as_secs(), state(process));
+                if self.live {
+                    self.update(&line);
+                } else {
+                    self.line(&line);
+                }
                 printed = Instant::now();
             }
             // Not a wait for a state of the cluster: only the rate at which the line is redrawn.

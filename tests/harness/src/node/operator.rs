@@ -5,7 +5,6 @@ use std::{
     env::consts,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -16,7 +15,7 @@ use kube::Api;
 use super::{NodeCluster, packages::is_static};
 use crate::{
     access::documents,
-    build::{target_dir, workspace},
+    build::{cargo, target_dir, workspace},
     process::{Process, run_command},
     progress::Progress,
     wait::eventually,
@@ -58,13 +57,6 @@ fn crates(target: &str) -> Result<usize> {
     command.args(["--prefix=none", "--no-dedupe", "--format={p}"]);
     let tree = run_command(&mut command)?;
     Ok(tree.lines().collect::<BTreeSet<_>>().len())
-}
-
-/// cargo in the workspace's folder.
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(workspace());
-    command
 }
 
 /// The operator's binary in the run's folder.
