@@ -47,7 +47,8 @@ impl Live {
         self.meta.uid.as_deref().unwrap_or_default()
     }
 
-    /// `metadata.resourceVersion` as the number it is (Kubernetes documents it as an ordered decimal, KEP-5504); 0 when absent.
+    /// `metadata.resourceVersion` as the number it is (Kubernetes documents it as an ordered decimal, KEP-5504). What comes off the
+    /// wire always has one; 0 where an object was made without.
     pub fn version(&self) -> u64 {
         self.meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
     }
@@ -110,7 +111,12 @@ impl Serialize for Live {
 
 impl<'de> Deserialize<'de> for Live {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor { skip: None, inside: Some("metadata") }).map(Self::new)
+        let live = Self::new(deserializer.deserialize_map(ObjectVisitor { skip: None, inside: Some("metadata") })?);
+        if live.version() == 0 {
+            let version = &live.body["metadata"]["resourceVersion"];
+            return Err(de::Error::custom(format!("metadata.resourceVersion: {version} is not a number from 1 on")));
+        }
+        Ok(live)
     }
 }
 
@@ -170,5 +176,15 @@ mod tests {
         assert_eq!(live.version(), 7);
         assert!(live.body["metadata"].get("managedFields").is_none());
         assert_eq!(live.body["spec"]["managedFields"], 1);
+    }
+
+    /// Taken for 0, it would make everything that follows look old.
+    #[test]
+    fn a_version_that_is_no_number_is_refused() {
+        for version in [json!("a7"), json!(""), json!("0"), json!("-1"), json!(7), json!(null)] {
+            let object = json!({"kind": "Service", "metadata": {"name": "a", "resourceVersion": version}});
+            let error = serde_json::from_value::<Live>(object).unwrap_err().to_string();
+            assert!(error.starts_with("metadata.resourceVersion"), "{error}");
+        }
     }
 }

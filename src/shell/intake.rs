@@ -2,6 +2,7 @@
 
 use super::cache::{Caches, Moment, ParentEntry, Source, Wake};
 use super::context::Context;
+use super::guard::caught;
 use super::key::{Key, ParentKey};
 use super::observe::observe;
 use crate::api::{App, Registry, StorageClaim};
@@ -18,11 +19,12 @@ use serde_json::Value;
 /// Takes in a parent as it came off a watch.
 pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
     let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
-    let claims = match kind {
+    let read = || match kind {
         ParentKind::App => claims::<App>(&live),
         ParentKind::StorageClaim => claims::<StorageClaim>(&live),
         ParentKind::Registry => claims::<Registry>(&live),
     };
+    let claims = caught(|| key.to_string(), read).unwrap_or_default();
     let entry =
         ParentEntry { version: live.version(), uid: live.uid().into(), claims: claims.into(), body: compact(live) };
     context.caches().set_parent(&key, entry)
@@ -105,11 +107,13 @@ fn is_selected(live: &Live) -> bool {
 fn wanted(context: &Context, kind: ChildKind, key: &Key, seen: &Child) -> Option<Object> {
     let (parent, name) = seen.owner.parent()?;
     let parent = ParentKey::new(parent, key.sibling(name));
-    let plan = match parent.kind {
+    let plan = || match parent.kind {
         ParentKind::App => plan::<App>(context, &parent, kind, key, seen),
         ParentKind::StorageClaim => plan::<StorageClaim>(context, &parent, kind, key, seen),
         ParentKind::Registry => plan::<Registry>(context, &parent, kind, key, seen),
-    }?;
+    };
+    // A plan that panics wants nothing, so the child differs and its parent is woken, which then tells of the panic.
+    let plan = caught(|| parent.to_string(), plan)??;
     plan.object(kind, &key.name).cloned()
 }
 
@@ -122,7 +126,7 @@ fn plan<P: Parent>(context: &Context, parent: &ParentKey, kind: ChildKind, key: 
 /// Takes in a pod as it came off a watch.
 pub fn take_pod(context: &Context, live: &Live) -> Wake {
     let key = Key::new(live.namespace(), live.name());
-    match pods::pod(live) {
+    match caught(|| format!("Pod {key}"), || pods::pod(live)).flatten() {
         Some((kind, name, pod)) => {
             let parent = ParentKey::new(kind, key.sibling(&name));
             context.caches().set_pod(&key, &parent, &pod)

@@ -137,6 +137,11 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// Every kind that is watched.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::parents().chain(Self::others())
+    }
+
     /// Every parent kind.
     pub fn parents() -> impl Iterator<Item = Self> {
         ParentKind::ALL.into_iter().map(Self::Parent)

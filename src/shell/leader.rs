@@ -6,12 +6,13 @@
 //! out for others, even when it can't reach the API server or was stopped and resumed. Verbs on `leases`: list, watch,
 //! create, update. A standby costs no request but its watch, a leader one update per renew period.
 
+use super::error::status;
 use super::metrics::Metrics;
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, PostParams};
 use kube::runtime::watcher;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,11 +119,13 @@ impl Seen {
     }
 }
 
-/// Starts taking part. Cancelling `release` gives the lead away and ends the task; dropping the task is like a crash.
+/// Starts taking part, whenever this replica is `fit` to lead. Cancelling `release` gives the lead away and ends the task;
+/// dropping the task is like a crash.
 pub fn start(
     client: Client,
     election: Election,
     metrics: Metrics,
+    fit: watch::Receiver<bool>,
     release: CancellationToken,
 ) -> (Leadership, AbortOnDropHandle<()>) {
     let (sender, leads) = watch::channel(false);
@@ -137,7 +140,16 @@ pub fn start(
         seen: Seen::nothing(Instant::now()),
         not_before: Instant::now(),
     };
-    (leadership, AbortOnDropHandle::new(tokio::spawn(candidate.run(release))))
+    (leadership, AbortOnDropHandle::new(tokio::spawn(candidate.run(fit, release))))
+}
+
+/// Why a candidate takes part no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It is not fit to lead, and may be again.
+    Unfit,
+    /// It was told to end, or can't go on.
+    ForGood,
 }
 
 struct Candidate {
@@ -152,20 +164,32 @@ struct Candidate {
 }
 
 impl Candidate {
-    async fn run(mut self, release: CancellationToken) {
+    async fn run(mut self, mut fit: watch::Receiver<bool>, release: CancellationToken) {
         let (sender, mut moved) = watch::channel(Look::NotYet);
-        let observe = observe(self.api.clone(), self.election.lease.clone(), sender);
-        let observer = AbortOnDropHandle::new(tokio::spawn(observe));
-        // Without a first look at the Lease, a free one can't be told from one that was not seen yet.
-        let looked = async { moved.wait_for(|look| *look != Look::NotYet).await.map(drop) };
-        if let Some(Ok(())) = release.run_until_cancelled(looked).await {
-            self.take_part(&mut moved, &release).await;
+        let observer = tokio::spawn(observe(self.api.clone(), self.election.lease.clone(), sender));
+        let _observer = AbortOnDropHandle::new(observer);
+        loop {
+            // Without a first look at the Lease, a free one can't be told from one that was not seen yet.
+            let looked = async { moved.wait_for(|look| *look != Look::NotYet).await.is_ok() };
+            let ready = async { looked.await && fit.wait_for(|fit| *fit).await.is_ok() };
+            if release.run_until_cancelled(ready).await != Some(true) {
+                break;
+            }
+            let ended = self.take_part(&mut moved, &mut fit, &release).await;
+            self.give_away().await;
+            if ended == Ended::ForGood {
+                break;
+            }
         }
-        drop(observer);
-        self.give_away().await;
     }
 
-    async fn take_part(&mut self, moved: &mut watch::Receiver<Look>, release: &CancellationToken) {
+    /// Campaigns and leads while it can.
+    async fn take_part(
+        &mut self,
+        moved: &mut watch::Receiver<Look>,
+        fit: &mut watch::Receiver<bool>,
+        release: &CancellationToken,
+    ) -> Ended {
         loop {
             if let Look::At(lease) = moved.borrow_and_update().clone() {
                 self.saw(lease.map(|lease| *lease));
@@ -178,9 +202,10 @@ impl Candidate {
             };
             let next = self.deadline().map_or(next, |deadline| deadline.min(next));
             tokio::select! {
-                () = release.cancelled() => return,
+                () = release.cancelled() => return Ended::ForGood,
+                Ok(_) = fit.wait_for(|fit| !*fit) => return Ended::Unfit,
                 () = tokio::time::sleep_until(next) => {}
-                _ = moved.changed() => {}
+                told = moved.changed() => if told.is_err() { return Ended::ForGood },
             }
             if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
                 self.set(None);
@@ -230,11 +255,24 @@ impl Candidate {
             }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "failed to write the Lease");
+                if status(&error).is_some_and(|status| status.code == 409) {
+                    // What was seen is not what stands there, and the watch has not told.
+                    self.look().await;
+                }
                 Instant::now() + RETRY
             }
             Err(_) => Instant::now(),
         };
         self.not_before
+    }
+
+    /// Reads the Lease, with the rights that its watch needs as well.
+    async fn look(&mut self) {
+        let this = ListParams::default().fields(&format!("metadata.name={}", self.election.lease));
+        match self.api.list(&this).await {
+            Ok(found) => self.saw(found.items.into_iter().next()),
+            Err(error) => tracing::warn!(%error, "failed to read the Lease"),
+        }
     }
 
     /// Creates the Lease, or replaces the very version that was seen.
@@ -264,13 +302,16 @@ impl Candidate {
         }
     }
 
-    async fn give_away(mut self) {
+    async fn give_away(&mut self) {
         let led = self.leads();
         self.set(None);
         if led && self.seen_mine() {
-            let released = self.write("", Duration::from_secs(1));
-            if !matches!(tokio::time::timeout(RETRY, released).await, Ok(Ok(_))) {
-                tracing::warn!("failed to release the Lease; another replica takes over when it runs out");
+            let released = tokio::time::timeout(RETRY, self.write("", Duration::from_secs(1))).await;
+            match released {
+                Ok(Ok(lease)) => self.seen = self.seen.update(Some(lease), Instant::now()),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::warn!("failed to release the Lease; another replica takes over when it runs out");
+                }
             }
         }
     }

@@ -4,9 +4,12 @@
 
 pub mod apply;
 pub mod cache;
+pub mod client;
 pub mod context;
 pub mod done;
 pub mod error;
+pub mod guard;
+pub mod health;
 pub mod http;
 pub mod intake;
 pub mod key;

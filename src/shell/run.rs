@@ -1,9 +1,12 @@
 //! `moorage run`: wires watches, queue, workers, leader election and HTTP together, and takes them down in order.
 
+use super::client::{bounded, connect};
 use super::context::Context;
 use super::done::{Done, ReconcileResult};
 use super::error::Error;
-use super::http::{self, Readiness};
+use super::guard::{Ended, isolated, panic_message};
+use super::health::Health;
+use super::http;
 use super::key::ParentKey;
 use super::kinds::Subject;
 use super::leader::{self, Leadership};
@@ -13,20 +16,16 @@ use super::reconcile::{reconcile, tell_panic};
 use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::Settings;
-use super::watch::{Sync, WatchSettings, follow};
+use super::watch::{WatchSettings, follow};
 use super::writer::Writer;
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
 use crate::core::plan::{ErrorClass, PlanSettings};
-use futures::FutureExt;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
@@ -46,33 +45,60 @@ pub enum RunError {
     /// The HTTP address can't be listened on.
     #[error("failed to serve HTTP: {0}")]
     Http(#[from] std::io::Error),
+    /// A part of the operator ended, which none does by itself. A new process is better off than one that lacks it.
+    #[error("a part of the operator ended: {0}")]
+    Ended(String),
 }
 
 /// Runs the operator until `stop`.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    // Retries are the queue's: the client's own would hold a worker for minutes.
-    let mut config = Config::infer().await?;
-    config.default_retry = false;
-    run_with(Client::try_from(config)?, settings, stop).await
+    run_with(connect(Config::infer().await?)?, settings, stop).await
 }
 
 /// Runs the operator over that client until `stop`.
 pub async fn run_with(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let metrics = Metrics::new();
-    let readiness = Readiness::default();
+    let health = Health::new(watch_settings(&settings).silence());
     let listener = tokio::net::TcpListener::bind(settings.http_address).await?;
-    let server = tokio::spawn(http::serve(listener, readiness.clone(), metrics.clone(), stop.clone()));
-    let engine = Engine::start(client, &settings, metrics, readiness, stop.clone()).await;
-    stop.cancelled().await;
+    let mut server = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), stop.clone()));
+    let mut engine = Engine::start(client, &settings, metrics, health, stop.clone()).await;
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        why = engine.ended() => Some(why),
+        result = &mut server => Some(why(result)),
+    };
+    if let Some(why) = &ended {
+        tracing::error!(why, "a part of the operator ended; stopping");
+    }
+    stop.cancel();
     engine.stop().await;
-    let _ = server.await;
-    Ok(())
+    if !server.is_finished() {
+        let _ = server.await;
+    }
+    ended.map_or(Ok(()), |why| Err(RunError::Ended(why)))
+}
+
+fn watch_settings(settings: &Settings) -> WatchSettings {
+    WatchSettings {
+        namespace: settings.watch_namespace.clone(),
+        page_size: settings.page_size,
+        timeout_seconds: settings.watch_timeout_seconds,
+    }
+}
+
+/// Why a task that runs until the end has ended before.
+fn why(result: Result<(), JoinError>) -> String {
+    match result.map_err(JoinError::try_into_panic) {
+        Ok(()) => "by itself".to_owned(),
+        Err(Ok(panic)) => format!("by a panic, which is a bug: {}", panic_message(panic.as_ref())),
+        Err(Err(error)) => error.to_string(),
+    }
 }
 
 /// Everything that runs between start and stop. Dropping it ends all of it at once, as a crash would.
 pub struct Engine {
     workers: JoinSet<()>,
-    watches: JoinSet<()>,
+    tasks: JoinSet<()>,
     election: AbortOnDropHandle<()>,
     release: CancellationToken,
     context: Context,
@@ -84,29 +110,38 @@ impl Engine {
         client: Client,
         settings: &Settings,
         metrics: Metrics,
-        readiness: Readiness,
+        health: Health,
         stop: CancellationToken,
     ) -> Self {
-        let release = CancellationToken::new();
+        let client = bounded(client);
+        let (release, fit) = (CancellationToken::new(), watch::Sender::new(false));
         let (leadership, election) =
-            leader::start(client.clone(), settings.election(), metrics.clone(), release.clone());
+            leader::start(client.clone(), settings.election(), metrics.clone(), fit.subscribe(), release.clone());
         let reporter = Reporter { controller: "moorage".into(), instance: Some(settings.identity.clone()) };
         let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
         let secret_key = secret_key(client.clone(), &settings.namespace).await;
         let plan_settings = PlanSettings { registry_image: settings.registry_image.clone(), secret_key };
         let context = Context::new(writer, plan_settings, metrics);
-        let synced = Synced::new(readiness);
-        let mut watches = watches(&client, &context, settings, &stop, &synced);
+        let mut tasks = watches(&client, &context, settings, &stop, &health);
+        tasks.spawn(judge(health.clone(), fit));
         if secret_key.is_none() {
-            let (context, namespace) = (context.clone(), settings.namespace.clone());
-            watches.spawn(async move { context.learn_secret_key(wait_for_secret_key(client, &namespace).await) });
+            tasks.spawn(learn_key(client, context.clone(), settings.namespace.clone()));
         }
+        tasks.spawn(lead(context.clone(), leadership, health, stop));
         let mut workers = JoinSet::new();
-        workers.spawn(lead(context.clone(), leadership, synced, stop.clone()));
         for _ in 0..settings.workers {
             workers.spawn(work(context.clone(), settings.reconcile_timeout()));
         }
-        Self { workers, watches, election, release, context }
+        Self { workers, tasks, election, release, context }
+    }
+
+    /// Waits until a part of it ends, which none does before it is told to stop, and says why.
+    pub async fn ended(&mut self) -> String {
+        tokio::select! {
+            Some(result) = self.workers.join_next() => why(result),
+            Some(result) = self.tasks.join_next() => why(result),
+            result = &mut self.election => why(result),
+        }
     }
 
     /// Lets running reconciles end, then gives the lead away.
@@ -118,61 +153,10 @@ impl Engine {
             self.workers.abort_all();
         }
         self.release.cancel();
-        let _ = self.election.await;
-        self.watches.abort_all();
-    }
-}
-
-/// Which watches have their initial list.
-#[derive(Clone)]
-struct Synced {
-    states: Arc<watch::Sender<HashMap<Subject, Sync>>>,
-    readiness: Readiness,
-}
-
-impl Synced {
-    fn new(readiness: Readiness) -> Self {
-        let synced = Self { states: Arc::new(watch::Sender::default()), readiness };
-        synced.show();
-        synced
-    }
-
-    fn set(&self, subject: Subject, state: &Sync) {
-        let changed = self.states.send_if_modified(|states| {
-            // A list that is in stays in: a watch that breaks later is renewed from where it stood.
-            let late = matches!(state, Sync::Failed(_)) && states.get(&subject) == Some(&Sync::Done);
-            !late && states.insert(subject, state.clone()).as_ref() != Some(state)
-        });
-        if changed {
-            self.show();
+        if !self.election.is_finished() {
+            let _ = self.election.await;
         }
-    }
-
-    /// What `/readyz` says: every required watch that has no list yet, and why.
-    fn show(&self) {
-        let states = self.states.borrow();
-        let missing = Subject::parents().chain(Subject::others()).filter_map(|subject| match states.get(&subject) {
-            Some(Sync::Done) => None,
-            Some(Sync::Failed(_)) if subject.is_optional() => None,
-            Some(Sync::Failed(message)) => Some(message.clone()),
-            None => Some(format!("{subject}: no list yet")),
-        });
-        self.readiness.set(missing.collect());
-    }
-
-    /// Waits until every one of these has a list, or has failed if it is optional.
-    async fn wait(&self, subjects: impl Iterator<Item = Subject>) {
-        let subjects: Vec<Subject> = subjects.collect();
-        let mut receiver = self.states.subscribe();
-        let _ = receiver
-            .wait_for(|states| {
-                subjects.iter().all(|subject| match states.get(subject) {
-                    Some(Sync::Done) => true,
-                    Some(Sync::Failed(_)) => subject.is_optional(),
-                    None => false,
-                })
-            })
-            .await;
+        self.tasks.abort_all();
     }
 }
 
@@ -182,32 +166,49 @@ fn watches(
     context: &Context,
     settings: &Settings,
     stop: &CancellationToken,
-    synced: &Synced,
+    health: &Health,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let watch_settings = WatchSettings {
-        namespace: settings.watch_namespace.clone(),
-        page_size: settings.page_size,
-        timeout_seconds: settings.watch_timeout_seconds,
-    };
-    for subject in Subject::parents().chain(Subject::others()) {
-        let (client, context, stop, synced) = (client.clone(), context.clone(), stop.clone(), synced.clone());
-        let watch_settings = watch_settings.clone();
+    for subject in Subject::all() {
+        let (client, context, stop, health) = (client.clone(), context.clone(), stop.clone(), health.clone());
+        let settings = watch_settings(settings);
         tasks.spawn(async move {
             if !matches!(subject, Subject::Parent(_)) {
-                synced.wait(Subject::parents()).await;
+                health.settled(Subject::parents()).await;
             }
-            follow(client, context, subject, watch_settings, stop, move |subject, state| synced.set(subject, &state))
-                .await;
+            follow(client, context, subject, settings, stop, health).await;
         });
     }
     tasks
 }
 
+/// How often it is looked at whether this replica is fit to lead, beside at every change.
+const JUDGE: Duration = Duration::from_secs(10);
+
+/// Says whether this replica is fit to lead: one that sees nothing of a kind can't work, and another may.
+async fn judge(health: Health, fit: watch::Sender<bool>) {
+    let mut news = health.changes();
+    loop {
+        let missing = health.missing();
+        fit.send_if_modified(|fit| {
+            let before = std::mem::replace(fit, missing.is_empty());
+            if before && !*fit {
+                tracing::warn!(why = missing.join("; "), "not fit to lead any more");
+            }
+            before != *fit
+        });
+        let _ = tokio::time::timeout(JUDGE, news.changed()).await;
+    }
+}
+
+async fn learn_key(client: Client, context: Context, namespace: String) {
+    context.learn_secret_key(wait_for_secret_key(client, &namespace).await);
+    std::future::pending::<()>().await;
+}
+
 /// Queues every parent each time this replica comes to lead.
-async fn lead(context: Context, mut leadership: Leadership, synced: Synced, stop: CancellationToken) {
-    let all = Subject::parents().chain(Subject::others());
-    if stop.run_until_cancelled(synced.wait(all)).await.is_none() {
+async fn lead(context: Context, mut leadership: Leadership, health: Health, stop: CancellationToken) {
+    if stop.run_until_cancelled(health.settled(Subject::all())).await.is_none() {
         return;
     }
     context.queue.open();
@@ -264,26 +265,6 @@ fn settle(context: &Context, key: &ParentKey, done: Done) {
     context.queue.done(key);
 }
 
-/// How work on one object ended.
-#[derive(Debug)]
-enum Ended<T> {
-    /// By itself.
-    Returned(T),
-    /// By a panic, with this message.
-    Panicked(String),
-    /// Not within its time.
-    TimedOut,
-}
-
-/// Runs work on one object so that neither its panic nor its slowness reaches the work on others.
-async fn isolated<T>(work: impl Future<Output = T>, timeout: Duration) -> Ended<T> {
-    match tokio::time::timeout(timeout, AssertUnwindSafe(work).catch_unwind()).await {
-        Ok(Ok(value)) => Ended::Returned(value),
-        Ok(Err(panic)) => Ended::Panicked(panic_message(panic.as_ref()).to_owned()),
-        Err(_) => Ended::TimedOut,
-    }
-}
-
 /// One reconcile and what came of it.
 async fn attempt(context: &Context, key: &ParentKey, timeout: Duration) -> (Done, ReconcileResult) {
     match isolated(dispatch(context, key), timeout).await {
@@ -325,30 +306,15 @@ async fn dispatch_panic(context: &Context, key: &ParentKey, message: &str) -> Re
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Ended, isolated};
-    use std::future::pending;
+    use super::{JoinSet, why};
 
-    const TIMEOUT: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn a_panic_ends_the_work_on_one_object_only() {
-        let ended = isolated(async { panic!("an index of {}", 7) }, TIMEOUT).await;
-        assert!(matches!(ended, Ended::<()>::Panicked(message) if message == "an index of 7"));
-        assert!(matches!(isolated(async { 1 }, TIMEOUT).await, Ended::Returned(1)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn work_that_hangs_is_given_up() {
-        assert!(matches!(isolated(pending::<()>(), TIMEOUT).await, Ended::TimedOut));
+    #[tokio::test]
+    async fn a_part_that_ends_says_why() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async { panic!("an index of {}", 7) });
+        let ended = tasks.join_next().await.map(why).unwrap_or_default();
+        assert_eq!(ended, "by a panic, which is a bug: an index of 7");
     }
 }

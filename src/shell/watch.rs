@@ -1,8 +1,11 @@
 //! Watches: one task per kind, each with its own backoff, so that a missing API delays no other.
 
 use super::cache::{Source, Wake};
+use super::client::heard;
 use super::context::Context;
 use super::error::status;
+use super::guard::caught;
+use super::health::Health;
 use super::intake::{take_child, take_parent, take_pod};
 use super::key::{Key, ParentKey};
 use super::kinds::{Observable, Subject};
@@ -42,24 +45,25 @@ fn config(subject: Subject, settings: &WatchSettings) -> watcher::Config {
     }
 }
 
-/// How far a watch is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// Its initial list is in.
-    Done,
-    /// Its initial list failed.
-    Failed(String),
+impl WatchSettings {
+    /// How long a watch that works may be silent: until the API server ends it, or does not, and until it is renewed, with all the
+    /// tries that are refused.
+    pub fn silence(&self) -> Duration {
+        Duration::from_secs(u64::from(self.timeout_seconds) + 180)
+    }
 }
 
-/// Follows one kind until cancelled; `synced` is told of every list that is in or failed.
+/// Follows one kind until cancelled; `health` is told how that goes.
 pub async fn follow(
     client: Client,
     context: Context,
     subject: Subject,
     settings: WatchSettings,
     stop: CancellationToken,
-    synced: impl Fn(Subject, Sync),
+    health: Health,
 ) {
+    let pulse = health.clone();
+    let client = heard(client, move |works| pulse.heard(subject, works));
     let (resource, namespaced) = subject.resource();
     let api: Api<Live> = match settings.namespace.as_deref().filter(|_| namespaced) {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
@@ -72,7 +76,7 @@ pub async fn follow(
         match event {
             Ok(event) => {
                 if follower.take(event) {
-                    synced(subject, Sync::Done);
+                    health.listed(subject);
                 }
             }
             Err(error) => {
@@ -81,7 +85,7 @@ pub async fn follow(
                     // What was forgotten must be listed again; the old stream would go on where it was.
                     stream = watch();
                 }
-                synced(subject, Sync::Failed(message));
+                health.failed(subject, message);
                 if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
                     return;
                 }
@@ -115,18 +119,14 @@ impl Follower {
             }
             Event::InitApply(live) => {
                 self.seen.insert(key(self.subject, &live));
-                let wake = take(&self.context, self.subject, live, Source::List);
-                self.context.wake(wake, Lane::Background);
+                self.take_object(live, Source::List, Lane::Background);
             }
             Event::InitDone => {
                 let wake = sweep(&self.context, self.subject, &std::mem::take(&mut self.seen));
                 self.context.wake(wake, Lane::Edit);
                 return true;
             }
-            Event::Apply(live) => {
-                let wake = take(&self.context, self.subject, live, Source::Watch);
-                self.context.wake(wake, Lane::Edit);
-            }
+            Event::Apply(live) => self.take_object(live, Source::Watch, Lane::Edit),
             Event::Delete(live) => {
                 let wake = match self.subject {
                     Subject::Child(kind) => {
@@ -140,6 +140,13 @@ impl Follower {
             }
         }
         false
+    }
+
+    /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
+    fn take_object(&self, live: Live, source: Source, lane: Lane) {
+        let about = format!("{} {}", self.subject, key(self.subject, &live));
+        let wake = caught(|| about, || take(&self.context, self.subject, live, source));
+        self.context.wake(wake.unwrap_or_default(), lane);
     }
 
     /// Counts a failure, tells it once, and says its HTTP code and how long to wait.

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,7 +34,13 @@ impl Candidate {
         let release = CancellationToken::new();
         let (leadership, task) = runtime.block_on(async {
             let election = super::world::settings(name).election();
-            leader::start(server.connect(name).client(), election, Metrics::new(), release.clone())
+            leader::start(
+                server.connect(name).client(),
+                election,
+                Metrics::new(),
+                watch::channel(true).1,
+                release.clone(),
+            )
         });
         Self { runtime, leadership, _task: task, release, speed, moved: 0 }
     }

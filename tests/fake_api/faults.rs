@@ -7,16 +7,21 @@ use super::world::World;
 use super::world::{difference, is_lease};
 use anyhow::{Context, Result, ensure};
 use moorage_fake::{Call, Effort, Entry, Fault, Faults, Server};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Requests that one fault may cost: the ones that it spoiled again, a look at what stands, and a status that tells of it.
 const COST: usize = 6;
-/// Renewals of the Lease at rest are all alike, and most of the writes: only the first few are faulted.
+/// Renewals of the Lease and of watches at rest are all alike, and most of the requests: only the first few are faulted.
 const RENEWALS: usize = 3;
 
 /// Quick runs try a fault at one of so many requests.
 const QUICK: usize = 6;
+
+/// How long a line may be cut before the kernel, which asks whether the other end is there, gives it up.
+const KEEPALIVE: Duration = Duration::from_secs(25);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Which requests meet a fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,18 +30,42 @@ pub enum Target {
     Requests,
     /// Every write.
     Writes,
+    /// Every list, and every read of one object.
+    Reads,
+    /// Every watch.
+    Watches,
 }
 
 impl Target {
     /// Ordinals of the requests of an undisturbed run that are worth a fault.
     fn of(self, server: &Server) -> Vec<u64> {
-        let mut renewals = 0;
+        let mut renewals: HashMap<String, usize> = HashMap::new();
         let worth = |entry: &Entry| {
-            renewals += usize::from(is_lease(&entry.call) && entry.call.verb == "update");
-            let alike = is_lease(&entry.call) && renewals > RENEWALS;
-            !alike && (self == Self::Requests || entry.call.is_write())
+            let call = &entry.call;
+            if call.verb == "watch" || is_lease(call) && call.verb == "update" {
+                let renewals = renewals.entry(call.summary()).or_default();
+                *renewals += 1;
+                if *renewals > RENEWALS {
+                    return false;
+                }
+            }
+            match self {
+                Self::Requests => true,
+                Self::Writes => call.is_write(),
+                Self::Reads => matches!(call.verb.as_str(), "get" | "list"),
+                Self::Watches => call.verb == "watch",
+            }
         };
         server.requests().into_iter().filter(worth).map(|entry| entry.call.ordinal).collect()
+    }
+
+    /// Of how many such requests one meets a fault in a usual run. What an operator reads at its start is the same in every
+    /// scenario, so these share it.
+    const fn every(self) -> usize {
+        match self {
+            Self::Requests | Self::Writes => 1,
+            Self::Reads | Self::Watches => 4,
+        }
     }
 }
 
@@ -44,10 +73,10 @@ impl Target {
 /// requests dearer. Thorough runs try every fault at every target, others one after the other in turn. How many runs that were.
 pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result<usize> {
     let mut runs = 0;
-    for scenario in ALL {
+    for (turn, scenario) in ALL.iter().enumerate() {
         let (world, _replica) = scenario.play(Faults::default()).await.context(scenario.name)?;
         let (expected, undisturbed) = (world.server.snapshot(), world.cost());
-        for (ordinal, fault) in tried(&target.of(&world.server), faults) {
+        for (ordinal, fault) in tried(target, turn, &target.of(&world.server), faults) {
             let (world, what) = disturbed(scenario, ordinal, fault).await?;
             let found = world.server.snapshot();
             ensure!(found == expected, "{what}: {}\n{}", difference(&expected, &found), world.summary());
@@ -59,17 +88,17 @@ pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result
     Ok(runs)
 }
 
-/// Which faults are tried at which requests.
-fn tried(ordinals: &[u64], faults: &[Fault]) -> Vec<(u64, Fault)> {
+/// Which faults are tried at which requests of the scenario whose turn it is.
+fn tried(target: Target, turn: usize, ordinals: &[u64], faults: &[Fault]) -> Vec<(u64, Fault)> {
     let all = ordinals.iter().flat_map(|ordinal| faults.iter().map(|fault| (*ordinal, fault.clone())));
     let in_turn = |every: usize| {
-        let turns = ordinals.iter().enumerate().step_by(every).map(|(turn, ordinal)| (*ordinal, turn / every));
-        turns.map(|(ordinal, turn)| (ordinal, faults[turn % faults.len()].clone())).collect()
+        let chosen = ordinals.iter().skip(turn % every).step_by(every).enumerate();
+        chosen.map(|(index, ordinal)| (*ordinal, faults[(turn + index) % faults.len()].clone())).collect()
     };
     match Effort::given() {
         Effort::Thorough => all.collect(),
-        Effort::Usual => in_turn(1),
-        Effort::Quick => in_turn(QUICK),
+        Effort::Usual => in_turn(target.every()),
+        Effort::Quick => in_turn(target.every() * QUICK),
     }
 }
 
@@ -91,6 +120,26 @@ async fn a_write_without_an_answer_is_survived_at_little_cost() -> Result<()> {
     let faults = [Fault::DropBefore, Fault::DropAfterCommit, Fault::Hang, Fault::HangAfterCommit];
     let runs = everywhere(Target::Writes, &faults, COST).await?;
     assert!(runs > Effort::given().of(15, 100, 400), "only {runs} faults");
+    Ok(())
+}
+
+/// A list that is never answered, or whose answer stops or breaks in its middle, leaves nothing unseen.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_goes_wrong_leaves_no_kind_deaf() -> Result<()> {
+    let late = Fault::Late(Duration::from_secs(20));
+    let faults = [Fault::Status(500), Fault::DropBefore, Fault::Hang, Fault::Stall(HOUR), Fault::Cut, late];
+    let runs = everywhere(Target::Reads, &faults, COST).await?;
+    assert!(runs > Effort::given().of(3, 30, 800), "only {runs} faults");
+    Ok(())
+}
+
+/// A watch that does not start, starts late, breaks or falls silent leaves nothing unseen.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_goes_wrong_leaves_no_kind_deaf() -> Result<()> {
+    let late = Fault::Late(Duration::from_secs(20));
+    let faults = [Fault::Status(500), Fault::DropBefore, Fault::Hang, Fault::Stall(KEEPALIVE), Fault::Cut, late];
+    let runs = everywhere(Target::Watches, &faults, COST).await?;
+    assert!(runs > Effort::given().of(3, 30, 800), "only {runs} faults");
     Ok(())
 }
 

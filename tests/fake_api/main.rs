@@ -9,6 +9,7 @@ mod counts;
 mod crash;
 mod election;
 mod faults;
+mod health;
 mod order;
 mod panics;
 mod scenarios;

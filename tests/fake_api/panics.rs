@@ -13,6 +13,7 @@ use moorage::shell::metrics::Metrics;
 use moorage::shell::reconcile::tell_panic;
 use moorage::shell::writer::Writer;
 use moorage_fake::Faults;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(start_paused = true)]
@@ -21,7 +22,8 @@ async fn a_panic_is_told_on_its_object() -> Result<()> {
     replica.stop().await;
     let client = world.server.connect("second").client();
     let election = super::world::settings("second").election();
-    let (mut leadership, _task) = leader::start(client.clone(), election, Metrics::new(), CancellationToken::new());
+    let (mut leadership, _task) =
+        leader::start(client.clone(), election, Metrics::new(), watch::channel(true).1, CancellationToken::new());
     while !leadership.is_leader() {
         leadership.changed().await;
     }

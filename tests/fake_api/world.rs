@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Command, FromArgMatches};
-use moorage::shell::http::Readiness;
+use moorage::shell::health::Health;
 use moorage::shell::metrics::Metrics;
 use moorage::shell::run::Engine;
 use moorage::shell::settings::Settings;
@@ -21,6 +21,8 @@ const REST: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_secs(4);
 /// More than any scenario takes, retries and take-overs included.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// How long a watch may be silent.
+const SILENCE: Duration = Duration::from_secs(470);
 /// How long a controller of the cluster takes to act.
 const CONTROLLERS: Duration = Duration::from_millis(20);
 
@@ -35,8 +37,8 @@ pub struct World {
 pub struct Replica {
     /// Its connection.
     pub endpoint: Endpoint,
-    /// What `/readyz` says.
-    pub readiness: Readiness,
+    /// What `/readyz` and `/healthz` say.
+    pub health: Health,
     /// Cancelled when it is asked to end.
     stop: CancellationToken,
     /// None if it died while it started.
@@ -128,15 +130,15 @@ impl Replica {
     pub async fn start(server: &Server, name: &str, faults: Faults) -> Self {
         let endpoint = server.connect(name);
         endpoint.set_faults(faults);
-        let (readiness, stop) = (Readiness::default(), CancellationToken::new());
+        let (health, stop) = (Health::new(SILENCE), CancellationToken::new());
         let settings = settings(name);
-        let start = Engine::start(endpoint.client(), &settings, Metrics::new(), readiness.clone(), stop.clone());
+        let start = Engine::start(endpoint.client(), &settings, Metrics::new(), health.clone(), stop.clone());
         // A request of the start may be the one that the operator dies of.
         let engine = tokio::select! {
             engine = start => Some(engine),
             () = endpoint.crashed() => None,
         };
-        Self { endpoint, readiness, stop, engine }
+        Self { endpoint, health, stop, engine }
     }
 
     /// Ends it as SIGTERM does.

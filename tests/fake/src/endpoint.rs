@@ -6,10 +6,11 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -126,6 +127,8 @@ impl Endpoint {
                 self.crash();
                 pending().await
             }
+            Fault::Stall(silence) => Ok(interrupted(reply, silence)),
+            Fault::Cut => Ok(interrupted(reply, Duration::ZERO)),
             _ => Ok(render(reply)),
         }
     }
@@ -245,6 +248,25 @@ fn render(reply: Reply) -> Response<ResponseBody> {
         Reply::NoSuchPath => ("text/plain; charset=utf-8", full("404 page not found\n".to_owned())),
     };
     with_headers(code, kind, None, body)
+}
+
+/// The answer, of which only the first half arrives before the connection breaks, after a silence.
+fn interrupted(reply: Reply, silence: Duration) -> Response<ResponseBody> {
+    let code = reply.code();
+    let half = match reply {
+        Reply::Json { body, .. } => {
+            let mut text = body.to_string().into_bytes();
+            text.truncate(text.len() / 2);
+            Some(Bytes::from(text))
+        }
+        Reply::Stream(_) | Reply::NoSuchPath => None,
+    };
+    let rest = async move {
+        tokio::time::sleep(silence).await;
+        Err(io::Error::from(io::ErrorKind::ConnectionReset))
+    };
+    let frames = stream::iter(half.map(Ok)).chain(stream::once(rest)).map_ok(Frame::data);
+    with_headers(code, "application/json", None, BodyExt::boxed_unsync(StreamBody::new(frames)))
 }
 
 fn full(text: String) -> ResponseBody {

@@ -27,6 +27,11 @@ pub enum Fault {
     HangAfterCommit,
     /// Acted upon at once, answered after that time.
     Late(Duration),
+    /// Acted upon; half of the answer comes, then nothing more. A watch brings nothing at all, and the connection breaks after
+    /// that time, as one does whose keepalive is not answered.
+    Stall(Duration),
+    /// Acted upon; the connection breaks in the middle of the answer. A watch breaks as soon as it is open.
+    Cut,
     /// The client dies before the server acts; see [`Endpoint::crashed`](crate::Endpoint::crashed).
     CrashBefore,
     /// The client dies after the commit, before it sees the answer.
