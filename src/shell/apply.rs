@@ -4,8 +4,8 @@
 use super::cache::Source;
 use super::context::Context;
 use super::error::Error;
-use super::intake::{take_child, written};
-use super::key::Key;
+use super::intake::{take_child, take_parent, written};
+use super::key::{Key, ParentKey};
 use super::metrics::ApplyOutcome;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
@@ -48,9 +48,8 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
             Err(error) => {
                 context.metrics.apply(object.kind, ApplyOutcome::Failed);
-                let class = error.class();
-                outcome.failures.push(Failure { object: named, class, message: error.message() });
-                if class == ErrorClass::Unavailable {
+                outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
+                if error.concerns_all() {
                     break;
                 }
             }
@@ -76,13 +75,51 @@ async fn apply_object(
 ) -> Result<Applied, Error> {
     let Some(child) = seen else { return create(context, parent, object).await };
     if child.deleting {
-        return Ok(Applied::Waiting);
+        return wait(context, parent, object, child).await;
     }
     match child.owner.to(parent) {
+        Ownership::Ours if is_orphan(child, object) && !stands(context, parent).await? => Ok(Applied::Late),
         Ownership::Ours => update(context, parent, object, child).await,
-        Ownership::Predecessor => Ok(Applied::Waiting),
+        Ownership::Predecessor => wait(context, parent, object, child).await,
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
     }
+}
+
+/// Waits for an object to go. That it has gone is told by the watch; this look is for when the watch has not.
+async fn wait(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Applied, Error> {
+    let key = Key::new(&parent.namespace, &object.name);
+    let sent = context.caches().moment(object.kind);
+    match context.writer.read(object.kind, &parent.namespace, &object.name).await? {
+        Some(live) if *child.uid == *live.uid() => Ok(Applied::Waiting),
+        Some(live) => {
+            take_child(context, object.kind, &live, Source::Answer(sent));
+            Ok(Applied::Waiting)
+        }
+        None => {
+            context.caches().remove_child_of(object.kind, &key, &child.uid);
+            Ok(Applied::Late)
+        }
+    }
+}
+
+/// Whether the object has lost the owner reference that it is wanted to have.
+fn is_orphan(child: &Child, object: &Object) -> bool {
+    matches!(child.owner, Owner::Labelled { .. }) && object.body["metadata"].get("ownerReferences").is_some()
+}
+
+/// Whether the parent stands, by a look at it: a deletion with `--cascade=orphan` takes the owner references away, and may have
+/// ended before the watch tells of it. An object that is claimed for a parent that is gone is collected.
+async fn stands(context: &Context, parent: &Identity) -> Result<bool, Error> {
+    let key = ParentKey::new(parent.kind, Key::new(&parent.namespace, &parent.name));
+    let Some(live) = context.writer.read_parent(parent).await? else {
+        context.caches().remove_parent_of(&key, &parent.uid);
+        return Ok(false);
+    };
+    let stands = *live.uid() == *parent.uid && !live.is_deleting();
+    if !stands {
+        take_parent(context, parent.kind, live);
+    }
+    Ok(stands)
 }
 
 /// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.

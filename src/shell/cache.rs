@@ -191,7 +191,8 @@ impl Caches {
     /// Whether a state of a child is newer than what is known of it. `selected` says whether the watch would tell of it.
     pub fn is_news(&self, kind: ChildKind, key: &Key, version: u64, source: Source, selected: bool) -> bool {
         if let Some(known) = self.child(kind, key) {
-            return known.version < version;
+            // What a list shows is compared anew also if it stands as it was.
+            return known.version < version || source == Source::List && known.version == version;
         }
         match source {
             Source::Watch | Source::List => true,

@@ -56,6 +56,11 @@ impl Error {
         self.status().map_or(0, |status| status.code)
     }
 
+    /// Whether other requests would fail as well for now: the API server has too much to do, or this replica has not.
+    pub fn concerns_all(&self) -> bool {
+        matches!(self, Self::NotLeader { .. }) || [429, 503].contains(&self.code())
+    }
+
     /// Whether the API server has no object of that name; one that does not serve the kind at all says nothing about it.
     pub fn is_gone(&self) -> bool {
         self.status().is_some_and(|status| status.code == 404 && status.reason == "NotFound")

@@ -69,7 +69,8 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
     };
     let seen = Child::of(kind, live, None);
     // A child that differed is compared again although it stands as it was, as what is wanted of it may be another by now.
-    let compared = known.filter(|known| known.fingerprint == seen.fingerprint && known.agrees.is_some());
+    let compared =
+        known.filter(|known| source != Source::List && known.fingerprint == seen.fingerprint && known.agrees.is_some());
     let child = if let Some(known) = compared {
         Child { agrees: known.agrees, ..seen }
     } else {

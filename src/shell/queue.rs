@@ -14,7 +14,7 @@ use tokio::time::Instant;
 /// Shortest wait after a failure.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Longest wait after failures.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Of this many picks, one is the oldest of the background lane, so that a storm of edits can't starve it.
 const FAIRNESS: u32 = 8;
 

@@ -16,6 +16,9 @@ use crate::core::pods;
 use jiff::Timestamp;
 use std::time::Duration;
 
+/// Whatever is not as declared is looked at again after that time at the latest, also if no event comes.
+pub const FLOOR: Duration = Duration::from_secs(60);
+
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
@@ -66,7 +69,8 @@ async fn tell<P: Parent>(
     let late = pods::next_late(&observed.pods, now)
         .and_then(|at| u64::try_from(at - now.as_second()).ok())
         .map(|seconds| Duration::from_secs(seconds + 1));
-    let soonest = [rest, plan.requeue, late].into_iter().flatten().min();
+    let floor = (!outcome.is_complete()).then_some(FLOOR);
+    let soonest = [rest, plan.requeue, late, floor].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),
         (None, Some(soonest)) => Done::Again(soonest),

@@ -12,7 +12,7 @@ use super::kinds::Subject;
 use super::leader::{self, Leadership};
 use super::metrics::Metrics;
 use super::queue::Lane;
-use super::reconcile::{reconcile, tell_panic};
+use super::reconcile::{FLOOR, reconcile, tell_panic};
 use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::Settings;
@@ -240,10 +240,6 @@ async fn work(context: Context, timeout: Duration) {
     }
 }
 
-/// When to try again what the API server refused as it is: the cause may lie outside the spec, in an admission policy or a
-/// port that another Service has, and nothing tells when it is gone.
-const REFUSED: Duration = Duration::from_secs(300);
-
 fn settle(context: &Context, key: &ParentKey, done: Done) {
     match done {
         Done::Settled => context.queue.succeed(key),
@@ -253,7 +249,9 @@ fn settle(context: &Context, key: &ParentKey, done: Done) {
         }
         Done::Failed(class, sooner) => {
             if class == ErrorClass::Invalid {
-                context.queue.add_after(key.clone(), REFUSED);
+                // The cause may lie outside the spec, in an admission policy or a port that another Service has, and nothing tells
+                // when it is gone.
+                context.queue.add_after(key.clone(), FLOOR);
             } else {
                 context.queue.fail(key);
             }

@@ -20,6 +20,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, runtime::watcher::Error};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How to watch.
@@ -43,6 +44,14 @@ fn config(subject: Subject, settings: &WatchSettings) -> watcher::Config {
             config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
         }
     }
+}
+
+/// Everything is listed again after that time, or up to half of it sooner, so that kinds and replicas do not do so together. No
+/// fault of a watch, of the API server's or of ours, lasts longer.
+const RELIST: Duration = Duration::from_secs(6 * 3600);
+
+fn relist_after() -> Duration {
+    RELIST.mul_f64(rand::random_range(0.5..1.0))
 }
 
 impl WatchSettings {
@@ -71,15 +80,26 @@ pub async fn follow(
     };
     let watch = || watcher(api.clone(), config(subject, &settings)).boxed();
     let mut stream = watch();
+    let mut relist = Instant::now() + relist_after();
     let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
-    while let Some(Some(event)) = stop.run_until_cancelled(stream.next()).await {
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep_until(relist) => {
+                relist = Instant::now() + relist_after();
+                stream = watch();
+                continue;
+            }
+            event = stream.next() => event,
+        };
         match event {
-            Ok(event) => {
+            None => return,
+            Some(Ok(event)) => {
                 if follower.take(event) {
                     health.listed(subject);
                 }
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 let (code, delay, message) = follower.fail(&error);
                 if code == 403 {
                     // What was forgotten must be listed again; the old stream would go on where it was.
@@ -123,7 +143,7 @@ impl Follower {
             }
             Event::InitDone => {
                 let wake = sweep(&self.context, self.subject, &std::mem::take(&mut self.seen));
-                self.context.wake(wake, Lane::Edit);
+                self.context.wake(wake, Lane::Background);
                 return true;
             }
             Event::Apply(live) => self.take_object(live, Source::Watch, Lane::Edit),
@@ -266,13 +286,15 @@ pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake 
         }
     };
     wake.extend(match subject {
+        // Each is planned again, as a plan that finds everything as it should be costs no request.
+        Subject::Parent(kind) => context.caches().parents().filter(|parent| parent.kind == kind).cloned().collect(),
         Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(true),
         Subject::Observed(Observable::StorageClass) => {
             let mut caches = context.caches();
             let classes = caches.classes();
             caches.set_classes(Some(classes))
         }
-        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
+        Subject::Child(_) | Subject::Observed(_) => Wake::new(),
     });
     wake
 }

@@ -7,7 +7,7 @@ use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, Recorder};
 use kube::{Client, Resource};
@@ -40,10 +40,18 @@ impl Writer {
         self.children(kind, namespace).patch(name, &params, &Patch::Apply(body)).await.map_err(|e| failed(action, e))
     }
 
-    /// Reads a child whose name is taken. No write, but it only follows a refused one.
+    /// Reads a child as it stands, not as it is remembered.
     pub async fn read(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Option<Live>, Error> {
         let found = self.children(kind, namespace).get_opt(name).await;
         found.map_err(|error| failed(|| format!("read {kind} {name}"), error))
+    }
+
+    /// Reads a parent as it stands, not as it is remembered. A list of one, as that asks for no right that a watch does not need.
+    pub async fn read_parent(&self, parent: &Identity) -> Result<Option<Live>, Error> {
+        let this = ListParams::default().fields(&format!("metadata.name={}", parent.name));
+        let found = self.parents(parent).list(&this).await;
+        let found = found.map_err(|error| failed(|| format!("read {parent}"), error))?;
+        Ok(found.items.into_iter().next())
     }
 
     /// Deletes a child, if it still is exactly the one that was seen.

@@ -1,10 +1,11 @@
 //! Watches break, expire, are refused and come back; nothing that happened meanwhile is missed.
 
 use super::scenarios::SHOP;
-use super::world::{Replica, World};
+use super::world::{Replica, World, is_lease};
 use anyhow::{Result, ensure};
 use moorage_fake::{Call, Fault, Faults};
 use serde_json::json;
+use std::time::Duration;
 
 /// An App with a Service.
 pub const WEB: &str = "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: web, namespace: default},
@@ -119,9 +120,9 @@ async fn a_right_that_comes_back_brings_everything_back() -> Result<()> {
     let optional = |call: &Call| matches!(call.resource.as_str(), "storageclasses" | "secrets");
     replica.endpoint.set_faults(Faults::new(move |call| if optional(call) { Fault::Status(403) } else { Fault::None }));
     world.server.break_watches();
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
     replica.endpoint.set_faults(Faults::default());
-    tokio::time::sleep(std::time::Duration::from_secs(75)).await;
+    tokio::time::sleep(Duration::from_secs(75)).await;
     // One class moves; the others must be known as well.
     world.server.apply("{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: new}, provisioner: x}")?;
     world.server.apply(
@@ -135,6 +136,89 @@ async fn a_right_that_comes_back_brings_everything_back() -> Result<()> {
     world.rest(&mut replica).await?;
     world.expect_ready("StorageClaim", "data")?;
     world.expect_ready("Registry", "images")
+}
+
+/// A predecessor that is waited for, and whose end no event tells, is looked at within a minute.
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_is_looked_at_within_a_minute() -> Result<()> {
+    for (kind, plural) in
+        [("ServiceAccount", "serviceaccounts"), ("Deployment", "deployments"), ("Service", "services")]
+    {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::default()).await;
+        world.server.apply(WEB)?;
+        world.rest(&mut replica).await?;
+        let hold = |on: bool| {
+            world.server.edit(kind, "default", "web", |object| {
+                object["metadata"]["finalizers"] = if on { json!(["example.com/slow"]) } else { json!([]) };
+            })
+        };
+        hold(true)?;
+        world.server.delete(kind, "default", "web")?;
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let ready = world.condition("App", "web", "Ready").unwrap_or_default();
+        ensure!(ready["reason"] == "WaitingForDeletion", "{kind}: {ready}");
+        world.server.freeze(plural);
+        hold(false)?;
+        world.server.lose(plural);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        ensure!(world.has(kind, "web"), "the {kind} did not come back\n{}", world.summary());
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "web")?;
+    }
+    Ok(())
+}
+
+/// What no event told is found within hours, and as long as nothing differs that costs no write.
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_is_found_by_the_next_full_list() -> Result<()> {
+    const HOURS: Duration = Duration::from_secs(6 * 3600);
+    let (world, mut replica) = SHOP.play(Faults::default()).await?;
+    let writes = || {
+        world
+            .server
+            .count_requests(|entry| entry.call.client == "first" && entry.call.is_write() && !is_lease(&entry.call))
+    };
+    let before = writes();
+    tokio::time::sleep(HOURS).await;
+    ensure!(writes() == before, "{} writes at rest\n{}", writes() - before, world.summary());
+    for (kind, plural) in [("Deployment", "deployments"), ("Service", "services"), ("StorageClaim", "storageclaims")] {
+        world.server.freeze(plural);
+        world.server.delete_with(
+            kind,
+            "default",
+            if kind == "StorageClaim" { "shop-data" } else { "shop" },
+            "Background",
+        )?;
+        world.server.lose(plural);
+    }
+    tokio::time::sleep(HOURS).await;
+    world.rest(&mut replica).await?;
+    for (kind, name) in [("Deployment", "shop"), ("Service", "shop"), ("StorageClaim", "shop-data")] {
+        ensure!(world.has(kind, name), "the {kind} did not come back");
+    }
+    world.expect_ready("App", "shop")
+}
+
+/// What `--cascade=orphan` leaves is left, also by an operator that has not heard yet that its App is gone.
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_not_claimed_for_an_app_that_is_gone() -> Result<()> {
+    let (world, mut replica) = SHOP.play(Faults::default()).await?;
+    let uid = |kind: &str| world.server.get(kind, "default", "shop").map(|object| object["metadata"]["uid"].clone());
+    let before = ["Deployment", "Service", "ServiceAccount"].map(|kind| (kind, uid(kind)));
+    world.server.freeze("apps");
+    world.server.delete_with("App", "default", "shop", "Orphan")?;
+    world.rest(&mut replica).await?;
+    for (kind, uid_before) in &before {
+        ensure!(uid(kind) == *uid_before, "the {kind} is gone\n{}", world.summary());
+    }
+    world.server.thaw("apps");
+    world.rest(&mut replica).await?;
+    for (kind, uid_before) in &before {
+        ensure!(uid(kind) == *uid_before, "the {kind} is gone\n{}", world.summary());
+    }
+    ensure!(!world.has("App", "shop"), "the App is there");
+    Ok(())
 }
 
 /// A spec of a newer version is told as what it is, and read once it can be.

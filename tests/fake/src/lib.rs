@@ -49,7 +49,7 @@ mod validate;
 mod watch;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) expiries: u64,
     pub(crate) rollouts: Rollouts,
     frozen: BTreeSet<String>,
+    /// Up to which version the watches of a resource were skipped.
+    pub(crate) skipped: BTreeMap<String, u64>,
 }
 
 impl State {
@@ -111,6 +113,7 @@ impl Server {
             expiries: 0,
             rollouts: Rollouts::default(),
             frozen: BTreeSet::new(),
+            skipped: BTreeMap::new(),
         };
         let server = Self { state: Arc::new(Mutex::new(state)), commits: signal::Sender::new(0) };
         server.furnish();
@@ -201,6 +204,14 @@ impl Server {
     /// Delivers what was withheld.
     pub fn thaw(&self, plural: &str) {
         self.mutate(|state| state.frozen.remove(plural));
+    }
+
+    /// Goes on without what was withheld: the watches have lost it, and nothing tells them so.
+    pub fn lose(&self, plural: &str) {
+        self.mutate(|state| {
+            state.skipped.insert(plural.to_owned(), state.store.version);
+            state.frozen.remove(plural);
+        });
     }
 
     /// Waits until `condition` holds, looking after every commit; an error after `timeout`.

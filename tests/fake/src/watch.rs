@@ -136,6 +136,8 @@ impl Feed {
             self.closed = true;
             return Ok(());
         };
+        let skipped = state.skipped.get(&self.resource.plural).copied().unwrap_or_default();
+        self.cursor = self.cursor.max(skipped);
         let first = table.changes.partition_point(|change| change.version <= self.cursor);
         for change in &table.changes[first..] {
             self.send(change);
