@@ -5,10 +5,12 @@
 
 pub mod checks;
 pub mod conditions;
+pub mod drift;
 pub mod facts;
 pub mod image;
 pub mod kind;
 pub mod live;
+pub mod merge;
 pub mod meta;
 pub mod object;
 pub mod observed;

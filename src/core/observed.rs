@@ -3,14 +3,14 @@
 use super::facts::{Claim, Facts, Volume, Workload};
 use super::kind::{ChildKind, Identity};
 use super::live::Live;
-use super::meta::APPLIED_HASH;
+use super::merge::{Ours, Path, Rules};
 use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
 use super::subset;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The slim memory of one live child.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,10 @@ pub struct Child {
     pub agrees: Option<u64>,
     /// Hash of everything but status and volatile metadata.
     pub fingerprint: u64,
+    /// Hash of what the API server lists as ours. It changes when somebody takes a field from us.
+    pub witness: u64,
+    /// Hash of the wanted object that this one was last seen to contain, and the witness then.
+    pub good: Option<(u64, u64)>,
     /// Who it belongs to.
     pub owner: Owner,
     /// Whether it is being deleted.
@@ -32,35 +36,67 @@ pub struct Child {
 }
 
 impl Child {
-    /// The memory of a live object, compared with what is wanted (if anything is).
-    pub fn of(kind: ChildKind, live: &Live, wanted: Option<&Object>) -> Self {
+    /// The memory of a live object, not compared yet with what is wanted.
+    pub fn of(kind: ChildKind, live: &Live) -> Self {
         Self {
             uid: live.uid().into(),
             version: live.version(),
             agrees: None,
             fingerprint: fingerprint(live),
+            witness: xxh3_64(live.ours.to_string().as_bytes()),
+            good: None,
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
             facts: super::facts::facts(kind, live),
         }
-        .compared(live, wanted)
     }
 
-    /// The same, compared with what is wanted.
+    /// The same, compared with what is wanted (if anything is), in the light of what was `known` of it.
     #[must_use]
-    pub fn compared(self, live: &Live, wanted: Option<&Object>) -> Self {
-        Self { agrees: wanted.filter(|wanted| agrees(live, wanted)).map(|wanted| wanted.hash), ..self }
+    pub fn compared(self, live: &Live, wanted: Option<&Object>, known: Option<&Self>) -> Self {
+        let good = known.filter(|known| known.uid == self.uid).and_then(|known| known.good);
+        let agreed = wanted.filter(|wanted| {
+            let seen = good.filter(|(hash, _)| *hash == wanted.hash).map(|(_, witness)| witness);
+            match seen {
+                Some(witness) => witness == self.witness && agrees(live, wanted, Ours::All),
+                None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
+            }
+        });
+        match agreed {
+            Some(wanted) => self.as_wanted(wanted),
+            None => Self { agrees: None, good, ..self },
+        }
+    }
+
+    /// Whether it was once seen to be what is wanted, so that what differs now is somebody else's doing.
+    pub fn stood_as(&self, wanted: &Object) -> bool {
+        self.good.is_some_and(|(hash, _)| hash == wanted.hash)
+    }
+
+    /// The same, known to be what is wanted.
+    #[must_use]
+    pub fn as_wanted(self, wanted: &Object) -> Self {
+        Self { agrees: Some(wanted.hash), good: Some((wanted.hash, self.witness)), ..self }
     }
 }
 
-/// Whether the live object is what was wanted: everything in it, and nothing left that we once applied and no longer do.
-/// Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
-fn agrees(live: &Live, wanted: &Object) -> bool {
+/// Whether the live object is what was wanted.
+fn agrees(live: &Live, wanted: &Object, ours: Ours<'_>) -> bool {
+    difference(live, wanted, ours).is_none()
+}
+
+/// The first place where the live object is not what was wanted. That nothing is left that we once applied and no longer do, the
+/// hash among the annotations tells. Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
+pub fn difference(live: &Live, wanted: &Object, ours: Ours<'_>) -> Option<Path> {
+    let rules = Rules::of(wanted.kind);
     let fields = wanted.body.as_object().into_iter().flatten();
-    wanted.body["metadata"]["annotations"][APPLIED_HASH].as_str() == live.annotation(APPLIED_HASH)
-        && fields
-            .filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"))
-            .all(|(field, value)| subset::contains_at(field, &live.body[field], value))
+    let fields = fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
+    // What an object is says more than what stands on it.
+    let (metadata, others): (Vec<_>, Vec<_>) = fields.partition(|(field, _)| *field == "metadata");
+    others.into_iter().chain(metadata).find_map(|(field, value)| {
+        let found = subset::difference(&live.body[field], value, rules.field(field), ours.field(field));
+        found.map(|path| path.within_field(field))
+    })
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.
@@ -76,6 +112,7 @@ pub fn fingerprint(live: &Live) -> u64 {
     for field in ["labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp", "uid"] {
         feed(&metadata[field]);
     }
+    feed(&live.ours);
     hasher.digest()
 }
 

@@ -99,10 +99,12 @@ pub struct Outcome {
     pub held: bool,
     /// Something was found that the plan did not know of; it must be made again.
     pub late: bool,
+    /// Objects that somebody changes again and again, in words that start with the object.
+    pub contended: Vec<String>,
 }
 
 impl Outcome {
-    /// Whether every object of the plan stands.
+    /// Whether every object of the plan stands, or stood a moment ago.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty() && self.waiting.is_empty() && !self.held && !self.late
     }

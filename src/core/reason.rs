@@ -30,6 +30,8 @@ reasons! {
     InvalidSpec,
     /// Another object holds a name that is needed.
     NameConflict,
+    /// Somebody changes an object of ours again and again.
+    Contended,
     /// The API server refused an object as invalid.
     Rejected,
     /// RBAC, a quota or an admission policy refused a write.

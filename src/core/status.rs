@@ -18,6 +18,9 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     if let Some(failure) = outcome.worst() {
         return Some(of_failure(failure, outcome.failures.len()));
     }
+    if let Some(fight) = outcome.contended.first() {
+        return Some(Summary::Stalled(Reason::Contended, fight.clone()));
+    }
     if let Some(object) = outcome.waiting.first() {
         return Some(Summary::Waiting(
             Reason::WaitingForDeletion,
@@ -71,6 +74,9 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
     let named = format!("{} {}", object.kind, object.name);
     if let Some(failure) = outcome.failures.iter().find(|failure| failure.object == named) {
         return Some(failure.message.clone());
+    }
+    if let Some(fight) = outcome.contended.iter().find_map(|fight| fight.strip_prefix(&format!("{named}: "))) {
+        return Some(fight.to_owned());
     }
     if object.held && !observed.agrees(object) {
         return Some(storage::HELD.to_owned());

@@ -1,91 +1,105 @@
 //! Whether a live object has everything we would apply.
 //!
-//! Defaults that the API server adds and fields of other managers are not differences. Lists that server-side apply
-//! merges by key are compared by key, all others as a whole. Quantities compare by value.
+//! Defaults that the API server adds and fields of other managers are no differences. Values merge by [`Rules`]; what is one
+//! value must be the very one that we applied, which holds while the API server says that it is ours, and else if it is equal.
 
+use super::merge::{Ours, Path, Rules};
 use super::quantity::Quantity;
 use serde_json::{Map, Value};
 
 /// Whether `live` contains `wanted`. A wrong "no" costs one apply that changes nothing.
-pub fn contains(live: &Value, wanted: &Value) -> bool {
-    contains_at("", live, wanted)
+pub fn contains(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) -> bool {
+    difference(live, wanted, rules, ours).is_none()
 }
 
-/// The same for one top-level field of an object.
-pub fn contains_at(field: &str, live: &Value, wanted: &Value) -> bool {
-    compare(live, wanted, Place { field, parent: "" })
+/// The first place where `live` does not contain `wanted`.
+pub fn difference(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) -> Option<Path> {
+    compare(live, wanted, rules, Place { ours, one: None })
 }
 
-/// Where in the object a value stands: its field and the field that holds that one.
+/// What is known of a place in an object beside its rules.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    field: &'a str,
-    parent: &'a str,
+    ours: Ours<'a>,
+    /// Within one value, which has no parts: whether it is ours.
+    one: Option<bool>,
 }
 
-impl Place<'_> {
-    fn is_quantity(self) -> bool {
-        matches!(self.parent, "requests" | "limits") || matches!(self.field, "sizeLimit" | "divisor")
+impl<'a> Place<'a> {
+    fn enter(self, is_one: bool) -> Self {
+        Self { one: self.one.or_else(|| is_one.then(|| self.ours.holds())), ..self }
     }
 
-    /// Keys by which server-side apply merges this list; empty for an atomic one.
-    fn merge_keys(self) -> &'static [&'static str] {
-        match (self.parent, self.field) {
-            (_, "containers" | "initContainers" | "env" | "imagePullSecrets") | ("spec", "volumes") => &["name"],
-            (_, "volumeMounts") => &["mountPath"],
-            (_, "volumeDevices") => &["devicePath"],
-            (_, "ownerReferences") => &["uid"],
-            ("spec", "ports") => &["port", "protocol"],
-            (_, "ports") => &["containerPort", "protocol"],
-            (_, "hostAliases") => &["ip"],
-            (_, "topologySpreadConstraints") => &["topologyKey", "whenUnsatisfiable"],
-            _ => &[],
+    fn part(self, part: impl FnOnce(Ours<'a>) -> Ours<'a>) -> Self {
+        if self.one.is_some() { self } else { Self { ours: part(self.ours), ..self } }
+    }
+
+    /// Whether nothing may have been added: somebody else wrote this value.
+    fn is_exact(self) -> bool {
+        self.one == Some(false)
+    }
+}
+
+fn compare(live: &Value, wanted: &Value, rules: &Rules, place: Place<'_>) -> Option<Path> {
+    let same = match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => {
+            return compare_fields(live, wanted, rules, place.enter(rules.atomic));
         }
-    }
-}
-
-fn compare(live: &Value, wanted: &Value, place: Place<'_>) -> bool {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => contains_fields(live, wanted, place),
-        (Value::Array(wanted), Value::Array(live)) => contains_items(live, wanted, place),
-        (Value::Number(wanted), Value::Number(live)) => wanted.as_f64() == live.as_f64(),
-        (Value::Bool(false), Value::Null) => !TRUE_BY_DEFAULT.contains(&place.field),
-        (_, Value::Null) => is_empty(wanted),
-        _ if place.is_quantity() => match (quantity(wanted), quantity(live)) {
+        (Value::Array(wanted), Value::Array(live)) => return compare_items(live, wanted, rules, place),
+        (_, Value::Null) => is_empty(wanted) && place.ours.holds(),
+        _ if rules.quantity => match (quantity(wanted), quantity(live)) {
             (Some(wanted), Some(live)) => wanted == live,
             _ => wanted == live,
         },
+        (Value::Number(wanted), Value::Number(live)) => wanted.as_f64() == live.as_f64(),
         _ => wanted == live,
-    }
+    };
+    here_unless(same)
 }
 
-fn contains_fields(live: &Map<String, Value>, wanted: &Map<String, Value>, place: Place<'_>) -> bool {
-    wanted.iter().all(|(key, value)| {
-        let inner = Place { field: key, parent: place.field };
-        compare(live.get(key).unwrap_or(&Value::Null), value, inner)
+fn here_unless(same: bool) -> Option<Path> {
+    (!same).then(Path::default)
+}
+
+fn compare_fields(
+    live: &Map<String, Value>,
+    wanted: &Map<String, Value>,
+    rules: &Rules,
+    place: Place<'_>,
+) -> Option<Path> {
+    if place.is_exact() && !live.keys().all(|key| wanted.contains_key(key)) {
+        return here_unless(false);
+    }
+    wanted.iter().find_map(|(key, value)| {
+        let part = place.part(|ours| ours.field(key));
+        let found = compare(live.get(key).unwrap_or(&Value::Null), value, rules.field(key), part);
+        found.map(|path| if place.one.is_some() { path } else { path.within_field(key) })
     })
 }
 
-fn contains_items(live: &[Value], wanted: &[Value], place: Place<'_>) -> bool {
-    let keys = place.merge_keys();
-    let inner = Place { field: place.field, parent: place.parent };
-    if keys.is_empty() {
-        return live.len() == wanted.len()
-            && live.iter().zip(wanted).all(|(live, wanted)| compare(live, wanted, inner));
+fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'_>) -> Option<Path> {
+    let is_one = rules.keys.is_empty() && !rules.set;
+    if is_one || place.one.is_some() {
+        let item = place.enter(true);
+        let same = |(live, wanted)| compare(live, wanted, rules.item(), item).is_none();
+        return here_unless(live.len() == wanted.len() && live.iter().zip(wanted).all(same));
     }
-    wanted.iter().all(|wanted| {
-        live.iter().any(|live| {
-            keys.iter().all(|key| live.get(key) == wanted.get(key) || wanted.get(key).is_none())
-                && compare(live, wanted, inner)
-        })
+    if rules.set {
+        return here_unless(wanted.iter().all(|item| live.contains(item)));
+    }
+    wanted.iter().find_map(|wanted| {
+        let part = place.part(|ours| ours.item(&rules.keys, wanted));
+        let is_item =
+            |live: &&Value| rules.keys.iter().all(|key| live.get(key) == wanted.get(key) || wanted.get(key).is_none());
+        let found = match live.iter().find(is_item) {
+            Some(live) => compare(live, wanted, rules.item(), part),
+            None => here_unless(false),
+        };
+        found.map(|path| path.within_item(&rules.keys, wanted))
     })
 }
 
-/// Fields whose absence means true: a `false` that is gone from them is a difference.
-const TRUE_BY_DEFAULT: [&str; 4] =
-    ["allowPrivilegeEscalation", "automountServiceAccountToken", "enableServiceLinks", "allocateLoadBalancerNodePorts"];
-
-/// An empty value that we apply may be left out by the API server, which omits empty fields.
+/// The API server leaves out empty values of some fields, while they stay ours. One that was taken out is not.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -107,50 +121,105 @@ fn quantity(value: &Value) -> Option<Quantity> {
 
 #[cfg(test)]
 mod tests {
-    use super::contains;
+    use super::{Ours, Rules, contains};
+    use crate::core::kind::ChildKind::{self, Deployment, Service, ServiceAccount};
     use serde_json::{Value, json};
 
+    /// Whether one spec contains another, where all of it is ours as it was applied, or as far as it is listed.
+    fn agrees(kind: ChildKind, live: &Value, wanted: &Value, ours: Ours<'_>) -> bool {
+        contains(live, wanted, Rules::of(kind).field("spec"), ours)
+    }
+
     fn deployment(container: &Value) -> Value {
-        json!({"spec": {"template": {"spec": {"containers": [container]}}}})
+        json!({"template": {"spec": {"containers": [container]}}})
     }
 
     #[test]
     fn defaults_and_foreign_fields_are_not_differences() {
         let wanted =
             deployment(&json!({"name": "a", "image": "x", "ports": [{"containerPort": 80, "protocol": "TCP"}]}));
-        let live = json!({"spec": {"replicas": 1, "template": {"spec": {"restartPolicy": "Always", "containers": [
+        let live = json!({"replicas": 1, "template": {"spec": {"restartPolicy": "Always", "containers": [
             {"name": "mesh", "image": "m"},
             {"name": "a", "image": "x", "imagePullPolicy": "Always", "ports": [{"containerPort": 80, "protocol": "TCP"}]}
-        ]}}}});
-        assert!(contains(&live, &wanted));
+        ]}}});
+        assert!(agrees(Deployment, &live, &wanted, Ours::All));
+        assert!(agrees(Deployment, &live, &wanted, Ours::Listed(None)));
     }
 
     #[test]
     fn an_edited_field_is_a_difference() {
         let wanted = deployment(&json!({"name": "a", "image": "x"}));
-        assert!(!contains(&deployment(&json!({"name": "a", "image": "y"})), &wanted));
-        assert!(!contains(&deployment(&json!({"name": "b", "image": "x"})), &wanted));
-        assert!(!contains(&json!({"spec": {}}), &wanted));
+        let live = |name: &str, image: &str| deployment(&json!({"name": name, "image": image}));
+        assert!(agrees(Deployment, &live("a", "x"), &wanted, Ours::All));
+        assert!(!agrees(Deployment, &live("a", "y"), &wanted, Ours::All));
+        assert!(!agrees(Deployment, &live("b", "x"), &wanted, Ours::All));
+        assert!(!agrees(Deployment, &json!({}), &wanted, Ours::All));
     }
 
     #[test]
-    fn atomic_lists_compare_whole() {
-        assert!(!contains(&json!({"args": ["a", "b"]}), &json!({"args": ["a"]})));
-        assert!(!contains(&json!({"args": ["b", "a"]}), &json!({"args": ["a", "b"]})));
-        assert!(contains(&json!({"args": ["a"]}), &json!({"args": ["a"]})));
+    fn a_list_that_is_one_value_compares_whole() {
+        let container = |args: Value| deployment(&json!({"name": "a", "args": args}));
+        for (live, wanted, same) in [
+            (json!(["a", "b"]), json!(["a"]), false),
+            (json!(["b", "a"]), json!(["a", "b"]), false),
+            (json!(["a"]), json!(["a"]), true),
+        ] {
+            assert_eq!(agrees(Deployment, &container(live.clone()), &container(wanted), Ours::All), same, "{live}");
+        }
+    }
+
+    /// A map that is one value may have got defaults as long as it is ours; what somebody else added to it is a difference.
+    #[test]
+    fn a_map_that_is_one_value_compares_whole_unless_it_is_ours() {
+        let (wanted, live) = (json!({"selector": {"app": "a"}}), json!({"selector": {"app": "a", "tier": "b"}}));
+        let listed = json!({"f:selector": {}});
+        assert!(agrees(Service, &live, &wanted, Ours::Listed(Some(&listed))));
+        assert!(!agrees(Service, &live, &wanted, Ours::Listed(None)), "its Service selects nothing");
+        assert!(agrees(Service, &wanted, &wanted, Ours::Listed(None)));
+        let env = |reference: Value| {
+            deployment(&json!({"name": "a", "env": [{"name": "IP", "valueFrom": {"fieldRef": reference}}]}))
+        };
+        let (wanted, live) =
+            (json!({"fieldPath": "status.podIP"}), json!({"fieldPath": "status.podIP", "apiVersion": "v1"}));
+        let path = json!({"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {
+            "f:env": {"k:{\"name\":\"IP\"}": {"f:valueFrom": {"f:fieldRef": {}}}}}}}}});
+        assert!(agrees(Deployment, &env(live.clone()), &env(wanted.clone()), Ours::Listed(Some(&path))));
+        assert!(!agrees(Deployment, &env(live), &env(wanted), Ours::Listed(None)));
     }
 
     #[test]
     fn quantities_compare_by_value_and_only_where_they_are_quantities() {
-        let limits = |memory: &str| json!({"resources": {"limits": {"memory": memory}}});
-        assert!(contains(&limits("1Gi"), &limits("1024Mi")));
-        assert!(!contains(&limits("1Gi"), &limits("1G")));
-        assert!(!contains(&json!({"labels": {"a": "1Gi"}}), &json!({"labels": {"a": "1024Mi"}})));
+        let limits = |memory: &str| deployment(&json!({"name": "a", "resources": {"limits": {"memory": memory}}}));
+        assert!(agrees(Deployment, &limits("1Gi"), &limits("1024Mi"), Ours::All));
+        assert!(!agrees(Deployment, &limits("1Gi"), &limits("1G"), Ours::All));
+        let selector = |value: &str| json!({"template": {"spec": {"nodeSelector": {"memory": value}}}});
+        assert!(!agrees(Deployment, &selector("1Gi"), &selector("1024Mi"), Ours::All));
+    }
+
+    /// `value: ""` is left out by the API server and stays ours; `replicas: 0` that was taken out is not.
+    #[test]
+    fn an_empty_value_may_be_absent_while_it_is_ours() {
+        let (wanted, live) = (json!({"replicas": 0}), json!({}));
+        let listed = json!({"f:replicas": {}});
+        assert!(agrees(Deployment, &live, &wanted, Ours::Listed(Some(&listed))));
+        assert!(!agrees(Deployment, &live, &wanted, Ours::Listed(None)));
+        assert!(!agrees(Deployment, &live, &json!({"replicas": 1}), Ours::All));
+    }
+
+    /// A member of a union that was swapped for another one.
+    #[test]
+    fn an_empty_map_that_was_taken_out_is_a_difference() {
+        let volume = |source: Value| json!({"template": {"spec": {"volumes": [source]}}});
+        let (wanted, live) = (json!({"name": "a", "emptyDir": {}}), json!({"name": "a", "hostPath": {"path": "/"}}));
+        let listed = json!({"f:template": {"f:spec": {"f:volumes": {"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}}}}});
+        assert!(!agrees(Deployment, &volume(live), &volume(wanted), Ours::Listed(Some(&listed))));
     }
 
     #[test]
-    fn empty_values_may_be_absent() {
-        assert!(contains(&json!({"env": [{"name": "A"}]}), &json!({"env": [{"name": "A", "value": ""}]})));
-        assert!(!contains(&json!({}), &json!({"a": {"b": "c"}})));
+    fn a_set_may_have_more_members() {
+        let rules = Rules::of(ServiceAccount).field("metadata");
+        let finalizers = |list: Value| json!({"finalizers": list});
+        assert!(contains(&finalizers(json!(["b", "a"])), &finalizers(json!(["a"])), rules, Ours::Listed(None)));
+        assert!(!contains(&finalizers(json!(["b"])), &finalizers(json!(["a"])), rules, Ours::All));
     }
 }

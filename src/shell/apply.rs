@@ -7,13 +7,19 @@ use super::error::Error;
 use super::intake::{take_child, take_parent, written};
 use super::key::{Key, ParentKey};
 use super::metrics::ApplyOutcome;
-use crate::core::kind::Identity;
+use super::repairs::Id;
+use super::writer::reference;
+use crate::core::drift::Drift;
+use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{Owner, Ownership};
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// What became of one object.
 enum Applied {
@@ -25,24 +31,30 @@ enum Applied {
     Late,
     /// Somebody else holds the name.
     Taken(String),
+    /// Somebody changes it again and again; it is left for now.
+    Contended,
 }
 
 /// Applies what differs; what agrees costs no request.
 pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed) -> Outcome {
     let mut outcome = Outcome::default();
     for object in &plan.objects {
-        if observed.agrees(object) {
+        let named = format!("{} {}", object.kind, object.name);
+        let applied = if observed.agrees(object) {
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
-            continue;
-        }
-        if object.held {
+            Ok(Applied::Done)
+        } else if object.held {
             outcome.held = true;
             continue;
+        } else {
+            tracing::debug!(object = named, "differs from what is wanted");
+            apply_object(context, parent, object, observed.child(object.kind, &object.name)).await
+        };
+        if let Some(fight) = context.repairs().fight(Id::new(&parent.uid, &named), Instant::now()) {
+            outcome.contended.push(format!("{named}: {fight}"));
         }
-        let named = format!("{} {}", object.kind, object.name);
-        tracing::debug!(object = named, "differs from what is wanted");
-        match apply_object(context, parent, object, observed.child(object.kind, &object.name)).await {
-            Ok(Applied::Done) => {}
+        match applied {
+            Ok(Applied::Done | Applied::Contended) => {}
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
@@ -73,15 +85,72 @@ async fn apply_object(
     object: &Object,
     seen: Option<&Child>,
 ) -> Result<Applied, Error> {
-    let Some(child) = seen else { return create(context, parent, object).await };
+    let id = Id::new(&parent.uid, &format!("{} {}", object.kind, object.name));
+    if context.repairs().must_wait(id, Instant::now()) {
+        return Ok(Applied::Contended);
+    }
+    let Some(child) = seen else {
+        let applied = create(context, parent, object).await?;
+        if matches!(applied, Applied::Done) {
+            context.repairs().note(id, Instant::now(), "it was deleted");
+        }
+        return Ok(applied);
+    };
     if child.deleting {
         return wait(context, parent, object, child).await;
     }
     match child.owner.to(parent) {
         Ownership::Ours if is_orphan(child, object) && !stands(context, parent).await? => Ok(Applied::Late),
+        Ownership::Ours if child.stood_as(object) => repair(context, parent, object, child, id).await,
         Ownership::Ours => update(context, parent, object, child).await,
         Ownership::Predecessor => wait(context, parent, object, child).await,
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
+    }
+}
+
+/// Changes an object back that stood as wanted, and tells who changed what.
+async fn repair(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    child: &Child,
+    id: Id,
+) -> Result<Applied, Error> {
+    let whole = context.writer.read_whole(object.kind, &parent.namespace, &object.name).await;
+    let drift = whole.ok().and_then(|whole| Drift::of(whole, object));
+    let applied = update(context, parent, object, child).await?;
+    let what = drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string);
+    context.repairs().note(id, Instant::now(), &what);
+    if let (Some(drift), Applied::Done) = (drift, &applied) {
+        context.writer.event(&reverted(parent, object, &drift), &reference(parent)).await;
+    }
+    Ok(applied)
+}
+
+/// The Event about a change that was taken back.
+fn reverted(parent: &Identity, object: &Object, drift: &Drift) -> Event {
+    let owner = parent.kind.as_str();
+    let undo = if object.kind == ChildKind::Deployment && drift.is_of_pods() {
+        format!(" To run what ran before, declare it in the {owner}: `kubectl rollout undo` can't do it.")
+    } else {
+        String::new()
+    };
+    Event {
+        type_: EventType::Normal,
+        reason: "DriftReverted".to_owned(),
+        note: Some(format!(
+            "{} {}: {drift}, and the {owner} declares it. It was changed back; change the {owner} instead.{undo}",
+            object.kind, object.name
+        )),
+        action: "Repair".to_owned(),
+        // Events that name the same are told as one, with the first one's words.
+        secondary: Some(ObjectReference {
+            kind: Some(object.kind.as_str().to_owned()),
+            namespace: Some(parent.namespace.clone()),
+            name: Some(object.name.clone()),
+            field_path: Some(drift.field.to_string()),
+            ..ObjectReference::default()
+        }),
     }
 }
 

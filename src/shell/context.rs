@@ -4,12 +4,13 @@ use super::cache::Caches;
 use super::key::ParentKey;
 use super::metrics::{Levels, Metrics};
 use super::queue::{Lane, Queue};
+use super::repairs::Repairs;
+use super::report::Reported;
 use super::writer::Writer;
 use crate::core::kind::ParentKind;
 use crate::core::plan::PlanSettings;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::time::Instant;
 
 /// Shared state of the process, cheap to clone.
 #[derive(Clone)]
@@ -23,8 +24,8 @@ pub struct Context {
     settings: Arc<RwLock<Arc<PlanSettings>>>,
     /// Counters.
     pub metrics: Metrics,
-    /// When each parent's status was last written, for telling small changes together.
-    reported: Arc<Mutex<HashMap<ParentKey, Instant>>>,
+    repairs: Arc<Mutex<Repairs>>,
+    reported: Arc<Mutex<HashMap<ParentKey, Reported>>>,
 }
 
 impl Context {
@@ -42,6 +43,7 @@ impl Context {
             writer,
             settings: Arc::new(RwLock::new(Arc::new(settings))),
             metrics,
+            repairs: Arc::default(),
             reported: Arc::default(),
         }
     }
@@ -65,8 +67,13 @@ impl Context {
         self.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Times of the last status writes.
-    pub fn reported(&self) -> MutexGuard<'_, HashMap<ParentKey, Instant>> {
+    /// How often each child was repaired lately.
+    pub fn repairs(&self) -> MutexGuard<'_, Repairs> {
+        self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last status writes.
+    pub fn reported(&self) -> MutexGuard<'_, HashMap<ParentKey, Reported>> {
         self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -67,15 +67,15 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
         let caches = context.caches();
         is_news(&caches).then(|| caches.child(kind, &key).cloned())?
     };
-    let seen = Child::of(kind, live, None);
+    let seen = Child::of(kind, live);
     // A child that differed is compared again although it stands as it was, as what is wanted of it may be another by now.
-    let compared =
-        known.filter(|known| source != Source::List && known.fingerprint == seen.fingerprint && known.agrees.is_some());
-    let child = if let Some(known) = compared {
-        Child { agrees: known.agrees, ..seen }
+    let stands =
+        |known: &&Child| source != Source::List && known.fingerprint == seen.fingerprint && known.agrees.is_some();
+    let child = if let Some(known) = known.as_ref().filter(stands) {
+        Child { agrees: known.agrees, good: known.good, ..seen }
     } else {
         let wanted = wanted(context, kind, &key, &seen);
-        seen.compared(live, wanted.as_ref())
+        seen.compared(live, wanted.as_ref(), known.as_ref())
     };
     let mut caches = context.caches();
     is_news(&caches).then(|| caches.set_child(kind, &key, child, source))
@@ -84,7 +84,7 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
 /// Takes in what a write of ours returned: it agrees by definition. False if the object is gone by now.
 pub fn written(context: &Context, object: &Object, live: &Live, sent: Moment) -> bool {
     let key = Key::new(live.namespace(), live.name());
-    let child = Child { agrees: Some(object.hash), ..Child::of(object.kind, live, None) };
+    let child = Child::of(object.kind, live).as_wanted(object);
     let (source, mut caches) = (Source::Answer(sent), context.caches());
     let exists = match caches.child(object.kind, &key) {
         // What is known came after this write, and was compared when it did.

@@ -20,6 +20,7 @@ pub mod observe;
 pub mod prune;
 pub mod queue;
 pub mod reconcile;
+pub mod repairs;
 pub mod report;
 pub mod run;
 pub mod secret_key;

@@ -69,7 +69,7 @@ async fn tell<P: Parent>(
     let late = pods::next_late(&observed.pods, now)
         .and_then(|at| u64::try_from(at - now.as_second()).ok())
         .map(|seconds| Duration::from_secs(seconds + 1));
-    let floor = (!outcome.is_complete()).then_some(FLOOR);
+    let floor = (!outcome.is_complete() || !outcome.contended.is_empty()).then_some(FLOOR);
     let soonest = [rest, plan.requeue, late, floor].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),

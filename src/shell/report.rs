@@ -20,6 +20,34 @@ use tokio::time::Instant;
 /// How long counts and messages wait for each other. Truth that a user waits for is told at once.
 pub const GATHERING: Duration = Duration::from_secs(3);
 
+/// So many writes may follow each other faster, for truth that a user waits for. More are a fight with somebody who writes the
+/// same status, and would be as many as the API server takes.
+const BURST: u32 = 8;
+/// After that time without a write the next ones are another burst.
+const CALM: Duration = Duration::from_secs(10);
+
+/// When a status was last written.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported {
+    at: Instant,
+    /// How many writes before it belong to the same burst.
+    before: u32,
+}
+
+impl Reported {
+    /// One more write, now.
+    fn next(last: Option<Self>) -> Self {
+        let same_burst = last.filter(|last| last.at.elapsed() < CALM);
+        Self { at: Instant::now(), before: same_burst.map_or(0, |last| last.before.saturating_add(1)) }
+    }
+
+    /// How long the next write is to wait.
+    fn rest(self, urgent: bool) -> Option<Duration> {
+        let rest = GATHERING.checked_sub(self.at.elapsed()).filter(|rest| !rest.is_zero())?;
+        (!urgent || self.before >= BURST).then_some(rest)
+    }
+}
+
 /// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
 pub async fn report<P: Parent>(
     context: &Context,
@@ -33,15 +61,13 @@ pub async fn report<P: Parent>(
     }
     let before = standing.map(P::conditions).unwrap_or_default();
     let after = P::conditions(status);
-    let since = context.reported().get(key).map(Instant::elapsed);
-    if let Some(rest) = since.and_then(|since| GATHERING.checked_sub(since)).filter(|rest| !rest.is_zero())
-        && !is_urgent(before, after)
-    {
+    let last = context.reported().get(key).copied();
+    if let Some(rest) = last.and_then(|last| last.rest(is_urgent(before, after))) {
         return Ok(Some(rest));
     }
     write(context, key, parent, status).await?;
     for condition in after.iter().filter(|condition| is_alarm(before, condition)) {
-        context.writer.event(&alarm(condition), &reference(parent)).await;
+        context.writer.event(&alarm(condition), &reference(&parent.identity())).await;
     }
     Ok(None)
 }
@@ -51,7 +77,10 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
     match context.writer.status(&parent.identity(), &value).await {
         Ok(live) => {
             context.metrics.status_write(key.kind);
-            context.reported().insert(key.clone(), Instant::now());
+            let mut reported = context.reported();
+            let next = Reported::next(reported.get(key).copied());
+            reported.insert(key.clone(), next);
+            drop(reported);
             let wake = status_written(context, key, live);
             context.wake(wake, Lane::Edit);
             Ok(())

@@ -7,10 +7,10 @@ use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
-use kube::core::ApiResource;
+use kube::Client;
+use kube::api::{Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::core::{ApiResource, Request};
 use kube::runtime::events::{Event, Recorder};
-use kube::{Client, Resource};
 use serde_json::Value;
 
 /// Writes to the cluster while this replica leads.
@@ -44,6 +44,15 @@ impl Writer {
     pub async fn read(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Option<Live>, Error> {
         let found = self.children(kind, namespace).get_opt(name).await;
         found.map_err(|error| failed(|| format!("read {kind} {name}"), error))
+    }
+
+    /// Reads a child with everything that the API server has, `managedFields` included.
+    pub async fn read_whole(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Value, Error> {
+        let action = || format!("read {kind} {name}");
+        let path = self.children(kind, namespace).resource_url().to_owned();
+        let request = Request::new(path).get(name, &GetParams::default());
+        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
+        self.client.request(request).await.map_err(|error| failed(action, error))
     }
 
     /// Reads a parent as it stands, not as it is remembered. A list of one, as that asks for no right that a watch does not need.
@@ -136,6 +145,13 @@ fn failed(action: impl Fn() -> String, source: kube::Error) -> Error {
 }
 
 /// The reference by which an Event names its subject.
-pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
-    object.object_ref(&())
+pub fn reference(parent: &Identity) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(crate::api::API_VERSION.to_owned()),
+        kind: Some(parent.kind.as_str().to_owned()),
+        namespace: Some(parent.namespace.clone()),
+        name: Some(parent.name.clone()),
+        uid: Some(parent.uid.clone()),
+        ..ObjectReference::default()
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::support::*;
 use anyhow::{Result, ensure};
-use moorage_harness::ControlPlane;
+use moorage_harness::{ControlPlane, eventually};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 crate::cases![
@@ -10,7 +11,8 @@ crate::cases![
     scale_through_the_app,
     delete_in_the_background,
     delete_in_the_foreground,
-    delete_and_orphan
+    delete_and_orphan,
+    rollout_undo
 ];
 
 async fn rollout_restart_is_kept(control_plane: Arc<ControlPlane>) -> Result<()> {
@@ -88,5 +90,32 @@ async fn delete_and_orphan(control_plane: Arc<ControlPlane>) -> Result<()> {
     let after = must_get(&sandbox, "Deployment", "web").await?;
     ensure!(after["metadata"]["uid"] == before["metadata"]["uid"], "the Deployment was made anew");
     ensure!(after["spec"]["template"] == before["spec"]["template"], "the pods were restarted");
+    Ok(())
+}
+
+/// What acts on the Deployment alone is taken back, as the App declares otherwise, and an Event tells how to do it instead.
+async fn rollout_undo(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "kubectl-undo").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let image = "registry.example.com/team/web:2";
+    patch(&sandbox, "App", "web", &json!({"spec": {"image": image}})).await?;
+    let is_declared = |object: &Value| object["spec"]["template"]["spec"]["containers"][0]["image"] == image;
+    let before = until(&sandbox, "Deployment", "web", "to have the new image", is_declared).await?;
+    sandbox.kubectl(&["rollout", "undo", "deployment/web"]).await?;
+    let is_repaired =
+        |object: &Value| is_declared(object) && object["metadata"]["generation"] != before["metadata"]["generation"];
+    until(&sandbox, "Deployment", "web", "to have the declared image again", is_repaired).await?;
+    let told = eventually(DEADLINE, "an Event to tell of it", || async {
+        let reverted =
+            ["get", "events", "--field-selector=reason=DriftReverted", "--output=jsonpath={.items[*].message}"];
+        let notes = sandbox.kubectl(&reverted).await?;
+        Ok((!notes.is_empty()).then_some(notes))
+    })
+    .await?;
+    for part in ["Deployment web: kubectl", "spec.template.spec.containers[name=web].image", "`kubectl rollout undo`"] {
+        ensure!(told.contains(part), "{told}");
+    }
+    ready(&sandbox, "App", "web").await?;
     Ok(())
 }

@@ -15,6 +15,8 @@ mod kubectl;
 mod leader;
 mod lifecycle;
 mod many;
+mod merge;
+mod owned;
 mod problems;
 mod quiet;
 mod rbac;
@@ -73,6 +75,8 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         bad_specs::cases(),
         drift::cases(),
+        merge::cases(),
+        owned::cases(),
         conflict::cases(),
         kubectl::cases(),
         storage::cases(),

@@ -9,6 +9,7 @@ mod counts;
 mod crash;
 mod election;
 mod faults;
+mod fights;
 mod health;
 mod order;
 mod panics;

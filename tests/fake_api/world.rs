@@ -128,11 +128,15 @@ impl World {
 impl Replica {
     /// Starts an operator of that name on that server.
     pub async fn start(server: &Server, name: &str, faults: Faults) -> Self {
-        let endpoint = server.connect(name);
+        Self::start_with(server, &settings(name), faults).await
+    }
+
+    /// Starts an operator with these settings.
+    pub async fn start_with(server: &Server, settings: &Settings, faults: Faults) -> Self {
+        let endpoint = server.connect(&settings.identity);
         endpoint.set_faults(faults);
         let (health, stop) = (Health::new(SILENCE), CancellationToken::new());
-        let settings = settings(name);
-        let start = Engine::start(endpoint.client(), &settings, Metrics::new(), health.clone(), stop.clone());
+        let start = Engine::start(endpoint.client(), settings, Metrics::new(), health.clone(), stop.clone());
         // A request of the start may be the one that the operator dies of.
         let engine = tokio::select! {
             engine = start => Some(engine),

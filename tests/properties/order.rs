@@ -83,6 +83,8 @@ impl World {
             version,
             agrees: None,
             fingerprint: version,
+            witness: 0,
+            good: None,
             owner: Owner::Foreign("nobody".into()),
             deleting: false,
             facts: Facts::None,

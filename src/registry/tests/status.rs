@@ -31,6 +31,8 @@ fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
             version: 1,
             agrees: Some(object.hash),
             fingerprint: 0,
+            witness: 0,
+            good: None,
             owner: Owner::Controller { kind: ParentKind::Registry, name: "images".into(), uid: "uid-1".into() },
             deleting: false,
             facts: if object.kind == ChildKind::Deployment { Facts::Workload(workload.into()) } else { Facts::None },

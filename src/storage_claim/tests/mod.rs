@@ -88,7 +88,7 @@ fn class(expandable: bool, waits_for_consumer: bool, default: bool) -> StorageCl
 }
 
 fn seen(body: &Value) -> Observed {
-    let child = Child::of(KIND, &Live::new(body.clone()), None);
+    let child = Child::of(KIND, &Live::new(body.clone()));
     Observed {
         children: BTreeMap::from([((KIND, "data".to_owned()), child)]),
         classes: Some(BTreeMap::from([("fast".to_owned(), class(true, false, true))])),
