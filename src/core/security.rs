@@ -20,13 +20,102 @@ pub fn container(author: Option<&SecurityContext>) -> SecurityContext {
     let privileged = author.privileged == Some(true);
     SecurityContext {
         allow_privilege_escalation: author.allow_privilege_escalation.or(Some(privileged)),
-        capabilities: author.capabilities.clone().or_else(|| {
-            (!privileged).then(|| Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() })
-        }),
+        capabilities: capabilities(author.capabilities.clone(), privileged),
         ..author
     }
 }
 
+/// What is added says nothing about what is dropped. A privileged container has every capability whatever it drops
+/// (<https://kubernetes.io/docs/concepts/security/linux-kernel-security-constraints/>), so no default is given to it.
+fn capabilities(author: Option<Capabilities>, privileged: bool) -> Option<Capabilities> {
+    if privileged {
+        return author;
+    }
+    let author = author.unwrap_or_default();
+    Some(Capabilities { drop: author.drop.or_else(|| Some(vec!["ALL".to_owned()])), ..author })
+}
+
 fn runtime_default() -> SeccompProfile {
     SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{container, pod};
+    use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
+    use schemars::{JsonSchema, schema_for};
+    use serde::{Serialize, de::DeserializeOwned};
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+
+    /// Writes each field alone: it stands as written, and each default that speaks of another field stays.
+    fn each_alone<T: JsonSchema + Serialize + DeserializeOwned>(
+        laid_over: fn(Option<&T>) -> T,
+        defaults: &[(&str, Value)],
+        fields: &[(&str, Value)],
+    ) {
+        let fields_of_type = schema_for!(T).to_value()["properties"].as_object().unwrap().keys().cloned().collect();
+        let named: BTreeSet<_> = fields.iter().map(|(path, _)| path.split('/').nth(1).unwrap().to_owned()).collect();
+        assert_eq!(named, fields_of_type, "every field of the type has its line");
+        for (path, value) in fields {
+            let author = path.rsplit('/').filter(|name| !name.is_empty());
+            let author = author.fold(value.clone(), |inner, name| json!({name: inner}));
+            let made = serde_json::to_value(laid_over(Some(&serde_json::from_value(author).unwrap()))).unwrap();
+            assert_eq!(made.pointer(path), Some(value), "{made}");
+            for (default, value) in defaults.iter().filter(|(default, _)| default != path) {
+                assert_eq!(made.pointer(default), Some(value), "{made}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_author_did_not_write_is_never_looser_for_what_they_wrote() {
+        let defaults = [("/allowPrivilegeEscalation", json!(false)), ("/capabilities/drop", json!(["ALL"]))];
+        let fields = [
+            ("/allowPrivilegeEscalation", json!(true)),
+            ("/appArmorProfile", json!({"type": "Unconfined"})),
+            ("/capabilities/add", json!(["CHOWN"])),
+            ("/capabilities/drop", json!(["NET_RAW"])),
+            ("/capabilities/drop", json!([])),
+            ("/privileged", json!(false)),
+            ("/procMount", json!("Unmasked")),
+            ("/readOnlyRootFilesystem", json!(false)),
+            ("/runAsGroup", json!(0)),
+            ("/runAsNonRoot", json!(false)),
+            ("/runAsUser", json!(0)),
+            ("/seLinuxOptions", json!({"type": "spc_t"})),
+            ("/seccompProfile", json!({"type": "Unconfined"})),
+            ("/windowsOptions", json!({"hostProcess": true})),
+        ];
+        each_alone::<SecurityContext>(container, &defaults, &fields);
+
+        let defaults = [("/runAsNonRoot", json!(true)), ("/seccompProfile", json!({"type": "RuntimeDefault"}))];
+        let fields = [
+            ("/appArmorProfile", json!({"type": "Unconfined"})),
+            ("/fsGroup", json!(0)),
+            ("/fsGroupChangePolicy", json!("Always")),
+            ("/runAsGroup", json!(0)),
+            ("/runAsNonRoot", json!(false)),
+            ("/runAsUser", json!(0)),
+            ("/seLinuxChangePolicy", json!("Recursive")),
+            ("/seLinuxOptions", json!({"type": "spc_t"})),
+            ("/seccompProfile", json!({"type": "Unconfined"})),
+            ("/supplementalGroups", json!([0])),
+            ("/supplementalGroupsPolicy", json!("Merge")),
+            ("/sysctls", json!([{"name": "kernel.msgmax", "value": "1"}])),
+            ("/windowsOptions", json!({"hostProcess": true})),
+        ];
+        each_alone::<PodSecurityContext>(pod, &defaults, &fields);
+    }
+
+    /// The API server refuses `allowPrivilegeEscalation: false` beside `privileged: true`.
+    #[test]
+    fn privileged_is_given_no_default_that_contradicts_it() {
+        for capabilities in [json!(null), json!({"add": ["CHOWN"]}), json!({"drop": ["ALL"]})] {
+            let author = serde_json::from_value(json!({"privileged": true, "capabilities": capabilities})).unwrap();
+            let made = serde_json::to_value(container(Some(&author))).unwrap();
+            assert_eq!(made["allowPrivilegeEscalation"], true);
+            assert_eq!(made["capabilities"], capabilities);
+        }
+    }
 }

@@ -11,6 +11,7 @@
 #[path = "../golden/cluster.rs"]
 #[allow(dead_code, reason = "the golden cases use more of it")]
 mod cluster;
+mod defaults;
 mod order;
 mod specs;
 mod worlds;
@@ -283,3 +284,9 @@ macro_rules! properties {
 properties!(app, App);
 properties!(storage_claim, StorageClaim);
 properties!(registry, Registry);
+
+#[test]
+fn what_an_author_leaves_open_keeps_its_restricted_default() {
+    defaults::what_is_left_open_keeps_its_default::<App>(&specs::app(false));
+    defaults::what_is_left_open_keeps_its_default::<Registry>(&specs::registry(false));
+}

@@ -159,7 +159,7 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
         json!([{"strategy": "Recreate"}, {"maxSurge": 1, "maxUnavailable": "10%"}, {"strategy": "RollingUpdate", "maxSurge": "50%"}, {"minReadySeconds": 3, "progressDeadlineSeconds": 60, "historyLimit": 0}, {}]),
         json!([{"strategy": "Recreate", "maxSurge": 1}]),
     );
-    let context = json!([{}, {"runAsUser": 0, "runAsNonRoot": false}, {"privileged": true}, {"capabilities": {"add": ["NET_ADMIN"]}, "readOnlyRootFilesystem": true}]);
+    let context = json!([{}, {"runAsUser": 0, "runAsNonRoot": false}, {"privileged": true}, {"capabilities": {"add": ["NET_ADMIN"]}, "readOnlyRootFilesystem": true}, {"capabilities": {"drop": ["NET_RAW"]}}, {"capabilities": {"drop": []}}, {"allowPrivilegeEscalation": true, "seccompProfile": {"type": "Unconfined"}}]);
     let spec = object(
         vec![("image", image(wild))],
         vec![
