@@ -1,10 +1,10 @@
 //! One object as it is applied.
 
+use super::hash;
 use super::kind::ChildKind;
 use super::meta::APPLIED_HASH;
 use serde::Serialize;
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// One object that must exist, exactly as it is applied.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Object {
         if let Some(map) = body.as_object_mut() {
             map.remove("status");
         }
-        let hash = xxh3_64(body.to_string().as_bytes());
+        let hash = hash::of(&body);
         let annotations = &mut body["metadata"]["annotations"];
         if annotations.is_null() {
             *annotations = json!({});

@@ -1,6 +1,7 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
 use super::facts::{Claim, Facts, Volume, Workload};
+use super::hash;
 use super::kind::{ChildKind, Identity};
 use super::live::Live;
 use super::merge::{Ours, Path, Rules};
@@ -8,9 +9,7 @@ use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
 use super::subset;
-use serde_json::Value;
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// The slim memory of one live child.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +42,7 @@ impl Child {
             version: live.version(),
             agrees: None,
             fingerprint: fingerprint(live),
-            witness: xxh3_64(live.ours.to_string().as_bytes()),
+            witness: hash::of(&live.ours),
             good: None,
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
@@ -101,19 +100,15 @@ pub fn difference(live: &Live, wanted: &Object, ours: Ours<'_>) -> Option<Path> 
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.
 pub fn fingerprint(live: &Live) -> u64 {
-    let mut hasher = Xxh3::new();
-    let mut feed = |value: &Value| hasher.update(value.to_string().as_bytes());
-    for (key, value) in live.body.as_object().into_iter().flatten() {
-        if !matches!(key.as_str(), "status" | "metadata" | "apiVersion" | "kind") {
-            feed(value);
-        }
-    }
+    let fields = live.body.as_object().into_iter().flatten().map(|(field, value)| (field.as_str(), value));
     let metadata = &live.body["metadata"];
-    for field in ["labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp", "uid"] {
-        feed(&metadata[field]);
-    }
-    feed(&live.ours);
-    hasher.digest()
+    let lasting = ["labels", "annotations", "ownerReferences", "finalizers", "deletionTimestamp", "uid"];
+    hash::of_fields(
+        fields
+            .filter(|(field, _)| !matches!(*field, "status" | "metadata" | "apiVersion" | "kind"))
+            .chain(lasting.into_iter().map(|field| (field, &metadata[field])))
+            .chain([("managedFields", &live.ours)]),
+    )
 }
 
 /// A `StorageClass`, as far as a claim cares.

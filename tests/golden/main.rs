@@ -91,7 +91,7 @@ async fn pod_templates_are_as_recorded() -> Result<()> {
         let plan = plan_of(&path)?;
         let objects = plan["objects"].as_array().into_iter().flatten();
         for object in objects.filter(|object| object["kind"] == "Deployment") {
-            let hash = xxhash_rust::xxh3::xxh3_64(object["spec"]["template"].to_string().as_bytes());
+            let hash = moorage::core::hash::of(&object["spec"]["template"]);
             writeln!(hashes, "{name}: {hash:016x}")?;
         }
     }

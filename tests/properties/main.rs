@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "the golden cases use more of it")]
 mod cluster;
 mod defaults;
+mod hashes;
 mod order;
 mod specs;
 mod worlds;
