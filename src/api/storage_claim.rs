@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StorageClaimSpec {
-    /// Size, for example `2Gi`. May grow; it must not become smaller than the volume already is.
+    /// Size, for example `2Gi`. May grow; less than the volume already has changes nothing.
     pub size: String,
     /// `StorageClass` to use. Default: the cluster's default class. Can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

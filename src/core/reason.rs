@@ -76,8 +76,8 @@ reasons! {
     ResizeFailed,
     /// The `StorageClass` does not allow growth.
     ExpansionNotAllowed,
-    /// A volume can't become smaller.
-    ShrinkRefused,
+    /// The volume is larger than declared, or becomes so; nothing is shrunk.
+    LargerThanDeclared,
     /// A retained `PersistentVolumeClaim` of this name exists and `spec.adopt` is not set.
     AdoptionNeeded,
     /// The data is being deleted, as the deletion policy says.

@@ -109,7 +109,6 @@ pub static RULES: &[Rule] = &[
     rule(App, "spec.serviceAccount.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
     rule(App, "spec.serviceAccount.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
     rule(StorageClaim, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
-    rule(StorageClaim, "", "!has(self.status) || !has(self.status.capacity) || !has(oldSelf.spec) || quantity(self.spec.size).compareTo(quantity(oldSelf.spec.size)) >= 0 || quantity(self.spec.size).compareTo(quantity(self.status.capacity)) >= 0", "must not become smaller than the volume is").of(".spec.size"),
     rule(StorageClaim, "spec.size", QUANTITY, QUANTITY_MESSAGE),
     rule(StorageClaim, "spec.accessModes", MODES, MODES_MESSAGE),
     rule(StorageClaim, "spec", "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)", "must not be changed; make a new StorageClaim").of(".storageClassName"),

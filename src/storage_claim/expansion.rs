@@ -1,8 +1,8 @@
 //! Which size is asked for, and how far a growth is.
 //!
-//! Kubernetes lets the request of a `PersistentVolumeClaim` change only once it is bound, upward only under a class that
-//! allows it, and downward only to more than the volume really has, which takes back a growth that did not happen.
-//! What it would refuse is not tried: the request stays as it is and the status says why.
+//! Kubernetes lets the request of a `PersistentVolumeClaim` grow only once it is bound, and only under a class that allows
+//! it. What it would refuse is not tried: the request stays as it is and the status says why. The request never becomes
+//! smaller either: a volume can't shrink, and whoever asked for more, an autoresizer or an admin, had a reason.
 
 use super::validate::ValidClaim;
 use crate::core::conditions::Summary;
@@ -10,7 +10,6 @@ use crate::core::facts::Volume;
 use crate::core::observed::StorageClass;
 use crate::core::quantity::Quantity;
 use crate::core::reason::Reason;
-use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::BTreeMap;
 
 /// What to do about the declared size.
@@ -20,14 +19,10 @@ pub enum Sizing {
     Declared,
     /// Keep the request: it can't change before the volume is bound.
     AwaitsBinding,
-    /// Keep the request: the volume came larger than asked for and has room for the declared size.
+    /// Keep the request: the volume has the declared size, or that much is asked for already.
     Covered,
     /// Keep the request: the volume can't grow, for this reason.
     NotExpandable(String),
-    /// Keep the request: the volume is larger than declared.
-    Shrink,
-    /// Keep the request: a growth under way can be taken back to more than the present size, but not to it.
-    Revert,
 }
 
 impl Sizing {
@@ -36,25 +31,20 @@ impl Sizing {
         let Some(requested) = quantity(&volume.requested).filter(|requested| *requested != claim.size) else {
             return Self::Declared;
         };
-        let Some(capacity) = quantity(&volume.capacity).filter(|_| volume.phase == "Bound") else {
-            return Self::AwaitsBinding;
-        };
-        match (claim.size.cmp(&requested), claim.size.cmp(&capacity)) {
-            (Greater, Greater) => obstacle(volume, classes).map_or(Self::Declared, Self::NotExpandable),
-            (Greater, Less | Equal) => Self::Covered,
-            (Less | Equal, Greater) => Self::Declared,
-            (Less | Equal, Equal) => Self::Revert,
-            (Less | Equal, Less) => Self::Shrink,
+        if claim.size < requested || reaches(volume, claim.size) {
+            return Self::Covered;
         }
+        if volume.phase != "Bound" {
+            return Self::AwaitsBinding;
+        }
+        obstacle(volume, classes).map_or(Self::Declared, Self::NotExpandable)
     }
 
     /// The size to ask for; one that is kept is kept to the letter.
     pub fn request<'a>(&self, claim: &ValidClaim<'a>, volume: &'a Volume) -> &'a str {
         match self {
             Self::Declared => &claim.spec.size,
-            Self::AwaitsBinding | Self::Covered | Self::NotExpandable(_) | Self::Shrink | Self::Revert => {
-                &volume.requested
-            }
+            Self::AwaitsBinding | Self::Covered | Self::NotExpandable(_) => &volume.requested,
         }
     }
 
@@ -62,36 +52,43 @@ impl Sizing {
     pub fn complaint(&self, claim: &ValidClaim<'_>, volume: &Volume) -> Option<Summary> {
         let Volume { requested, capacity, .. } = volume;
         let (name, size) = (&claim.identity.name, &claim.spec.size);
-        Some(match self {
-            Self::Declared if reaches(volume, claim.size) => return None,
-            Self::Covered => return None,
-            Self::Declared => progress(name, size, volume),
-            Self::AwaitsBinding => Summary::Waiting(
+        match self {
+            Self::Declared | Self::Covered => {
+                (!reaches(volume, claim.size)).then(|| progress(name, self.request(claim, volume), volume))
+            }
+            Self::AwaitsBinding => Some(Summary::Waiting(
                 Reason::ResizePending,
                 format!(
                     "PersistentVolumeClaim {name} asks for {requested}; that can become {size} only once it is bound"
                 ),
-            ),
-            Self::NotExpandable(obstacle) => Summary::Stalled(
+            )),
+            Self::NotExpandable(obstacle) => Some(Summary::Stalled(
                 Reason::ExpansionNotAllowed,
                 format!("spec.size: {size} can't be reached: {obstacle}, or set spec.size back to {capacity}"),
-            ),
-            Self::Shrink => Summary::Stalled(
-                Reason::ShrinkRefused,
-                format!(
-                    "spec.size: must not be smaller than the volume's {capacity}; set it to that, \
-                     or copy the data to a new, smaller StorageClaim"
-                ),
-            ),
-            Self::Revert => Summary::Stalled(
-                Reason::ShrinkRefused,
-                format!(
-                    "spec.size: the growth to {requested} can be taken back only to more than the volume's {capacity}; \
-                     set it to {requested}, or to a size between the two"
-                ),
-            ),
-        })
+            )),
+        }
     }
+}
+
+/// What there is beyond the declared size and what to do about it; `None` when it is no more. A growth to more than was
+/// declared is told as well, and is no complaint however it ends.
+pub fn surplus(claim: &ValidClaim<'_>, volume: &Volume) -> Option<String> {
+    let Volume { requested, capacity, .. } = volume;
+    let (name, size) = (&claim.identity.name, &claim.spec.size);
+    let told = |has: &str, much: &str, advice: &str| {
+        format!(
+            "spec.size: {size} is less than the {much} that PersistentVolumeClaim {name} {has}; nothing is shrunk; {advice}"
+        )
+    };
+    let (asked, there_is) = (quantity(requested)?, quantity(capacity)?);
+    if asked > there_is.max(claim.size) {
+        let advice = match progress(name, requested, volume) {
+            Summary::Waiting(_, growth) => format!("{growth}; set spec.size to {requested} to declare it"),
+            Summary::Ready(_, growth) | Summary::Stalled(_, growth) | Summary::Impaired(_, growth) => growth,
+        };
+        return Some(told("asks for", requested, &advice));
+    }
+    (there_is > claim.size).then(|| told("has", capacity, &format!("set spec.size to {capacity} to declare it")))
 }
 
 fn quantity(text: &str) -> Option<Quantity> {
@@ -133,7 +130,10 @@ fn progress(name: &str, size: &str, volume: &Volume) -> Summary {
         ) => {
             let detail =
                 error.filter(|message| !message.is_empty()).map_or("the storage driver can't do it", String::as_str);
-            let advice = format!("set spec.size to more than {} and less than {size}", volume.capacity);
+            let advice = format!(
+                "set spec.size, then the request of the PersistentVolumeClaim, to more than {} and less than {size}",
+                volume.capacity
+            );
             Summary::Stalled(Reason::ResizeFailed, format!("{growth}, which failed: {detail}; {advice}"))
         }
         (_, Some(error)) => {

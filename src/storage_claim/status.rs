@@ -1,7 +1,7 @@
 //! What the user is told about a claim.
 
 use super::binding;
-use super::expansion::Sizing;
+use super::expansion::{Sizing, surplus};
 use super::retention::{Holding, doomed};
 use super::validate::validate;
 use crate::api::StorageClaim;
@@ -60,6 +60,8 @@ struct State {
     unbound: Option<Summary>,
     /// Why the volume has not the declared size, as far as the size itself is the cause.
     size: Option<Summary>,
+    /// What there is beyond the declared size.
+    surplus: Option<String>,
 }
 
 impl State {
@@ -68,11 +70,14 @@ impl State {
         let leaving = leaving(claim, observed);
         let Some(volume) = holding.volume() else {
             let unbound = leaving.clone().unwrap_or_else(|| absent(&claim.identity().name, &holding));
-            return Self { leaving, bound_to: String::new(), unbound: Some(unbound), size: None };
+            return Self { leaving, bound_to: String::new(), unbound: Some(unbound), size: None, surplus: None };
         };
-        let size = match validate(claim) {
-            Ok(valid) => Sizing::of(&valid, volume, observed.classes.as_ref()).complaint(&valid, volume),
-            Err(errors) => Some(Summary::Stalled(Reason::InvalidSpec, errors.join("; "))),
+        let (size, surplus) = match validate(claim) {
+            Ok(valid) => {
+                let sizing = Sizing::of(&valid, volume, observed.classes.as_ref());
+                (sizing.complaint(&valid, volume), surplus(&valid, volume))
+            }
+            Err(errors) => (Some(Summary::Stalled(Reason::InvalidSpec, errors.join("; "))), None),
         };
         let bound_to = format!(
             "bound to PersistentVolume {} of {}",
@@ -80,7 +85,7 @@ impl State {
             volume.capacity
         );
         let unbound = binding::unbound(&claim.identity().name, &claim.spec, volume, observed);
-        Self { leaving, bound_to, unbound, size }
+        Self { leaving, bound_to, unbound, size, surplus }
     }
 
     fn summary(&self) -> Summary {
@@ -100,7 +105,10 @@ impl State {
         match (&self.size, &self.unbound) {
             (Some(pending @ Summary::Waiting(Reason::ResizePending, _)), _) => unmet(Type::Resized, pending),
             (_, Some(summary)) | (Some(summary), None) => unmet(Type::Resized, summary),
-            (None, None) => condition(Type::Resized, true, Reason::AsExpected, "the volume has the declared size"),
+            (None, None) => match &self.surplus {
+                Some(message) => condition(Type::Resized, true, Reason::LargerThanDeclared, message.as_str()),
+                None => condition(Type::Resized, true, Reason::AsExpected, "the volume has the declared size"),
+            },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which size is asked for, and what is told of it.
 
 use super::{bound, claim, class, message, of_app, pending, plan, request, retained, seen, status, told};
-use crate::core::conditions::Type;
+use crate::core::conditions::{Type, find};
 use crate::core::observed::Observed;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,14 +12,16 @@ fn the_request_follows_the_size_only_where_kubernetes_lets_it() {
         // size, live, request, Ready, Resized
         ("5Gi", bound("5Gi", "5Gi"), "5Gi", "True AsExpected", "True AsExpected"),
         ("10Gi", pending("5Gi"), "5Gi", "False WaitingForVolume", "False ResizePending"),
-        ("2Gi", pending("5Gi"), "5Gi", "False WaitingForVolume", "False ResizePending"),
+        ("2Gi", pending("5Gi"), "5Gi", "False WaitingForVolume", "False WaitingForVolume"),
         ("5Gi", pending("5Gi"), "5Gi", "False WaitingForVolume", "False WaitingForVolume"),
         ("10Gi", bound("10Gi", "5Gi"), "10Gi", "False Resizing", "False Resizing"),
         ("10Gi", bound("10Gi", "10Gi"), "10Gi", "True AsExpected", "True AsExpected"),
-        ("2Gi", bound("5120Mi", "5Gi"), "5120Mi", "False ShrinkRefused", "False ShrinkRefused"),
-        ("7Gi", bound("5120Mi", "8Gi"), "5120Mi", "True AsExpected", "True AsExpected"),
-        ("5Gi", bound("5Gi", "8Gi"), "5Gi", "True AsExpected", "True AsExpected"),
-        ("5Gi", bound("10Gi", "5Gi"), "10Gi", "False ShrinkRefused", "False ShrinkRefused"),
+        ("8Gi", bound("5120Mi", "8Gi"), "5120Mi", "True AsExpected", "True AsExpected"),
+        ("2Gi", bound("5120Mi", "5Gi"), "5120Mi", "True AsExpected", "True LargerThanDeclared"),
+        ("7Gi", bound("5120Mi", "8Gi"), "5120Mi", "True AsExpected", "True LargerThanDeclared"),
+        ("5Gi", bound("5Gi", "8Gi"), "5Gi", "True AsExpected", "True LargerThanDeclared"),
+        ("5Gi", bound("10Gi", "5Gi"), "10Gi", "True AsExpected", "True LargerThanDeclared"),
+        ("6Gi", bound("10Gi", "5Gi"), "10Gi", "False Resizing", "False Resizing"),
     ];
     for (size, live, wanted, ready, resized) in cases {
         let claim = claim(size);
@@ -32,19 +34,51 @@ fn the_request_follows_the_size_only_where_kubernetes_lets_it() {
         );
     }
     assert_eq!(request(&plan(&claim("10Gi"), &seen(&bound("5Gi", "5Gi")))), "10Gi", "growth");
-    assert_eq!(request(&plan(&claim("6Gi"), &seen(&bound("10Gi", "5Gi")))), "6Gi", "growth taken back");
+}
+
+/// An autoresizer and an admin may ask for more than was declared, and the author may declare less than there is.
+#[test]
+fn more_than_declared_is_ready_and_told() {
+    let failed = |status: &str| {
+        let mut live = bound("10Gi", "5Gi");
+        live["status"]["allocatedResourceStatuses"] = json!({"storage": status});
+        live["status"]["conditions"] = json!([{"type": "ControllerResizeError", "status": "True", "message": "quota"}]);
+        live
+    };
+    let cases = [
+        (bound("10Gi", "10Gi"), "10Gi that PersistentVolumeClaim data has; nothing is shrunk; set spec.size to 10Gi"),
+        (bound("10Gi", "5Gi"), "10Gi that PersistentVolumeClaim data asks for; nothing is shrunk; the volume"),
+        (bound("10Gi", "5Gi"), "grows from 5Gi to 10Gi: the storage driver is at work; set spec.size to 10Gi"),
+        (failed("ControllerResizeInProgress"), "grows from 5Gi to 10Gi, which failed and is tried again: quota"),
+        (failed("ControllerResizeInfeasible"), "which failed: quota; set spec.size, then the request"),
+    ];
+    for (live, words) in cases {
+        let status = status(&claim("5Gi"), seen(&live));
+        assert_eq!(told(&status, Type::Ready), "True AsExpected");
+        assert_eq!(told(&status, Type::Resized), "True LargerThanDeclared");
+        let message = &find(&status.conditions, Type::Resized).unwrap().message;
+        assert!(message.starts_with("spec.size: 5Gi is less than the 10Gi") && message.contains(words), "{message}");
+    }
 }
 
 #[test]
-fn a_shrink_is_told_with_the_size_there_is() {
-    let status = status(&claim("2Gi"), seen(&bound("5Gi", "5Gi")));
-    assert!(
-        message(&status).starts_with("spec.size: must not be smaller than the volume's 5Gi;"),
-        "{}",
-        message(&status)
-    );
-    assert_eq!(told(&status, Type::Stalled), "True ShrinkRefused");
-    assert_eq!(told(&status, Type::Bound), "True Bound");
+fn nothing_is_shrunk_and_a_claim_that_has_its_size_is_ready() {
+    let sizes = [2, 5, 8].map(|size| (size, format!("{size}Gi")));
+    let each = || sizes.iter();
+    for ((size, declared), (asked, requested), (there_is, capacity)) in
+        each().flat_map(|d| each().flat_map(move |r| each().map(move |c| (d, r, c))))
+    {
+        for resize in [None, Some("ControllerResizeInProgress"), Some("NodeResizeInfeasible")] {
+            let mut live = bound(requested, capacity);
+            live["status"]["allocatedResourceStatuses"] = json!({"storage": resize});
+            let (claim, case) = (claim(declared), format!("{declared} {requested} {capacity} {resize:?}"));
+            let has_room = size <= there_is && asked < size;
+            let wanted = if has_room { requested } else { declared.max(requested) };
+            assert_eq!(request(&plan(&claim, &seen(&live))), wanted, "{case}");
+            let ready = told(&status(&claim, seen(&live)), Type::Ready);
+            assert_eq!(ready == "True AsExpected", size <= there_is, "{case}: {ready}");
+        }
+    }
 }
 
 #[test]
