@@ -1,8 +1,9 @@
 //! Which size is asked for, and how far a growth is.
 //!
 //! Kubernetes lets the request of a `PersistentVolumeClaim` grow only once it is bound, and only under a class that allows
-//! it. What it would refuse is not tried: the request stays as it is and the status says why. The request never becomes
-//! smaller either: a volume can't shrink, and whoever asked for more, an autoresizer or an admin, had a reason.
+//! it. What it would refuse is not tried: the request stays as it is and the status says why. The request does not become
+//! smaller either, as a volume can't shrink, and whoever asked for more, an autoresizer or an admin, had a reason; but for a
+//! growth that the storage driver gave up, which Kubernetes lets us take back to a size above the capacity (KEP-1790).
 
 use super::validate::ValidClaim;
 use crate::core::conditions::Summary;
@@ -31,7 +32,7 @@ impl Sizing {
         let Some(requested) = quantity(&volume.requested).filter(|requested| *requested != claim.size) else {
             return Self::Declared;
         };
-        if claim.size < requested || reaches(volume, claim.size) {
+        if reaches(volume, claim.size) || claim.size < requested && !is_given_up(volume) {
             return Self::Covered;
         }
         if volume.phase != "Bound" {
@@ -99,6 +100,12 @@ fn reaches(volume: &Volume, size: Quantity) -> bool {
     quantity(&volume.capacity).is_some_and(|capacity| capacity >= size)
 }
 
+/// Whether the storage driver tries its growth no longer.
+fn is_given_up(volume: &Volume) -> bool {
+    let given_up = ["ControllerResizeInfeasible", "ControllerResizeFailed", "NodeResizeInfeasible", "NodeResizeFailed"];
+    volume.resize_status.as_deref().is_some_and(|status| given_up.contains(&status))
+}
+
 /// Why the volume can't grow and what an admin can do about it; the API server would refuse a larger request for the same
 /// reasons. Where the classes can't be seen it is asked.
 fn obstacle(volume: &Volume, classes: Option<&BTreeMap<String, StorageClass>>) -> Option<String> {
@@ -124,16 +131,10 @@ fn progress(name: &str, size: &str, volume: &Volume) -> Summary {
     let growth = format!("the volume of PersistentVolumeClaim {name} grows from {} to {size}", volume.capacity);
     let waits = |step: &str| Summary::Waiting(Reason::Resizing, format!("{growth}: {step}"));
     match (status, error) {
-        (
-            Some("ControllerResizeInfeasible" | "ControllerResizeFailed" | "NodeResizeInfeasible" | "NodeResizeFailed"),
-            error,
-        ) => {
+        (_, error) if is_given_up(volume) => {
             let detail =
                 error.filter(|message| !message.is_empty()).map_or("the storage driver can't do it", String::as_str);
-            let advice = format!(
-                "set spec.size, then the request of the PersistentVolumeClaim, to more than {} and less than {size}",
-                volume.capacity
-            );
+            let advice = format!("set spec.size to more than {} and less than {size}", volume.capacity);
             Summary::Stalled(Reason::ResizeFailed, format!("{growth}, which failed: {detail}; {advice}"))
         }
         (_, Some(error)) => {
