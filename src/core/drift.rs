@@ -8,13 +8,24 @@ use super::observed::difference;
 use serde_json::Value;
 use std::fmt;
 
-/// A field of ours that is not as wanted, and the field manager that has it now. Never its value, which may be secret.
+/// A field of ours that is not as wanted, and who is the cause. Never its value, which may be secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
     /// Which field.
     pub field: Path,
-    /// Who has it, or wrote last to the object; none if nobody else did.
-    pub manager: Option<String>,
+    /// Who.
+    pub cause: Cause,
+}
+
+/// Who changed a field of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cause {
+    /// The field manager that has it now.
+    Manager(String),
+    /// It is ours still, so somebody wrote it as us or on the way to the store.
+    Ourselves,
+    /// Nobody has it: it was taken out, and of that no trace is left.
+    Unknown,
 }
 
 impl Drift {
@@ -23,15 +34,16 @@ impl Drift {
         let entries = whole["metadata"]["managedFields"].clone();
         let live = Live::new(whole);
         let field = difference(&live, wanted, Ours::Listed(Some(&live.ours)))?;
-        // What is ours still and yet is not as wanted, somebody wrote who says that it is us.
-        if field.is_in(&live.ours) {
-            return Some(Self { field, manager: None });
-        }
-        let others = entries.as_array().into_iter().flatten().filter(|entry| entry["manager"] != FIELD_MANAGER);
-        let newest = others
-            .max_by_key(|entry| (field.is_in(&entry["fieldsV1"]), entry["time"].as_str().unwrap_or("").to_owned()));
-        let manager = newest.and_then(|entry| entry["manager"].as_str()).map(str::to_owned);
-        Some(Self { field, manager })
+        let entries = entries.as_array().into_iter().flatten();
+        let mut others =
+            entries.filter(|entry| entry["manager"] != FIELD_MANAGER && entry.get("subresource").is_none());
+        let holder = others.find(|entry| field.is_in(&entry["fieldsV1"])).and_then(|entry| entry["manager"].as_str());
+        let cause = match holder {
+            _ if field.is_in(&live.ours) => Cause::Ourselves,
+            Some(manager) => Cause::Manager(manager.to_owned()),
+            None => Cause::Unknown,
+        };
+        Some(Self { field, cause })
     }
 
     /// Whether it concerns the pods of a Deployment, as `kubectl rollout undo` does.
@@ -42,9 +54,12 @@ impl Drift {
 
 impl fmt::Display for Drift {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.manager {
-            Some(manager) => write!(formatter, "{manager} changed {}", self.field),
-            None => write!(formatter, "another install of Moorage, it seems, changed {}", self.field),
+        match &self.cause {
+            Cause::Manager(manager) => write!(formatter, "{manager} changed {}", self.field),
+            Cause::Ourselves => {
+                write!(formatter, "another install of Moorage, or an admission webhook, changed {}", self.field)
+            }
+            Cause::Unknown => write!(formatter, "somebody took out {}", self.field),
         }
     }
 }
@@ -84,16 +99,28 @@ mod tests {
         assert_eq!(drift.to_string(), "kubectl-edit changed spec.ports[port=80,protocol=TCP].name");
     }
 
-    /// What was taken out nobody has: whoever wrote last is the likely one.
+    /// Of what was taken out no manager has a trace; others that wrote to the object have nothing to do with it.
     #[test]
-    fn of_a_field_that_is_gone_whoever_wrote_last_is_named() {
+    fn of_a_field_that_is_gone_nobody_is_accused() {
         let managers = json!([
-            entry("kubectl-edit", "2026-01-03T00:00:00Z", &json!({})),
-            entry("mesh", "2026-01-02T00:00:00Z", &json!({"f:metadata": {}})),
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {"f:spec": {}}},
+            entry("mesh", "2026-01-02T00:00:00Z", &json!({"f:metadata": {"f:labels": {"f:mesh": {}}}})),
         ]);
         let mut live = service(80, &managers);
         live["spec"].as_object_mut().unwrap().remove("selector");
-        assert_eq!(Drift::of(live, &wanted()).unwrap().to_string(), "kubectl-edit changed spec.selector");
+        assert_eq!(Drift::of(live, &wanted()).unwrap().to_string(), "somebody took out spec.selector");
         assert_eq!(Drift::of(service(80, &json!([])), &wanted()), None);
+    }
+
+    #[test]
+    fn a_field_that_is_ours_still_was_written_as_us() {
+        let ours = json!([{"manager": "moorage", "operation": "Apply", "fieldsV1": {"f:spec": {"f:selector": {}}}}]);
+        let mut live = service(80, &ours);
+        live["spec"]["selector"]["app"] = json!("b");
+        let told = Drift::of(live, &wanted()).unwrap().to_string();
+        assert!(
+            told.starts_with("another install of Moorage, or an admission webhook, changed spec.selector"),
+            "{told}"
+        );
     }
 }

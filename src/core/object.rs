@@ -45,6 +45,13 @@ impl Object {
     }
 }
 
+impl Object {
+    /// The annotation by which it is known what was applied.
+    pub fn applied_hash(&self) -> Option<&str> {
+        self.body["metadata"]["annotations"][APPLIED_HASH].as_str()
+    }
+}
+
 /// `null` on the wire would claim a field only to empty it.
 fn strip_nulls(value: &mut Value) {
     match value {

@@ -5,6 +5,7 @@ use super::hash;
 use super::kind::{ChildKind, Identity};
 use super::live::Live;
 use super::merge::{Ours, Path, Rules};
+use super::meta::APPLIED_HASH;
 use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
@@ -24,8 +25,8 @@ pub struct Child {
     pub fingerprint: u64,
     /// Hash of what the API server lists as ours. It changes when somebody takes a field from us.
     pub witness: u64,
-    /// Hash of the wanted object that this one was last seen to contain, and the witness then.
-    pub good: Option<(u64, u64)>,
+    /// How it was when it last was what is wanted.
+    pub good: Option<Good>,
     /// Who it belongs to.
     pub owner: Owner,
     /// Whether it is being deleted.
@@ -55,28 +56,55 @@ impl Child {
     pub fn compared(self, live: &Live, wanted: Option<&Object>, known: Option<&Self>) -> Self {
         let good = known.filter(|known| known.uid == self.uid).and_then(|known| known.good);
         let agreed = wanted.filter(|wanted| {
-            let seen = good.filter(|(hash, _)| *hash == wanted.hash).map(|(_, witness)| witness);
-            match seen {
-                Some(witness) => witness == self.witness && agrees(live, wanted, Ours::All),
-                None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
+            let listed = || agrees(live, wanted, Ours::Listed(Some(&live.ours)));
+            match good.filter(|good| good.hash == wanted.hash) {
+                Some(good) if good.witness != self.witness => false,
+                Some(Good { trust: Trust::Applied, .. }) => agrees(live, wanted, Ours::All),
+                Some(Good { trust: Trust::Changed, .. }) => live.annotation(APPLIED_HASH) == wanted.applied_hash(),
+                Some(Good { trust: Trust::Seen, .. }) | None => listed(),
             }
         });
+        let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
         match agreed {
-            Some(wanted) => self.as_wanted(wanted),
+            Some(wanted) => self.good_as(wanted, trust.unwrap_or(Trust::Seen)),
             None => Self { agrees: None, good, ..self },
         }
     }
 
-    /// Whether it was once seen to be what is wanted, so that what differs now is somebody else's doing.
+    /// Whether it was once what is wanted, so that what differs now is somebody else's doing.
     pub fn stood_as(&self, wanted: &Object) -> bool {
-        self.good.is_some_and(|(hash, _)| hash == wanted.hash)
+        self.good.is_some_and(|good| good.hash == wanted.hash)
     }
 
-    /// The same, known to be what is wanted.
+    /// The answer to an apply of what is wanted, which it is by definition.
     #[must_use]
-    pub fn as_wanted(self, wanted: &Object) -> Self {
-        Self { agrees: Some(wanted.hash), good: Some((wanted.hash, self.witness)), ..self }
+    pub fn applied(self, live: &Live, wanted: &Object) -> Self {
+        self.good_as(wanted, if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed })
     }
+
+    fn good_as(self, wanted: &Object, trust: Trust) -> Self {
+        let good = Good { hash: wanted.hash, witness: self.witness, trust };
+        Self { agrees: Some(wanted.hash), good: Some(good), ..self }
+    }
+}
+
+/// What a live object was when it was what is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Good {
+    hash: u64,
+    witness: u64,
+    trust: Trust,
+}
+
+/// By what an object was known to be what is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// By its values alone; some of them may be equal without being ours.
+    Seen,
+    /// By our own apply, after which all of it was ours.
+    Applied,
+    /// Likewise, and an admission webhook changed some of it: until somebody takes a field from us it is what can be had.
+    Changed,
 }
 
 /// Whether the live object is what was wanted.

@@ -3,6 +3,7 @@
 use super::kind::ChildKind;
 use super::object::Object;
 use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
 
 /// A change to the parent's own finalizer list.
@@ -120,11 +121,21 @@ impl Outcome {
     }
 }
 
+/// A key from which secrets are derived. It is never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretKey(pub [u8; 32]);
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretKey(...)")
+    }
+}
+
 /// Settings that a plan depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanSettings {
     /// Image of the Distribution registry when a Registry names none.
     pub registry_image: String,
     /// Key from which shared secrets are derived. `None` where the operator has none (as in `render`).
-    pub secret_key: Option<[u8; 32]>,
+    pub secret_key: Option<SecretKey>,
 }

@@ -32,7 +32,10 @@ fn capabilities(author: Option<Capabilities>, privileged: bool) -> Option<Capabi
         return author;
     }
     let author = author.unwrap_or_default();
-    Some(Capabilities { drop: author.drop.or_else(|| Some(vec!["ALL".to_owned()])), ..author })
+    // Whoever adds all means it; with all dropped as well the container would have none.
+    let adds_all = author.add.iter().flatten().any(|name| name.eq_ignore_ascii_case("ALL"));
+    let drop = author.drop.or_else(|| (!adds_all).then(|| vec!["ALL".to_owned()]));
+    Some(Capabilities { drop, ..author })
 }
 
 fn runtime_default() -> SeccompProfile {
@@ -106,6 +109,14 @@ mod tests {
             ("/windowsOptions", json!({"hostProcess": true})),
         ];
         each_alone::<PodSecurityContext>(pod, &defaults, &fields);
+    }
+
+    /// A runtime that adds all and then drops all leaves none.
+    #[test]
+    fn who_adds_every_capability_has_them() {
+        let author = serde_json::from_value(json!({"capabilities": {"add": ["ALL"]}})).unwrap();
+        let made = serde_json::to_value(container(Some(&author))).unwrap();
+        assert_eq!(made["capabilities"], json!({"add": ["ALL"]}));
     }
 
     /// The API server refuses `allowPrivilegeEscalation: false` beside `privileged: true`.

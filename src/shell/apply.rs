@@ -19,7 +19,11 @@ use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// A request that takes so long is slow. A reconcile has time for two that fail so late, and then to tell of them.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// What became of one object.
 enum Applied {
@@ -38,7 +42,9 @@ enum Applied {
 /// Applies what differs; what agrees costs no request.
 pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut slow = 0;
     for object in &plan.objects {
+        let since = Instant::now();
         let named = format!("{} {}", object.kind, object.name);
         let applied = if observed.agrees(object) {
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
@@ -54,14 +60,16 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             outcome.contended.push(format!("{named}: {fight}"));
         }
         match applied {
-            Ok(Applied::Done | Applied::Contended) => {}
+            Ok(Applied::Done) => {}
+            Ok(Applied::Contended) => outcome.held = true,
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
             Err(error) => {
                 context.metrics.apply(object.kind, ApplyOutcome::Failed);
                 outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
-                if error.concerns_all() {
+                slow += u32::from(since.elapsed() >= SLOW);
+                if error.concerns_all() || slow == 2 {
                     break;
                 }
             }
@@ -86,16 +94,11 @@ async fn apply_object(
     seen: Option<&Child>,
 ) -> Result<Applied, Error> {
     let id = Id::new(&parent.uid, &format!("{} {}", object.kind, object.name));
-    if context.repairs().must_wait(id, Instant::now()) {
+    // What the author has just declared waits for nobody.
+    if seen.is_none_or(|child| child.stood_as(object)) && context.repairs().must_wait(id, Instant::now()) {
         return Ok(Applied::Contended);
     }
-    let Some(child) = seen else {
-        let applied = create(context, parent, object).await?;
-        if matches!(applied, Applied::Done) {
-            context.repairs().note(id, Instant::now(), "it was deleted");
-        }
-        return Ok(applied);
-    };
+    let Some(child) = seen else { return create(context, parent, object, id).await };
     if child.deleting {
         return wait(context, parent, object, child).await;
     }
@@ -192,12 +195,13 @@ async fn stands(context: &Context, parent: &Identity) -> Result<bool, Error> {
 }
 
 /// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.
-async fn create(context: &Context, parent: &Identity, object: &Object) -> Result<Applied, Error> {
+async fn create(context: &Context, parent: &Identity, object: &Object, id: Id) -> Result<Applied, Error> {
     let body = with_metadata(object, "resourceVersion", "1");
     let sent = context.caches().moment(object.kind);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Created);
+            context.repairs().note(id, Instant::now(), "it was deleted");
             Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
         Err(error) if error.code() == 409 => resolve(context, parent, object, None, error).await,

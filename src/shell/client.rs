@@ -14,8 +14,8 @@ use tower_http::timeout::TimeoutBody;
 
 /// How long a read, or the start of a watch, may take to be answered, and how long an answer may pause.
 const READ: Duration = Duration::from_secs(30);
-/// How long a write may take. An admission webhook has 10 s by default, and a reconcile has time left for what comes after.
-const WRITE: Duration = Duration::from_secs(15);
+/// How long a write may take. An admission webhook has 10 s by default, and a reconcile of 30 s has time for two such writes.
+const WRITE: Duration = Duration::from_secs(12);
 
 /// When the kernel asks a silent peer whether it is there, and how often it asks before it gives the connection up: a line that
 /// was cut under a watch, where no byte is due for a minute, is known after 25 s.

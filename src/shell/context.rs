@@ -5,10 +5,10 @@ use super::key::ParentKey;
 use super::metrics::{Levels, Metrics};
 use super::queue::{Lane, Queue};
 use super::repairs::Repairs;
-use super::report::Reported;
+use super::reported::Reported;
 use super::writer::Writer;
 use crate::core::kind::ParentKind;
-use crate::core::plan::PlanSettings;
+use crate::core::plan::{PlanSettings, SecretKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -54,7 +54,7 @@ impl Context {
     }
 
     /// Puts the key of shared secrets into the settings, and plans every Registry again.
-    pub fn learn_secret_key(&self, key: [u8; 32]) {
+    pub fn learn_secret_key(&self, key: SecretKey) {
         let settings = PlanSettings { secret_key: Some(key), ..PlanSettings::clone(&self.settings()) };
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
         let registries: Vec<ParentKey> =

@@ -23,8 +23,8 @@ pub struct Health {
 struct Watching {
     /// Whether a list was complete once. It stays in: a watch that breaks later is renewed from where it stood.
     listed: bool,
-    /// The last sign of life: an answer, a part of one, or a failure.
-    heard: Instant,
+    /// The last sign of life: that it began, an answer, a part of one, or a failure. None of a watch that waits for others.
+    heard: Option<Instant>,
     /// Since when every answer is a refusal or fails to come.
     failing: Option<Instant>,
     /// What the last failure said, since it last worked.
@@ -35,10 +35,14 @@ impl Health {
     /// That of a process that starts now. A watch that makes no sign of life for so long is taken to be stuck; it must be more than
     /// the API server and the pauses between tries take.
     pub fn new(silence: Duration) -> Self {
-        let now = Instant::now();
-        let watching = |subject| (subject, Watching { listed: false, heard: now, failing: None, failure: None });
+        let watching = |subject| (subject, Watching { listed: false, heard: None, failing: None, failure: None });
         let watches = Subject::all().map(watching).collect();
         Self { watches: Arc::new(Mutex::new(watches)), changes: watch::Sender::new(0), silence }
+    }
+
+    /// The watch begins.
+    pub fn begins(&self, subject: Subject) {
+        self.change(subject, |watching| watching.heard = Some(Instant::now()));
     }
 
     /// A list is complete.
@@ -58,7 +62,7 @@ impl Health {
     pub fn heard(&self, subject: Subject, works: bool) {
         let now = Instant::now();
         if let Some(watching) = self.lock().get_mut(&subject) {
-            watching.heard = now;
+            watching.heard = Some(now);
             watching.failing = if works { None } else { watching.failing.or(Some(now)) };
         }
     }
@@ -84,7 +88,7 @@ impl Health {
     pub fn stuck(&self) -> Vec<String> {
         let watches = self.lock();
         let silent = |subject: Subject| {
-            let silence = watches[&subject].heard.elapsed();
+            let silence = watches[&subject].heard?.elapsed();
             (silence > self.silence).then(|| format!("{subject}: no sign of life for {} s", silence.as_secs()))
         };
         Subject::all().filter_map(silent).collect()
@@ -140,6 +144,7 @@ mod tests {
 
     fn all_listed() -> Health {
         let health = Health::new(SILENCE);
+        Subject::all().for_each(|subject| health.begins(subject));
         Subject::all().for_each(|subject| health.listed(subject));
         health
     }
@@ -174,11 +179,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_makes_no_sign_of_life_is_stuck_also_while_it_fails() {
-        let health = all_listed();
+        let (health, waiting) = (all_listed(), Health::new(SILENCE));
         tokio::time::advance(SILENCE).await;
         assert_eq!(health.stuck(), [""; 0]);
         tokio::time::advance(Duration::from_secs(1)).await;
         Subject::all().filter(|subject| *subject != SERVICES).for_each(|s| health.heard(s, s != APPS));
         assert_eq!(health.stuck(), ["services: no sign of life for 401 s"]);
+        assert_eq!(waiting.stuck(), [""; 0], "what has not begun waits for others");
     }
 }

@@ -84,7 +84,7 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
 /// Takes in what a write of ours returned: it agrees by definition. False if the object is gone by now.
 pub fn written(context: &Context, object: &Object, live: &Live, sent: Moment) -> bool {
     let key = Key::new(live.namespace(), live.name());
-    let child = Child::of(object.kind, live).as_wanted(object);
+    let child = Child::of(object.kind, live).applied(live, object);
     let (source, mut caches) = (Source::Answer(sent), context.caches());
     let exists = match caches.child(object.kind, &key) {
         // What is known came after this write, and was compared when it did.

@@ -175,12 +175,13 @@ impl Candidate {
             if release.run_until_cancelled(ready).await != Some(true) {
                 break;
             }
-            let ended = self.take_part(&mut moved, &mut fit, &release).await;
-            self.give_away().await;
-            if ended == Ended::ForGood {
-                break;
+            match self.take_part(&mut moved, &mut fit, &release).await {
+                Ended::ForGood => break,
+                // Writes may be under way, so the Lease is not handed over but runs out.
+                Ended::Unfit => self.set(None),
             }
         }
+        self.give_away().await;
     }
 
     /// Campaigns and leads while it can.
@@ -190,10 +191,8 @@ impl Candidate {
         fit: &mut watch::Receiver<bool>,
         release: &CancellationToken,
     ) -> Ended {
+        self.take_look(moved);
         loop {
-            if let Look::At(lease) = moved.borrow_and_update().clone() {
-                self.saw(lease.map(|lease| *lease));
-            }
             let now = Instant::now();
             let next = match decide(&self.seen, &self.election.identity, now) {
                 Decision::Take if now >= self.not_before => self.take().await,
@@ -205,11 +204,22 @@ impl Candidate {
                 () = release.cancelled() => return Ended::ForGood,
                 Ok(_) = fit.wait_for(|fit| !*fit) => return Ended::Unfit,
                 () = tokio::time::sleep_until(next) => {}
-                told = moved.changed() => if told.is_err() { return Ended::ForGood },
+                told = moved.changed() => {
+                    if told.is_err() {
+                        return Ended::ForGood;
+                    }
+                    self.take_look(moved);
+                }
             }
             if self.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
                 self.set(None);
             }
+        }
+    }
+
+    fn take_look(&mut self, moved: &mut watch::Receiver<Look>) {
+        if let Look::At(lease) = moved.borrow_and_update().clone() {
+            self.saw(lease.map(|lease| *lease));
         }
     }
 
@@ -269,9 +279,10 @@ impl Candidate {
     /// Reads the Lease, with the rights that its watch needs as well.
     async fn look(&mut self) {
         let this = ListParams::default().fields(&format!("metadata.name={}", self.election.lease));
-        match self.api.list(&this).await {
-            Ok(found) => self.saw(found.items.into_iter().next()),
-            Err(error) => tracing::warn!(%error, "failed to read the Lease"),
+        match tokio::time::timeout(self.election.period, self.api.list(&this)).await {
+            Ok(Ok(found)) => self.saw(found.items.into_iter().next()),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to read the Lease"),
+            Err(_) => tracing::warn!("failed to read the Lease in time"),
         }
     }
 
@@ -285,7 +296,7 @@ impl Candidate {
             lease_duration_seconds: i32::try_from(duration.as_secs()).ok(),
             acquire_time: if same { before.acquire_time } else { Some(MicroTime(now)) },
             renew_time: Some(MicroTime(now)),
-            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!same)),
+            lease_transitions: Some(before.lease_transitions.unwrap_or(0).saturating_add(i32::from(!same))),
             ..LeaseSpec::default()
         };
         let mut lease = Lease {

@@ -22,6 +22,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod repairs;
 pub mod report;
+pub mod reported;
 pub mod run;
 pub mod secret_key;
 pub mod settings;

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::intake::status_written;
 use super::key::ParentKey;
 use super::queue::Lane;
+use super::reported::Reported;
 use super::writer::reference;
 use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
 use crate::core::kind::Identity;
@@ -15,38 +16,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// How long counts and messages wait for each other. Truth that a user waits for is told at once.
-pub const GATHERING: Duration = Duration::from_secs(3);
-
-/// So many writes may follow each other faster, for truth that a user waits for. More are a fight with somebody who writes the
-/// same status, and would be as many as the API server takes.
-const BURST: u32 = 8;
-/// After that time without a write the next ones are another burst.
-const CALM: Duration = Duration::from_secs(10);
-
-/// When a status was last written.
-#[derive(Clone, Copy, Debug)]
-pub struct Reported {
-    at: Instant,
-    /// How many writes before it belong to the same burst.
-    before: u32,
-}
-
-impl Reported {
-    /// One more write, now.
-    fn next(last: Option<Self>) -> Self {
-        let same_burst = last.filter(|last| last.at.elapsed() < CALM);
-        Self { at: Instant::now(), before: same_burst.map_or(0, |last| last.before.saturating_add(1)) }
-    }
-
-    /// How long the next write is to wait.
-    fn rest(self, urgent: bool) -> Option<Duration> {
-        let rest = GATHERING.checked_sub(self.at.elapsed()).filter(|rest| !rest.is_zero())?;
-        (!urgent || self.before >= BURST).then_some(rest)
-    }
-}
 
 /// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
 pub async fn report<P: Parent>(

@@ -59,10 +59,12 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
 pub async fn run_with(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let metrics = Metrics::new();
     let health = Health::new(watch_settings(&settings).silence());
-    let listener = tokio::net::TcpListener::bind(settings.http_address).await?;
+    let listener = http::listen(settings.http_address)?;
     let mut server = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), stop.clone()));
     let mut engine = Engine::start(client, &settings, metrics, health, stop.clone()).await;
     let ended = tokio::select! {
+        // Being told to stop ends the parts too.
+        biased;
         () = stop.cancelled() => None,
         why = engine.ended() => Some(why),
         result = &mut server => Some(why(result)),

@@ -1,5 +1,6 @@
 //! The one key from which shared secrets are derived, kept in a Secret of the operator's own namespace.
 
+use crate::core::plan::SecretKey;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,7 +17,7 @@ const FIELD: &str = "key";
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
 /// Reads the key, making it on the first start. `None` where that failed: Registries then say what they lack.
-pub async fn secret_key(client: Client, namespace: &str) -> Option<[u8; 32]> {
+pub async fn secret_key(client: Client, namespace: &str) -> Option<SecretKey> {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     match read_or_create(&api, namespace).await {
         Ok(key) => Some(key),
@@ -28,7 +29,7 @@ pub async fn secret_key(client: Client, namespace: &str) -> Option<[u8; 32]> {
 }
 
 /// Tries until the key is there.
-pub async fn wait_for_secret_key(client: Client, namespace: &str) -> [u8; 32] {
+pub async fn wait_for_secret_key(client: Client, namespace: &str) -> SecretKey {
     let mut wait = RETRY.0;
     loop {
         tokio::time::sleep(wait).await;
@@ -50,7 +51,7 @@ enum KeyError {
     Malformed,
 }
 
-async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<[u8; 32], KeyError> {
+async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<SecretKey, KeyError> {
     if let Some(secret) = api.get_opt(NAME).await? {
         return key(&secret);
     }
@@ -66,14 +67,14 @@ async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<[u8; 32], 
         ..Secret::default()
     };
     match api.create(&PostParams::default(), &secret).await {
-        Ok(_) => Ok(fresh),
+        Ok(_) => Ok(SecretKey(fresh)),
         // Another replica was first; its key counts.
         Err(kube::Error::Api(status)) if status.code == 409 => key(&api.get(NAME).await?),
         Err(error) => Err(error.into()),
     }
 }
 
-fn key(secret: &Secret) -> Result<[u8; 32], KeyError> {
+fn key(secret: &Secret) -> Result<SecretKey, KeyError> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(FIELD)).ok_or(KeyError::Malformed)?;
-    bytes.0.as_slice().try_into().map_err(|_| KeyError::Malformed)
+    bytes.0.as_slice().try_into().map(SecretKey).map_err(|_| KeyError::Malformed)
 }

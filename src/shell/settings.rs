@@ -20,8 +20,8 @@ pub struct Settings {
     /// Watch this namespace only. A Role there is then enough. Default: all namespaces.
     #[arg(long, env = "MOORAGE_WATCH_NAMESPACE")]
     pub watch_namespace: Option<String>,
-    /// Address of /healthz, /readyz and /metrics.
-    #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Address of /healthz, /readyz and /metrics; `[::]` is every address, IPv4 too.
+    #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
     /// Objects reconciled at the same time.
     #[arg(long, env = "MOORAGE_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -9,11 +9,52 @@ use tracing_subscriber::filter::ParseError;
 /// # Errors
 /// The filter can't be parsed.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filtered(filter)?).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.with_ansi(false).init(),
     }
     Ok(())
+}
+
+/// The filter as it was asked for, less the one module that logs whole answers, a Secret's too, when it can't read them.
+fn filtered(filter: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{filter},kube_client::client=off"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filtered;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn answers_of_the_api_server_are_never_logged() {
+        for filter in ["info", "trace", "kube_client=trace", "kube_client::client=trace"] {
+            let log = Log::default();
+            let writer = log.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filtered(filter).unwrap())
+                .with_writer(move || writer.clone());
+            tracing::subscriber::with_default(subscriber.finish(), || {
+                tracing::warn!(target: "kube_client::client", "the body of a Secret");
+                tracing::warn!(target: "kube_client::other", "something else");
+            });
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("Secret"), "{filter}: {text}");
+        }
+    }
 }

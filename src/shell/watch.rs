@@ -71,6 +71,7 @@ pub async fn follow(
     stop: CancellationToken,
     health: Health,
 ) {
+    health.begins(subject);
     let pulse = health.clone();
     let client = heard(client, move |works| pulse.heard(subject, works));
     let (resource, namespaced) = subject.resource();

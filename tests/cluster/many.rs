@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher};
-use moorage::shell::report::GATHERING;
+use moorage::shell::reported::GATHERING;
 use moorage_harness::{AuditEvent, ControlPlane, Sandbox};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;

@@ -101,6 +101,10 @@ async fn what_works_or_tries_is_not_stuck() -> Result<()> {
             world.server.break_watches();
         }
         is_never_stuck(&replica).await.with_context(|| format!("{fault:?}"))?;
+        // The same from the start on, when watches wait for others that never get their list.
+        let world = World::new();
+        let replica = world.start("first", when(|_| true, fault.clone())).await;
+        is_never_stuck(&replica).await.with_context(|| format!("{fault:?} from the start"))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use moorage::core::object::Object;
 use moorage::core::observed::Observed;
 use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
-use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings};
+use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
 use moorage::generate::crds::crd;
 use moorage::shell::apply::taken;
 use moorage::shell::cache::Source;
@@ -74,7 +74,7 @@ impl Paper {
     /// An empty cluster.
     pub fn context(&self) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
-        let settings = PlanSettings { registry_image, secret_key: Some([7; 32]) };
+        let settings = PlanSettings { registry_image, secret_key: Some(SecretKey([7; 32])) };
         let context = Context::new(self.writer.clone(), settings, Metrics::new());
         Cluster { context, key: RefCell::default() }
     }

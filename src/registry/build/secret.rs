@@ -4,6 +4,7 @@
 
 use crate::core::kind::Identity;
 use crate::core::meta;
+use crate::core::plan::SecretKey;
 use crate::registry::validate::ValidRegistry;
 use hmac::{Hmac, KeyInit, Mac};
 use k8s_openapi::ByteString;
@@ -19,8 +20,8 @@ pub const FIELD: &str = "secret";
 const PURPOSE: &[u8] = b"moorage.dev/registry-http-secret/v1\0";
 
 /// The Secret with what `key` and the Registry's UID derive.
-pub fn secret(registry: &ValidRegistry<'_>, key: &[u8; 32]) -> Option<Secret> {
-    let derived = derive(key, &registry.identity)?;
+pub fn secret(registry: &ValidRegistry<'_>, key: &SecretKey) -> Option<Secret> {
+    let derived = derive(&key.0, &registry.identity)?;
     Some(Secret {
         metadata: meta::owned(&registry.identity, &registry.secret_name()),
         type_: Some("Opaque".to_owned()),

@@ -13,7 +13,7 @@ use crate::core::facts::Claim;
 use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
-use crate::core::plan::{Plan, PlanSettings};
+use crate::core::plan::{Plan, PlanSettings, SecretKey};
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn seen() -> Observed {
 }
 
 fn settings() -> PlanSettings {
-    let key = std::array::from_fn(|index| u8::try_from(index).unwrap());
+    let key = SecretKey(std::array::from_fn(|index| u8::try_from(index).unwrap()));
     PlanSettings { registry_image: "registry.example.com/distribution:3.1.1".to_owned(), secret_key: Some(key) }
 }
 

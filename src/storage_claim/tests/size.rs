@@ -50,7 +50,10 @@ fn more_than_declared_is_ready_and_told() {
         (bound("10Gi", "5Gi"), "10Gi that PersistentVolumeClaim data asks for; nothing is shrunk; the volume"),
         (bound("10Gi", "5Gi"), "grows from 5Gi to 10Gi: the storage driver is at work; set spec.size to 10Gi"),
         (failed("ControllerResizeInProgress"), "grows from 5Gi to 10Gi, which failed and is tried again: quota"),
-        (failed("ControllerResizeInfeasible"), "which failed: quota; set spec.size to more than 5Gi and less than 10Gi"),
+        (
+            failed("ControllerResizeInfeasible"),
+            "which failed: quota; set spec.size to more than 5Gi and less than 10Gi",
+        ),
     ];
     for (live, words) in cases {
         let status = status(&claim("5Gi"), seen(&live));
