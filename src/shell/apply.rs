@@ -201,7 +201,7 @@ async fn create(context: &Context, parent: &Identity, object: &Object, id: Id) -
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Created);
-            context.repairs().note(id, Instant::now(), "it was deleted");
+            context.repairs().made(id, Instant::now());
             Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
         Err(error) if error.code() == 409 => resolve(context, parent, object, None, error).await,

@@ -49,12 +49,19 @@ pub struct Repairs {
 }
 
 impl Repairs {
-    /// A child was made, or was changed back after this was done to it.
-    pub fn note(&mut self, id: Id, now: Instant, what: &str) {
-        if self.entries.len() >= self.full {
-            self.entries.retain(|_, entry| now - entry.last <= if entry.fight.is_some() { CALM } else { MINUTE });
-            self.full = (self.entries.len() * 2).max(64);
+    /// A child was made. It was repaired if it had been made or repaired before.
+    pub fn made(&mut self, id: Id, now: Instant) {
+        if self.entries.contains_key(&id) {
+            self.note(id, now, "it was deleted");
+        } else {
+            self.tidy(now);
+            self.entries.insert(id, Entry::new(now));
         }
+    }
+
+    /// A child was changed back after this was done to it.
+    pub fn note(&mut self, id: Id, now: Instant, what: &str) {
+        self.tidy(now);
         let entry = self.entries.entry(id).or_insert(Entry::new(now));
         if now - entry.last > CALM || entry.fight.is_none() && now - entry.since > MINUTE {
             *entry = Entry::new(now);
@@ -63,6 +70,13 @@ impl Repairs {
         entry.last = now;
         if entry.count > MANY {
             entry.fight = Some(what.into());
+        }
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        if self.entries.len() >= self.full {
+            self.entries.retain(|_, entry| now - entry.last <= if entry.fight.is_some() { CALM } else { MINUTE });
+            self.full = (self.entries.len() * 2).max(64);
         }
     }
 
@@ -109,6 +123,17 @@ mod tests {
         // One repair later it is a fight still.
         repairs.note(id(), last + SLOW, "x");
         assert!(repairs.must_wait(id(), last + SLOW + SECOND));
+    }
+
+    #[test]
+    fn what_is_made_is_no_repair_but_what_is_made_again_is() {
+        let (mut repairs, now) = (Repairs::default(), Instant::now());
+        for turn in 0..=MANY {
+            repairs.made(id(), now);
+            assert_eq!(repairs.fight(id(), now), None, "{turn}");
+        }
+        repairs.made(id(), now);
+        assert!(repairs.fight(id(), now).is_some_and(|fight| fight.starts_with("it was deleted, ")));
     }
 
     #[test]
