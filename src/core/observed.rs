@@ -55,14 +55,11 @@ impl Child {
     #[must_use]
     pub fn compared(self, live: &Live, wanted: Option<&Object>, known: Option<&Self>) -> Self {
         let good = known.filter(|known| known.uid == self.uid).and_then(|known| known.good);
-        let agreed = wanted.filter(|wanted| {
-            let listed = || agrees(live, wanted, Ours::Listed(Some(&live.ours)));
-            match good.filter(|good| good.hash == wanted.hash) {
-                Some(good) if good.witness != self.witness => false,
-                Some(Good { trust: Trust::Applied, .. }) => agrees(live, wanted, Ours::All),
-                Some(Good { trust: Trust::Changed, .. }) => live.annotation(APPLIED_HASH) == wanted.applied_hash(),
-                Some(Good { trust: Trust::Seen, .. }) | None => listed(),
-            }
+        let agreed = wanted.filter(|wanted| match good.filter(|good| good.hash == wanted.hash) {
+            Some(good) if good.witness != self.witness => false,
+            Some(Good { trust: Trust::Applied, .. }) => agrees(live, wanted, Ours::All),
+            Some(Good { trust: Trust::Changed, .. }) => live.annotation(APPLIED_HASH) == wanted.applied_hash(),
+            Some(Good { trust: Trust::Seen, .. }) | None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
         });
         let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
         match agreed {

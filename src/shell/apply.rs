@@ -46,6 +46,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
     for object in &plan.objects {
         let since = Instant::now();
         let named = format!("{} {}", object.kind, object.name);
+        let id = Id::new(&parent.uid, &named);
         let applied = if observed.agrees(object) {
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
             Ok(Applied::Done)
@@ -54,9 +55,9 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             continue;
         } else {
             tracing::debug!(object = named, "differs from what is wanted");
-            apply_object(context, parent, object, observed.child(object.kind, &object.name)).await
+            apply_object(context, parent, object, observed.child(object.kind, &object.name), id).await
         };
-        if let Some(fight) = context.repairs().fight(Id::new(&parent.uid, &named), Instant::now()) {
+        if let Some(fight) = context.repairs().fight(id, Instant::now()) {
             outcome.contended.push(format!("{named}: {fight}"));
         }
         match applied {
@@ -92,8 +93,8 @@ async fn apply_object(
     parent: &Identity,
     object: &Object,
     seen: Option<&Child>,
+    id: Id,
 ) -> Result<Applied, Error> {
-    let id = Id::new(&parent.uid, &format!("{} {}", object.kind, object.name));
     // What the author has just declared waits for nobody.
     if seen.is_none_or(|child| child.stood_as(object)) && context.repairs().must_wait(id, Instant::now()) {
         return Ok(Applied::Contended);

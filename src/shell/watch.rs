@@ -165,8 +165,8 @@ impl Follower {
 
     /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
     fn take_object(&self, live: Live, source: Source, lane: Lane) {
-        let about = format!("{} {}", self.subject, key(self.subject, &live));
-        let wake = caught(|| about, || take(&self.context, self.subject, live, source));
+        let key = key(self.subject, &live);
+        let wake = caught(|| format!("{} {key}", self.subject), || take(&self.context, self.subject, live, source));
         self.context.wake(wake.unwrap_or_default(), lane);
     }
 
