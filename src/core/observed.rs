@@ -19,8 +19,10 @@ pub struct Child {
     pub uid: Box<str>,
     /// `metadata.resourceVersion`
     pub version: u64,
-    /// Hash of the wanted object that this live one was seen to contain; `None` when it differs.
-    pub agrees: Option<u64>,
+    /// Whether it is what is wanted.
+    pub verdict: Verdict,
+    /// Hash of what was last applied, as the object itself tells it.
+    pub applied: Option<u64>,
     /// Hash of everything but status and volatile metadata.
     pub fingerprint: u64,
     /// Hash of what the API server lists as ours. It changes when somebody takes a field from us.
@@ -41,7 +43,8 @@ impl Child {
         Self {
             uid: live.uid().into(),
             version: live.version(),
-            agrees: None,
+            verdict: Verdict::Unknown,
+            applied: live.annotation(APPLIED_HASH).and_then(|hash| u64::from_str_radix(hash, 16).ok()),
             fingerprint: fingerprint(live),
             witness: hash::of(&live.ours),
             good: None,
@@ -62,10 +65,21 @@ impl Child {
             Some(Good { trust: Trust::Seen, .. }) | None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
         });
         let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
-        match agreed {
-            Some(wanted) => self.good_as(wanted, trust.unwrap_or(Trust::Seen)),
-            None => Self { agrees: None, good, ..self },
+        match (agreed, wanted) {
+            (Some(wanted), _) => self.good_as(wanted, trust.unwrap_or(Trust::Seen)),
+            (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, ..self },
+            (None, None) => Self { verdict: Verdict::Unknown, good, ..self },
         }
+    }
+
+    /// Whether it stands exactly as wanted.
+    pub fn is_as(&self, wanted: &Object) -> bool {
+        self.verdict == Verdict::Agrees(wanted.hash) && !self.deleting
+    }
+
+    /// Whether it says that it was applied as wanted, and was not compared with that: it was heard of before what is wanted of it.
+    pub fn is_unsure(&self, wanted: &Object) -> bool {
+        self.applied == Some(wanted.hash) && self.verdict != Verdict::Differs(wanted.hash)
     }
 
     /// Whether it was once what is wanted, so that what differs now is somebody else's doing.
@@ -81,8 +95,19 @@ impl Child {
 
     fn good_as(self, wanted: &Object, trust: Trust) -> Self {
         let good = Good { hash: wanted.hash, witness: self.witness, trust };
-        Self { agrees: Some(wanted.hash), good: Some(good), ..self }
+        Self { verdict: Verdict::Agrees(wanted.hash), good: Some(good), ..self }
     }
+}
+
+/// What a comparison of a live object with what is wanted said; each with the hash of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was compared with nothing, as nobody known wanted it.
+    Unknown,
+    /// It is not as wanted.
+    Differs(u64),
+    /// All that is wanted is in it.
+    Agrees(u64),
 }
 
 /// What a live object was when it was what is wanted.
@@ -190,7 +215,7 @@ impl Observed {
 
     /// Whether the live object is exactly the wanted one.
     pub fn agrees(&self, wanted: &Object) -> bool {
-        self.child(wanted.kind, &wanted.name).is_some_and(|child| child.agrees == Some(wanted.hash) && !child.deleting)
+        self.child(wanted.kind, &wanted.name).is_some_and(|child| child.is_as(wanted))
     }
 
     /// Children that the plan no longer wants and that may go. Labels alone don't make an object ours enough to delete it:

@@ -3,7 +3,7 @@
 use super::conditions::{Summary, Type, Wanted, condition};
 use super::facts::{Facts, Workload};
 use super::object::Object;
-use super::observed::{Child, Observed};
+use super::observed::{Child, Observed, Verdict};
 use super::plan::{ErrorClass, Failure, Outcome, Plan};
 use super::pods;
 use super::reason::Reason;
@@ -87,7 +87,7 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
     if child.deleting {
         return Some("is being deleted".to_owned());
     }
-    if child.agrees != Some(object.hash) {
+    if child.verdict != Verdict::Agrees(object.hash) {
         return Some("differs from what is declared".to_owned());
     }
     facts_message(child)

@@ -99,17 +99,35 @@ async fn apply_object(
     if seen.is_none_or(|child| child.stood_as(object)) && context.repairs().must_wait(id, Instant::now()) {
         return Ok(Applied::Contended);
     }
-    let Some(child) = seen else { return create(context, parent, object, id).await };
+    let Some(mut child) = seen.cloned() else { return create(context, parent, object, id).await };
+    if !child.deleting && child.is_unsure(object) {
+        let Some(looked) = look(context, parent, object, &child).await? else { return Ok(Applied::Late) };
+        child = looked;
+        if child.is_as(object) {
+            return Ok(Applied::Done);
+        }
+    }
     if child.deleting {
-        return wait(context, parent, object, child).await;
+        return wait(context, parent, object, &child).await;
     }
     match child.owner.to(parent) {
-        Ownership::Ours if is_orphan(child, object) && !stands(context, parent).await? => Ok(Applied::Late),
-        Ownership::Ours if child.stood_as(object) => repair(context, parent, object, child, id).await,
-        Ownership::Ours => update(context, parent, object, child).await,
-        Ownership::Predecessor => wait(context, parent, object, child).await,
+        Ownership::Ours if is_orphan(&child, object) && !stands(context, parent).await? => Ok(Applied::Late),
+        Ownership::Ours if child.stood_as(object) => repair(context, parent, object, &child, id).await,
+        Ownership::Ours => update(context, parent, object, &child).await,
+        Ownership::Predecessor => wait(context, parent, object, &child).await,
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
     }
+}
+
+/// Reads a child and compares it anew with what is wanted of it; `None` if it is gone.
+async fn look(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Option<Child>, Error> {
+    let key = Key::new(&parent.namespace, &object.name);
+    let sent = context.caches().moment(object.kind);
+    match context.writer.read(object.kind, &parent.namespace, &object.name).await? {
+        Some(live) => take_child(context, object.kind, &live, Source::Answer(sent)),
+        None => Some(context.caches().remove_child_of(object.kind, &key, &child.uid)),
+    };
+    Ok(context.caches().child(object.kind, &key).cloned())
 }
 
 /// Changes an object back that stood as wanted, and tells who changed what.
@@ -160,19 +178,8 @@ fn reverted(parent: &Identity, object: &Object, drift: &Drift) -> Event {
 
 /// Waits for an object to go. That it has gone is told by the watch; this look is for when the watch has not.
 async fn wait(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Applied, Error> {
-    let key = Key::new(&parent.namespace, &object.name);
-    let sent = context.caches().moment(object.kind);
-    match context.writer.read(object.kind, &parent.namespace, &object.name).await? {
-        Some(live) if *child.uid == *live.uid() => Ok(Applied::Waiting),
-        Some(live) => {
-            take_child(context, object.kind, &live, Source::Answer(sent));
-            Ok(Applied::Waiting)
-        }
-        None => {
-            context.caches().remove_child_of(object.kind, &key, &child.uid);
-            Ok(Applied::Late)
-        }
-    }
+    let stands = look(context, parent, object, child).await?.is_some();
+    Ok(if stands { Applied::Waiting } else { Applied::Late })
 }
 
 /// Whether the object has lost the owner reference that it is wanted to have.

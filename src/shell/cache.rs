@@ -4,12 +4,12 @@
 //! passed over, whichever way it came, and so is the late answer about an object that is gone by now.
 
 use super::key::{Key, ParentKey};
-use crate::core::facts::{self, Claim, Facts};
+use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, ParentKind};
-use crate::core::live::Live;
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::pods::Pod;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A parent as it is remembered.
 #[derive(Debug)]
@@ -19,9 +19,11 @@ pub struct ParentEntry {
     /// `metadata.uid`
     pub uid: Box<str>,
     /// The object as JSON, without managedFields.
-    pub body: Box<[u8]>,
+    pub body: Arc<[u8]>,
     /// Names of the claims that it mounts.
     pub claims: Box<[String]>,
+    /// What whoever mounts it needs to know of it, if it is a claim.
+    pub facts: Facts,
 }
 
 /// Which way the state of a child came.
@@ -84,17 +86,20 @@ impl Caches {
         (self.parents.len(), self.children.len(), self.pods.values().map(BTreeMap::len).sum())
     }
 
-    /// Remembers a parent. Wakes it, and whoever mounts it or is mounted by it.
+    /// Remembers a parent. Wakes it, the claims that it begins or ceases to mount, and whoever mounts it, if that concerns them.
     pub fn set_parent(&mut self, parent: &ParentKey, entry: ParentEntry) -> Wake {
         let known = self.parents.get(parent);
         if known.is_some_and(|known| known.version >= entry.version) {
             return Wake::new();
         }
+        let concerns = known.is_none_or(|known| known.facts != entry.facts);
         let before: BTreeSet<String> =
             known.map(|known| known.claims.to_vec()).unwrap_or_default().into_iter().collect();
         let after: BTreeSet<String> = entry.claims.iter().cloned().collect();
         let mut wake = self.mount(parent, &before, &after);
-        wake.extend(self.mounting(parent));
+        if concerns {
+            wake.extend(self.mounting(parent));
+        }
         wake.push(parent.clone());
         self.parents.insert(parent.clone(), entry);
         wake
@@ -102,15 +107,13 @@ impl Caches {
 
     /// Replaces a parent by what a write of ours returned, unless something newer was seen meanwhile. The caller knows that the
     /// answer holds nothing but that write: what somebody else changed comes by the watch, which wakes.
-    pub fn written_parent(&mut self, parent: &ParentKey, version: u64, body: Box<[u8]>) -> Wake {
-        match self.parents.get_mut(parent) {
-            Some(entry) if entry.version < version => {
-                entry.version = version;
-                entry.body = body;
-                self.mounting(parent)
-            }
-            Some(_) | None => Wake::new(),
-        }
+    pub fn written_parent(&mut self, parent: &ParentKey, version: u64, facts: Facts, body: Arc<[u8]>) -> Wake {
+        let Some(entry) = self.parents.get_mut(parent).filter(|entry| entry.version < version) else {
+            return Wake::new();
+        };
+        let concerns = entry.facts != facts;
+        (entry.version, entry.facts, entry.body) = (version, facts, body);
+        if concerns { self.mounting(parent) } else { Wake::new() }
     }
 
     /// Forgets a parent.
@@ -191,8 +194,8 @@ impl Caches {
     /// Whether a state of a child is newer than what is known of it. `selected` says whether the watch would tell of it.
     pub fn is_news(&self, kind: ChildKind, key: &Key, version: u64, source: Source, selected: bool) -> bool {
         if let Some(known) = self.child(kind, key) {
-            // What a list shows is compared anew also if it stands as it was.
-            return known.version < version || source == Source::List && known.version == version;
+            // What a list or a look shows is compared anew also if it stands as it was.
+            return known.version < version || source != Source::Watch && known.version == version;
         }
         match source {
             Source::Watch | Source::List => true,
@@ -371,9 +374,8 @@ impl Caches {
 
     fn claim(&self, parent: &ParentKey, name: &str) -> Option<Claim> {
         let key = ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(name));
-        let live: Live = serde_json::from_slice(&self.parents.get(&key)?.body).ok()?;
-        match facts::facts(ChildKind::StorageClaim, &live) {
-            Facts::Claim(claim) => Some(*claim),
+        match &self.parents.get(&key)?.facts {
+            Facts::Claim(claim) => Some(Claim::clone(claim)),
             Facts::None | Facts::Workload(_) | Facts::Volume(_) => None,
         }
     }

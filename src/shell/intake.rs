@@ -6,15 +6,17 @@ use super::guard::caught;
 use super::key::{Key, ParentKey};
 use super::observe::observe;
 use crate::api::{App, Registry, StorageClaim};
+use crate::core::facts::{Facts, facts};
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
-use crate::core::observed::Child;
+use crate::core::observed::{Child, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Takes in a parent as it came off a watch.
 pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
@@ -25,30 +27,42 @@ pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
         ParentKind::Registry => claims::<Registry>(&live),
     };
     let claims = caught(|| key.to_string(), read).unwrap_or_default();
-    let entry =
-        ParentEntry { version: live.version(), uid: live.uid().into(), claims: claims.into(), body: compact(live) };
-    context.caches().set_parent(&key, entry)
+    let (version, uid) = (live.version(), live.uid().into());
+    let (facts, body) = remembered(kind, live);
+    context.caches().set_parent(&key, ParentEntry { version, uid, body, claims: claims.into(), facts })
 }
 
 fn claims<P: Parent>(live: &Live) -> Vec<String> {
     serde_json::from_value::<P>(live.body.clone()).map(|parent| parent.claims()).unwrap_or_default()
 }
 
-/// The object as JSON, without the copy of itself that `kubectl apply` leaves in an annotation.
-pub fn compact(mut live: Live) -> Box<[u8]> {
+/// What others need to know of a parent; and itself as JSON, without the copy that `kubectl apply` leaves in an annotation.
+fn remembered(kind: ParentKind, mut live: Live) -> (Facts, Arc<[u8]>) {
+    let facts = match kind {
+        ParentKind::StorageClaim => facts(ChildKind::StorageClaim, &live),
+        ParentKind::App | ParentKind::Registry => Facts::None,
+    };
     if let Some(annotations) = live.body["metadata"]["annotations"].as_object_mut() {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    live.body.to_string().into_bytes().into_boxed_slice()
+    (facts, live.body.to_string().into_bytes().into())
 }
 
 /// Takes in what a write of a parent's status returned. If it holds an edit as well, it is passed over: the event of that edit is
 /// on its way, and wakes whom it concerns.
 pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
-    let (version, body) = (live.version(), compact(live));
-    let known = context.caches().parent(key).map(|entry| entry.body.clone());
+    let version = live.version();
+    let (facts, body) = remembered(key.kind, live);
+    let known = context.caches().parent(key).map(|entry| Arc::clone(&entry.body));
     let only_status = known.is_some_and(|known| without_status(&known) == without_status(&body));
-    if only_status { context.caches().written_parent(key, version, body) } else { Wake::new() }
+    if only_status { context.caches().written_parent(key, version, facts, body) } else { Wake::new() }
+}
+
+/// Takes in what a write of a parent's own finalizers returned.
+pub fn finalizers_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
+    let version = live.version();
+    let (facts, body) = remembered(key.kind, live);
+    context.caches().written_parent(key, version, facts, body)
 }
 
 fn without_status(body: &[u8]) -> Option<Value> {
@@ -69,10 +83,11 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
     };
     let seen = Child::of(kind, live);
     // A child that differed is compared again although it stands as it was, as what is wanted of it may be another by now.
-    let stands =
-        |known: &&Child| source != Source::List && known.fingerprint == seen.fingerprint && known.agrees.is_some();
+    let stands = |known: &&Child| {
+        source == Source::Watch && known.fingerprint == seen.fingerprint && matches!(known.verdict, Verdict::Agrees(_))
+    };
     let child = if let Some(known) = known.as_ref().filter(stands) {
-        Child { agrees: known.agrees, good: known.good, ..seen }
+        Child { verdict: known.verdict, good: known.good, ..seen }
     } else {
         let wanted = wanted(context, kind, &key, &seen);
         seen.compared(live, wanted.as_ref(), known.as_ref())

@@ -5,12 +5,16 @@ use super::error::Error;
 use super::key::ParentKey;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
+use std::sync::Arc;
 
 /// A parent and everything seen around it; `None` when it is gone.
 pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(P, Observed)>, Error> {
-    let caches = context.caches();
-    let Some(entry) = caches.parent(key) else { return Ok(None) };
-    let parent =
-        serde_json::from_slice(&entry.body).map_err(|source| Error::Decode { object: key.to_string(), source })?;
-    Ok(Some((parent, caches.observed(key, &entry.claims))))
+    let look = || {
+        let caches = context.caches();
+        let entry = caches.parent(key)?;
+        Some((Arc::clone(&entry.body), caches.observed(key, &entry.claims)))
+    };
+    let Some((body, observed)) = look() else { return Ok(None) };
+    let parent = serde_json::from_slice(&body).map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    Ok(Some((parent, observed)))
 }

@@ -4,10 +4,11 @@ use super::apply::apply;
 use super::context::Context;
 use super::done::Done;
 use super::error::Error;
-use super::intake::compact;
+use super::intake::finalizers_written;
 use super::key::ParentKey;
 use super::observe::observe;
 use super::prune::prune;
+use super::queue::Lane;
 use super::report::report;
 use crate::core::meta::FINALIZER;
 use crate::core::parent::Parent;
@@ -108,6 +109,7 @@ async fn change_finalizer<P: Parent>(
     }
     let version = meta.resource_version.as_deref().unwrap_or_default();
     let live = context.writer.finalizers(&parent.identity(), version, &finalizers).await?;
-    context.caches().written_parent(key, live.version(), compact(live));
+    let wake = finalizers_written(context, key, live);
+    context.wake(wake, Lane::Edit);
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::core::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
@@ -68,7 +69,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
 /// Tells that this operator can't read a resource, as one of an older version can't read a field of a newer one. What
 /// else stands in the status stays.
 pub async fn report_unreadable(context: &Context, key: &ParentKey, why: &str) -> Result<(), Error> {
-    let Some(body) = context.caches().parent(key).map(|entry| entry.body.clone()) else { return Ok(()) };
+    let Some(body) = context.caches().parent(key).map(|entry| Arc::clone(&entry.body)) else { return Ok(()) };
     let unreadable = |source| Error::Decode { object: key.to_string(), source };
     let live = Live::new(serde_json::from_slice(&body).map_err(unreadable)?);
     let old: Vec<Condition> = serde_json::from_value(live.body["status"]["conditions"].clone()).unwrap_or_default();

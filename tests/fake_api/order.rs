@@ -135,3 +135,37 @@ async fn an_edit_that_a_status_brings_is_carried_out() -> Result<()> {
     ensure!(image == "web:2", "the image is {image}\n{}", world.summary());
     Ok(())
 }
+
+/// A standby hears of the children before it hears of what their App declares, compares them with nothing or with what was
+/// declared before, and hears of them no more. When it comes to lead it looks at each, and writes nothing.
+#[tokio::test(start_paused = true)]
+async fn who_heard_of_children_first_looks_before_it_writes() -> Result<()> {
+    for known_before in [false, true] {
+        let world = World::new();
+        let mut first = world.start("first", Faults::default()).await;
+        world.rest(&mut first).await?;
+        let mut second = world.start("second", Faults::default()).await;
+        if known_before {
+            world.server.apply(&WEB.replace("web:1", "web:0"))?;
+        }
+        world.rest(&mut second).await?;
+        second.endpoint.set_faults(Faults::on("watch", "apps", Fault::Stall(5 * LATE)));
+        world.server.break_watches();
+        tokio::time::sleep(LATE).await;
+        world.server.apply(WEB)?;
+        tokio::time::sleep(LATE).await;
+        second.endpoint.set_faults(Faults::default());
+        world.rest(&mut second).await?;
+        drop(first);
+        world.rest(&mut second).await?;
+        let asked = |verb: &str| {
+            world.server.count_requests(|entry| {
+                entry.call.client == "second" && entry.call.verb == verb && entry.call.name.as_deref() == Some("web")
+            })
+        };
+        let changed = if known_before { 1 } else { CHILDREN.len() };
+        ensure!((asked("get"), asked("patch")) == (changed, 0), "known before: {known_before}\n{}", world.summary());
+        world.expect_ready("App", "web")?;
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@
 use super::check;
 use moorage::core::facts::Facts;
 use moorage::core::kind::ChildKind;
-use moorage::core::observed::Child;
+use moorage::core::observed::{Child, Verdict};
 use moorage::core::owner::Owner;
 use moorage::shell::cache::{Caches, Moment, Source};
 use moorage::shell::key::Key;
@@ -81,7 +81,8 @@ impl World {
         let child = Child {
             uid: "uid".into(),
             version,
-            agrees: None,
+            verdict: Verdict::Unknown,
+            applied: None,
             fingerprint: version,
             witness: 0,
             good: None,

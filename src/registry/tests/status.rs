@@ -7,7 +7,7 @@ use crate::api::registry::RegistryStatus;
 use crate::core::conditions::{Type, find};
 use crate::core::facts::{Facts, Workload};
 use crate::core::kind::{ChildKind, ParentKind};
-use crate::core::observed::{Child, Observed};
+use crate::core::observed::{Child, Observed, Verdict};
 use crate::core::owner::Owner;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
@@ -29,7 +29,8 @@ fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
         let child = Child {
             uid: "child".into(),
             version: 1,
-            agrees: Some(object.hash),
+            verdict: Verdict::Agrees(object.hash),
+            applied: Some(object.hash),
             fingerprint: 0,
             witness: 0,
             good: None,

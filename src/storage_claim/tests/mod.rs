@@ -12,7 +12,7 @@ use crate::api::storage_claim::{StorageClaimSpec, StorageClaimStatus};
 use crate::core::conditions::{Type, find};
 use crate::core::kind::ChildKind;
 use crate::core::live::Live;
-use crate::core::observed::{Child, Observed, StorageClass};
+use crate::core::observed::{Child, Observed, StorageClass, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use jiff::Timestamp;
@@ -109,7 +109,7 @@ fn status(claim: &StorageClaim, mut observed: Observed) -> StorageClaimStatus {
     let plan = plan(claim, &observed);
     for object in &plan.objects {
         if let Some(child) = observed.children.get_mut(&(KIND, object.name.clone())) {
-            child.agrees = Some(object.hash);
+            child.verdict = Verdict::Agrees(object.hash);
         }
     }
     claim.status(&plan, &Outcome::default(), &observed, Timestamp::UNIX_EPOCH)
