@@ -29,9 +29,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context with empty caches.
-    pub fn new(writer: Writer, settings: PlanSettings, metrics: Metrics) -> Self {
-        let (caches, queue) = (Arc::<Mutex<Caches>>::default(), Queue::new());
+    /// A context with empty caches, for so many workers.
+    pub fn new(writer: Writer, settings: PlanSettings, workers: u16, metrics: Metrics) -> Self {
+        let (caches, queue) = (Arc::<Mutex<Caches>>::default(), Queue::new(workers.into()));
         let (counted, waiting) = (Arc::clone(&caches), queue.clone());
         metrics.measure_by(move || {
             let (parents, children, pods) = counted.lock().unwrap_or_else(PoisonError::into_inner).sizes();

@@ -1,5 +1,6 @@
 //! What the queue and the caches are keyed by.
 
+use super::queue::Tenant;
 use crate::core::kind::ParentKind;
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +46,12 @@ impl ParentKey {
     /// The key of a parent.
     pub const fn new(kind: ParentKind, key: Key) -> Self {
         Self { kind, key }
+    }
+}
+
+impl Tenant for ParentKey {
+    fn tenant(&self) -> Arc<str> {
+        Arc::clone(&self.key.namespace)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The work queue: a key is queued at most once, never handed out twice at a time, and backs off on its own.
 //!
+//! Tenants take turns, and none holds every worker: a thousand edits in one namespace delay an edit in another by one.
+//!
 //! kube-runtime's runner is private and has no lanes and no per-object backoff, which is why this is ours. The rules
 //! live in [`Core`], which is synchronous and takes the time as an argument; [`Queue`] adds waiting.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +29,59 @@ pub enum Lane {
     Background,
 }
 
+/// A key that belongs to somebody who shares the workers with others.
+pub trait Tenant {
+    /// To whom it belongs: the namespace of an object.
+    fn tenant(&self) -> Arc<str>;
+}
+
+/// Keys that wait: in the order of coming within a tenant, one tenant after the other.
+#[derive(Debug)]
+struct Line<K> {
+    /// By ticket. A tenant is in here as long as it is in `turns`.
+    waiting: HashMap<Arc<str>, BTreeMap<u64, K>>,
+    turns: VecDeque<Arc<str>>,
+}
+
+impl<K: Tenant> Line<K> {
+    fn new() -> Self {
+        Self { waiting: HashMap::new(), turns: VecDeque::new() }
+    }
+
+    fn push(&mut self, key: K, ticket: u64) {
+        let tenant = key.tenant();
+        let waiting = self.waiting.entry(Arc::clone(&tenant)).or_insert_with(|| {
+            self.turns.push_back(tenant);
+            BTreeMap::new()
+        });
+        waiting.insert(ticket, key);
+    }
+
+    fn remove(&mut self, key: &K, ticket: u64) {
+        if let Some(waiting) = self.waiting.get_mut(&key.tenant()) {
+            waiting.remove(&ticket);
+        }
+    }
+
+    /// The first key of the next tenant that may have one.
+    fn pop(&mut self, may: impl Fn(&str) -> bool) -> Option<K> {
+        for _ in 0..self.turns.len() {
+            let tenant = self.turns.pop_front()?;
+            let waiting = self.waiting.get_mut(&tenant)?;
+            let first = if may(&tenant) { waiting.pop_first() } else { None };
+            if waiting.is_empty() {
+                self.waiting.remove(&tenant);
+            } else {
+                self.turns.push_back(tenant);
+            }
+            if let Some((_, key)) = first {
+                return Some(key);
+            }
+        }
+        None
+    }
+}
+
 /// What the queue says when asked for work.
 #[derive(Debug, PartialEq, Eq)]
 enum Pick<K> {
@@ -37,10 +92,14 @@ enum Pick<K> {
 /// The rules, free of waiting.
 #[derive(Debug)]
 struct Core<K> {
-    edits: VecDeque<K>,
-    background: VecDeque<K>,
-    queued: HashMap<K, Lane>,
+    edits: Line<K>,
+    background: Line<K>,
+    queued: HashMap<K, (Lane, u64)>,
     in_flight: HashSet<K>,
+    /// How many keys of each tenant are in flight.
+    busy: HashMap<Arc<str>, usize>,
+    /// How many may be.
+    share: usize,
     again: HashMap<K, Lane>,
     delayed: BinaryHeap<Reverse<(Instant, u64)>>,
     due: HashMap<u64, K>,
@@ -52,13 +111,16 @@ struct Core<K> {
     closed: bool,
 }
 
-impl<K: Clone + Eq + Hash> Core<K> {
-    fn new() -> Self {
+impl<K: Clone + Eq + Hash + Tenant> Core<K> {
+    /// A quarter of the workers is always left to other tenants.
+    fn new(workers: usize) -> Self {
         Self {
-            edits: VecDeque::new(),
-            background: VecDeque::new(),
+            edits: Line::new(),
+            background: Line::new(),
             queued: HashMap::new(),
             in_flight: HashSet::new(),
+            busy: HashMap::new(),
+            share: (workers - workers.div_ceil(4)).max(1),
             again: HashMap::new(),
             delayed: BinaryHeap::new(),
             due: HashMap::new(),
@@ -79,21 +141,21 @@ impl<K: Clone + Eq + Hash> Core<K> {
             return;
         }
         match self.queued.get(&key) {
-            Some(Lane::Edit) => {}
-            Some(Lane::Background) if lane == Lane::Background => {}
-            Some(Lane::Background) => {
-                self.background.retain(|other| *other != key);
+            Some((Lane::Background, ticket)) if lane == Lane::Edit => {
+                self.background.remove(&key, *ticket);
                 self.push(key, lane);
             }
+            Some(_) => {}
             None => self.push(key, lane),
         }
     }
 
     fn push(&mut self, key: K, lane: Lane) {
-        self.queued.insert(key.clone(), lane);
+        self.tickets += 1;
+        self.queued.insert(key.clone(), (lane, self.tickets));
         match lane {
-            Lane::Edit => self.edits.push_back(key),
-            Lane::Background => self.background.push_back(key),
+            Lane::Edit => self.edits.push(key, self.tickets),
+            Lane::Background => self.background.push(key, self.tickets),
         }
     }
 
@@ -143,15 +205,17 @@ impl<K: Clone + Eq + Hash> Core<K> {
         }
         self.picks = self.picks.wrapping_add(1);
         let background_first = self.picks.is_multiple_of(FAIRNESS);
+        let may = |tenant: &str| self.busy.get(tenant).is_none_or(|busy| *busy < self.share);
         let key = if background_first {
-            self.background.pop_front().or_else(|| self.edits.pop_front())
+            self.background.pop(may).or_else(|| self.edits.pop(may))
         } else {
-            self.edits.pop_front().or_else(|| self.background.pop_front())
+            self.edits.pop(may).or_else(|| self.background.pop(may))
         };
         match key {
             Some(key) => {
                 self.queued.remove(&key);
                 self.in_flight.insert(key.clone());
+                *self.busy.entry(key.tenant()).or_default() += 1;
                 Pick::Ready(key)
             }
             None => Pick::Wait(next),
@@ -160,6 +224,13 @@ impl<K: Clone + Eq + Hash> Core<K> {
 
     fn done(&mut self, key: &K) {
         self.in_flight.remove(key);
+        let tenant = key.tenant();
+        if let Some(busy) = self.busy.get_mut(&tenant) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&tenant);
+            }
+        }
         if let Some(lane) = self.again.remove(key) {
             self.add(key.clone(), lane);
         }
@@ -183,16 +254,10 @@ pub struct Queue<K> {
     news: Arc<Notify>,
 }
 
-impl<K: Clone + Eq + Hash> Default for Queue<K> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K: Clone + Eq + Hash> Queue<K> {
-    /// An empty queue that hands out nothing until it is opened.
-    pub fn new() -> Self {
-        Self { core: Arc::new(Mutex::new(Core::new())), news: Arc::default() }
+impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
+    /// An empty queue for so many workers, that hands out nothing until it is opened.
+    pub fn new(workers: usize) -> Self {
+        Self { core: Arc::new(Mutex::new(Core::new(workers))), news: Arc::default() }
     }
 
     fn core(&self) -> MutexGuard<'_, Core<K>> {
@@ -282,15 +347,29 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BACKOFF_MAX, Core, Duration, FAIRNESS, Instant, Lane, Pick};
+    use super::{Arc, BACKOFF_MAX, Core, Duration, FAIRNESS, Hash, Instant, Lane, Pick, Tenant};
 
-    fn core() -> (Core<&'static str>, Instant) {
-        let mut core = Core::new();
+    /// `tenant/name`.
+    impl Tenant for &'static str {
+        fn tenant(&self) -> Arc<str> {
+            self.split('/').next().unwrap_or_default().into()
+        }
+    }
+
+    /// One of many of a single tenant.
+    impl Tenant for u32 {
+        fn tenant(&self) -> Arc<str> {
+            "many".into()
+        }
+    }
+
+    fn core<K: Clone + Eq + Hash + Tenant>() -> (Core<K>, Instant) {
+        let mut core = Core::new(8);
         core.open = true;
         (core, Instant::now())
     }
 
-    fn ready(core: &mut Core<&'static str>, now: Instant) -> Option<&'static str> {
+    fn ready<K: Clone + Eq + Hash + Tenant>(core: &mut Core<K>, now: Instant) -> Option<K> {
         match core.pick(now) {
             Pick::Ready(key) => Some(key),
             Pick::Wait(_) => None,
@@ -330,6 +409,47 @@ mod tests {
         core.add("a", Lane::Edit);
         assert_eq!(ready(&mut core, now), Some("a"));
         assert_eq!(ready(&mut core, now), Some("b"));
+        assert_eq!(ready(&mut core, now), None);
+    }
+
+    #[test]
+    fn tenants_take_turns() {
+        let (mut core, now) = core();
+        for key in ["a/1", "a/2", "a/3", "b/1", "c/1", "c/2"] {
+            core.add(key, Lane::Edit);
+        }
+        let order: Vec<_> = std::iter::from_fn(|| ready(&mut core, now)).collect();
+        assert_eq!(order, ["a/1", "b/1", "c/1", "a/2", "c/2", "a/3"]);
+    }
+
+    #[test]
+    fn no_tenant_holds_every_worker() {
+        let (mut core, now) = core();
+        for key in ["a/1", "a/2", "a/3", "a/4", "a/5", "a/6", "a/7", "a/8"] {
+            core.add(key, Lane::Edit);
+        }
+        let held: Vec<_> = std::iter::from_fn(|| ready(&mut core, now)).collect();
+        assert_eq!(held.len(), 6, "of 8 workers");
+        core.add("b/1", Lane::Background);
+        assert_eq!(ready(&mut core, now), Some("b/1"));
+        core.done(&"a/1");
+        assert_eq!(ready(&mut core, now), Some("a/7"));
+    }
+
+    /// With a step through all that wait for each of them, it would take minutes.
+    #[test]
+    fn a_hundred_thousand_keys_are_lifted_out_of_the_background() {
+        let (mut core, now) = core();
+        for lane in [Lane::Background, Lane::Edit] {
+            (0..100_000).for_each(|key: u32| core.add(key, lane));
+        }
+        for key in (0..100_000).rev().take(10) {
+            core.add(key, Lane::Edit);
+        }
+        for expected in 0..100_000 {
+            assert_eq!(ready(&mut core, now), Some(expected));
+            core.done(&expected);
+        }
         assert_eq!(ready(&mut core, now), None);
     }
 

@@ -123,7 +123,7 @@ impl Engine {
         let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
         let secret_key = secret_key(client.clone(), &settings.namespace).await;
         let plan_settings = PlanSettings { registry_image: settings.registry_image.clone(), secret_key };
-        let context = Context::new(writer, plan_settings, metrics);
+        let context = Context::new(writer, plan_settings, settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);
         tasks.spawn(judge(health.clone(), fit));
         if secret_key.is_none() {

@@ -23,7 +23,7 @@ pub struct Settings {
     /// Address of /healthz, /readyz and /metrics; `[::]` is every address, IPv4 too.
     #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
-    /// Objects reconciled at the same time.
+    /// Objects reconciled at the same time; of one namespace at most three quarters of that.
     #[arg(long, env = "MOORAGE_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
     /// Seconds after which one reconcile is given up and tried again later.

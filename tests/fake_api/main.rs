@@ -14,5 +14,6 @@ mod health;
 mod order;
 mod panics;
 mod scenarios;
+mod tenants;
 mod watches;
 mod world;

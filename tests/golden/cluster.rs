@@ -75,7 +75,7 @@ impl Paper {
     pub fn context(&self) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
         let settings = PlanSettings { registry_image, secret_key: Some(SecretKey([7; 32])) };
-        let context = Context::new(self.writer.clone(), settings, Metrics::new());
+        let context = Context::new(self.writer.clone(), settings, 4, Metrics::new());
         Cluster { context, key: RefCell::default() }
     }
 }
