@@ -5,18 +5,24 @@
 use super::meta::FIELD_MANAGER;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
+/// How large a field at the top of an object may be, in bytes of JSON, to be read. A program's whole declaration is a tenth of that;
+/// what is larger belongs into a `ConfigMap` that is mounted.
+pub const LARGEST: usize = 256 * 1024;
+
 /// A decoded object: its body as JSON, and the few metadata fields that a watch needs in typed form.
 #[derive(Clone, Debug)]
 pub struct Live {
     meta: ObjectMeta,
-    /// The whole object except `metadata.managedFields`.
+    /// The whole object except `metadata.managedFields` and what is larger than [`LARGEST`], which is null.
     pub body: Value,
+    /// Whether something other than the status is larger than that.
+    pub too_large: bool,
     /// What the API server lists as ours in `metadata.managedFields`: the `fieldsV1` of our applies; null if there is none.
     pub ours: Value,
 }
@@ -36,7 +42,7 @@ impl Live {
             uid: text("uid"),
             ..ObjectMeta::default()
         };
-        Self { meta, body, ours }
+        Self { meta, body, too_large: false, ours }
     }
 
     /// `metadata.name`.
@@ -171,9 +177,10 @@ impl<'de> Visitor<'de> for ManagedVisitor {
 
 impl<'de> Deserialize<'de> for Live {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut ours = Value::Null;
-        let body = ObjectSeed { inside: Some("metadata"), ours: &mut ours }.deserialize(deserializer)?;
-        let live = Self { ours, ..Self::new(body) };
+        let (mut ours, mut too_large) = (Value::Null, false);
+        let seed = ObjectSeed { inside: Some("metadata"), ours: &mut ours, too_large: &mut too_large };
+        let body = seed.deserialize(deserializer)?;
+        let live = Self { too_large, ours, ..Self::new(body) };
         if live.version() == 0 {
             let version = &live.body["metadata"]["resourceVersion"];
             return Err(de::Error::custom(format!("metadata.resourceVersion: {version} is not a number from 1 on")));
@@ -186,6 +193,7 @@ impl<'de> Deserialize<'de> for Live {
 struct ObjectSeed<'a> {
     inside: Option<&'static str>,
     ours: &'a mut Value,
+    too_large: &'a mut bool,
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
@@ -212,20 +220,164 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                     *self.ours = entries.into_iter().find_map(Managed::ours).unwrap_or_default();
                 }
                 Some(inside) if key == inside => {
-                    let seed = ObjectSeed { inside: None, ours: &mut *self.ours };
+                    let seed = ObjectSeed { inside: None, ours: &mut *self.ours, too_large: &mut *self.too_large };
                     map.insert(key.into_owned(), access.next_value_seed(seed)?);
                 }
-                _ => drop(map.insert(key.into_owned(), access.next_value()?)),
+                _ => {
+                    // All annotations together are bounded by the API server, and may be needed to the last.
+                    let mut left = Some(if self.inside.is_none() { 2 * LARGEST } else { LARGEST });
+                    let value = access.next_value_seed(Bounded { left: &mut left })?;
+                    *self.too_large |= left.is_none() && key != "status";
+                    map.insert(key.into_owned(), if left.is_some() { value } else { Value::Null });
+                }
             }
         }
         Ok(Value::Object(map))
     }
 }
 
+/// Reads a value as long as bytes are `left` for it, and skips what is beyond: then none are left.
+struct Bounded<'a> {
+    left: &'a mut Option<usize>,
+}
+
+impl Bounded<'_> {
+    /// Takes so many bytes for what was just read; whether there were as many.
+    fn take(&mut self, bytes: usize) -> bool {
+        *self.left = self.left.and_then(|left| left.checked_sub(bytes));
+        self.left.is_some()
+    }
+
+    fn text<T: Into<String> + AsRef<str>>(mut self, text: T) -> Value {
+        if self.take(text.as_ref().len() + 2) { Value::String(text.into()) } else { Value::Null }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Bounded<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(mut self) -> Result<Value, E> {
+        self.take(3);
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(mut self, value: bool) -> Result<Value, E> {
+        self.take(3);
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(self.text(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(self.text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        // An empty item takes two bytes and a comma, and a number may take two in all.
+        while self.take(2) {
+            match access.next_element_seed(Bounded { left: &mut *self.left })? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
+        }
+        while access.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Null)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while self.take(2) {
+            let Some(key) = access.next_key::<Cow<'de, str>>()? else { return Ok(Value::Object(map)) };
+            self.take(key.len() + 2);
+            let value = access.next_value_seed(Bounded { left: &mut *self.left })?;
+            map.insert(key.into_owned(), value);
+        }
+        while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Null)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Live;
-    use serde_json::json;
+    use super::{LARGEST, Live};
+    use serde_json::{Value, json};
+
+    /// The object as it is read off the wire.
+    fn read(fields: &Value) -> Live {
+        let mut object = json!({"kind": "App", "metadata": {"name": "a", "resourceVersion": "7"}});
+        object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_str(&object.to_string()).unwrap()
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_sent() {
+        let spec =
+            json!({"a": [1, -1, 0.5, true, null, "x", [], {}], "b": {"c": {"d": "e"}}, "f": u64::MAX, "ä\n": "ß\""});
+        let live = read(&json!({"spec": spec.clone()}));
+        assert_eq!((&live.body["spec"], live.too_large), (&spec, false));
+    }
+
+    /// Whatever it is made of, what is skipped is a little more than [`LARGEST`] at most, and what is read at least half of it.
+    #[test]
+    fn what_is_too_large_is_skipped() {
+        let many = |item: Value, bytes: usize| Value::Array(vec![item.clone(); bytes / (item.to_string().len() + 1)]);
+        let kinds: [fn(usize) -> Value; 5] = [
+            |bytes| json!("x".repeat(bytes)),
+            |bytes| json!({"x".repeat(bytes): 1}),
+            |bytes| {
+                json!(
+                    (0..bytes / 16)
+                        .map(|index| (format!("{index:010}"), json!("1")))
+                        .collect::<serde_json::Map<_, _>>()
+                )
+            },
+            |bytes| json!((0..bytes / 14).map(|_| json!({"name": "a"})).collect::<Vec<_>>()),
+            |bytes| json!({"a": {"b": {"c": "x".repeat(bytes)}}}),
+        ];
+        for (number, value) in kinds.iter().enumerate() {
+            for (bytes, too_large) in [(LARGEST / 2, false), (LARGEST + 1000, true)] {
+                let live = read(&json!({"spec": value(bytes), "status": value(bytes)}));
+                assert_eq!(live.too_large, too_large, "{number}: {bytes}");
+                assert_eq!(
+                    live.body["spec"].is_null() && live.body["status"].is_null(),
+                    too_large,
+                    "{number}: {bytes}"
+                );
+                assert_eq!(live.name(), "a");
+            }
+        }
+        for item in [json!(1), json!([]), json!({}), json!(""), json!(null)] {
+            assert!(read(&json!({"spec": many(item.clone(), 2 * LARGEST)})).too_large, "{item}");
+        }
+        assert!(!read(&json!({"spec": 1, "status": "x".repeat(LARGEST)})).too_large, "a status is written anew");
+    }
 
     #[test]
     fn of_managed_fields_only_our_own_are_kept() {

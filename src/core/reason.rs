@@ -28,6 +28,8 @@ reasons! {
     AsExpected,
     /// The spec can't be carried out; the message starts with the field.
     InvalidSpec,
+    /// The spec is larger than the operator reads; nothing is changed.
+    TooLarge,
     /// Another object holds a name that is needed.
     NameConflict,
     /// Somebody changes an object of ours again and again.

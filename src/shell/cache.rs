@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A parent as it is remembered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ParentEntry {
     /// `metadata.resourceVersion`
     pub version: u64,
@@ -20,8 +20,10 @@ pub struct ParentEntry {
     pub uid: Box<str>,
     /// The object as JSON, without managedFields.
     pub body: Arc<[u8]>,
+    /// Whether its spec is not in there, as it is too large.
+    pub too_large: bool,
     /// Names of the claims that it mounts.
-    pub claims: Box<[String]>,
+    pub claims: Arc<[String]>,
     /// What whoever mounts it needs to know of it, if it is a claim.
     pub facts: Facts,
 }
@@ -107,12 +109,12 @@ impl Caches {
 
     /// Replaces a parent by what a write of ours returned, unless something newer was seen meanwhile. The caller knows that the
     /// answer holds nothing but that write: what somebody else changed comes by the watch, which wakes.
-    pub fn written_parent(&mut self, parent: &ParentKey, version: u64, facts: Facts, body: Arc<[u8]>) -> Wake {
-        let Some(entry) = self.parents.get_mut(parent).filter(|entry| entry.version < version) else {
+    pub fn written_parent(&mut self, parent: &ParentKey, written: ParentEntry) -> Wake {
+        let Some(entry) = self.parents.get_mut(parent).filter(|entry| entry.version < written.version) else {
             return Wake::new();
         };
-        let concerns = entry.facts != facts;
-        (entry.version, entry.facts, entry.body) = (version, facts, body);
+        let concerns = entry.facts != written.facts;
+        *entry = written;
         if concerns { self.mounting(parent) } else { Wake::new() }
     }
 

@@ -1,7 +1,7 @@
 //! The connection to the API server. No request waits for ever, and a line that is cut is noticed.
 
 use http::{Method, Request, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -20,6 +20,9 @@ const WRITE: Duration = Duration::from_secs(12);
 /// When the kernel asks a silent peer whether it is there, and how often it asks before it gives the connection up: a line that
 /// was cut under a watch, where no byte is due for a minute, is known after 25 s.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
+
+/// How long a page of a list may be, in bytes, unless it has a single object. 250 objects as they usually are take a third of it.
+const PAGE: usize = 4 << 20;
 
 /// The API server did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -52,18 +55,21 @@ pub fn connect(mut config: Config) -> Result<Client, Error> {
     Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
 
-/// The same client, all of whose requests fail with [`NoAnswer`] when they take too long. The pauses of a watch are its watcher's
-/// matter, as they are long.
+/// The same client, all of whose requests fail with [`NoAnswer`] when they take too long, and [`is_too_long`] when a page is. The
+/// pauses of a watch are its watcher's matter, as they are long.
 pub fn bounded(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
         let client = client.clone();
         async move {
             let patience = if request.method() == Method::GET { READ } else { WRITE };
-            let pause = if is_watch(&request) { Duration::MAX } else { patience };
+            let pause =
+                if asks(&request, |key, value| (key, value) == ("watch", "true")) { Duration::MAX } else { patience };
+            let is_page = asks(&request, |key, value| key == "limit" && value != "1");
+            let longest = if is_page { PAGE } else { usize::MAX };
             let answered = tokio::time::timeout(patience, client.send(request)).await;
             let response = answered.map_err(|_| NoAnswer(patience))??;
-            Ok::<_, BoxError>(response.map(|body| TimeoutBody::new(pause, body)))
+            Ok::<_, BoxError>(response.map(|body| Limited::new(TimeoutBody::new(pause, body), longest)))
         }
     });
     Client::new(service, namespace)
@@ -94,8 +100,15 @@ pub fn heard(client: Client, tell: impl Fn(bool) + Clone + Send + Sync + 'static
     Client::new(service, namespace)
 }
 
-fn is_watch(request: &Request<Body>) -> bool {
-    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+/// Whether a request has such a parameter.
+fn asks(request: &Request<Body>, is: impl Fn(&str, &str) -> bool) -> bool {
+    let mut pairs = request.uri().query().into_iter().flat_map(|query| query.split('&'));
+    pairs.any(|pair| pair.split_once('=').is_some_and(|(key, value)| is(key, value)))
+}
+
+/// Whether a list failed as its page is longer than what is read at once; a smaller page is not.
+pub fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 #[cfg(test)]

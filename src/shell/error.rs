@@ -1,6 +1,8 @@
 //! Errors of the shell, each with the class that decides on the retry.
 
+use crate::core::live::LARGEST;
 use crate::core::plan::ErrorClass;
+use crate::core::reason::Reason;
 use kube::core::Status;
 
 /// Why a reconcile could not finish.
@@ -30,6 +32,10 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// An object is larger than what is read of one.
+    #[error("spec: larger than {} KiB, which is all that is read of one object; nothing is changed until it is smaller. Move what \
+        is large into ConfigMaps or Secrets, and mount or refer to them", LARGEST / 1024)]
+    TooLarge,
 }
 
 impl Error {
@@ -39,7 +45,18 @@ impl Error {
             Self::Request { .. } if self.is_mismatch() => ErrorClass::Unavailable,
             Self::Request { source, .. } => class(source),
             Self::NotLeader { .. } => ErrorClass::Unavailable,
-            Self::Decode { .. } => ErrorClass::Invalid,
+            Self::Decode { .. } | Self::TooLarge => ErrorClass::Invalid,
+        }
+    }
+
+    /// If the object itself can't be read: what to tell of it.
+    pub fn unreadable(&self) -> Option<(Reason, String)> {
+        match self {
+            Self::Decode { .. } => {
+                Some((Reason::InvalidSpec, format!("this version of the operator can't read it: {self}")))
+            }
+            Self::TooLarge => Some((Reason::TooLarge, self.to_string())),
+            Self::Request { .. } | Self::NotLeader { .. } => None,
         }
     }
 
@@ -47,7 +64,7 @@ impl Error {
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Request { source, .. } => status(source),
-            Self::NotLeader { .. } | Self::Decode { .. } => None,
+            Self::NotLeader { .. } | Self::Decode { .. } | Self::TooLarge => None,
         }
     }
 

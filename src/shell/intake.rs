@@ -27,17 +27,16 @@ pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
         ParentKind::Registry => claims::<Registry>(&live),
     };
     let claims = caught(|| key.to_string(), read).unwrap_or_default();
-    let (version, uid) = (live.version(), live.uid().into());
-    let (facts, body) = remembered(kind, live);
-    context.caches().set_parent(&key, ParentEntry { version, uid, body, claims: claims.into(), facts })
+    let entry = remembered(kind, live, claims.into());
+    context.caches().set_parent(&key, entry)
 }
 
 fn claims<P: Parent>(live: &Live) -> Vec<String> {
-    serde_json::from_value::<P>(live.body.clone()).map(|parent| parent.claims()).unwrap_or_default()
+    P::deserialize(&live.body).map(|parent| parent.claims()).unwrap_or_default()
 }
 
-/// What others need to know of a parent; and itself as JSON, without the copy that `kubectl apply` leaves in an annotation.
-fn remembered(kind: ParentKind, mut live: Live) -> (Facts, Arc<[u8]>) {
+/// What is remembered of a parent: without the copy of itself that `kubectl apply` leaves in an annotation.
+fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> ParentEntry {
     let facts = match kind {
         ParentKind::StorageClaim => facts(ChildKind::StorageClaim, &live),
         ParentKind::App | ParentKind::Registry => Facts::None,
@@ -45,24 +44,25 @@ fn remembered(kind: ParentKind, mut live: Live) -> (Facts, Arc<[u8]>) {
     if let Some(annotations) = live.body["metadata"]["annotations"].as_object_mut() {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    (facts, live.body.to_string().into_bytes().into())
+    let (version, uid, too_large) = (live.version(), live.uid().into(), live.too_large);
+    ParentEntry { version, uid, body: live.body.to_string().into_bytes().into(), too_large, claims, facts }
 }
 
 /// Takes in what a write of a parent's status returned. If it holds an edit as well, it is passed over: the event of that edit is
 /// on its way, and wakes whom it concerns.
 pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
-    let version = live.version();
-    let (facts, body) = remembered(key.kind, live);
-    let known = context.caches().parent(key).map(|entry| Arc::clone(&entry.body));
-    let only_status = known.is_some_and(|known| without_status(&known) == without_status(&body));
-    if only_status { context.caches().written_parent(key, version, facts, body) } else { Wake::new() }
+    let known = context.caches().parent(key).cloned();
+    let Some(known) = known else { return Wake::new() };
+    let written = remembered(key.kind, live, known.claims);
+    let only_status = without_status(&known.body) == without_status(&written.body);
+    if only_status { context.caches().written_parent(key, written) } else { Wake::new() }
 }
 
-/// Takes in what a write of a parent's own finalizers returned.
+/// Takes in what a write of a parent's finalizers returned, which was refused if anything else had changed.
 pub fn finalizers_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
-    let version = live.version();
-    let (facts, body) = remembered(key.kind, live);
-    context.caches().written_parent(key, version, facts, body)
+    let known = context.caches().parent(key).cloned();
+    let Some(known) = known else { return Wake::new() };
+    context.caches().written_parent(key, remembered(key.kind, live, known.claims))
 }
 
 fn without_status(body: &[u8]) -> Option<Value> {

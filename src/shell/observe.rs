@@ -12,9 +12,12 @@ pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(
     let look = || {
         let caches = context.caches();
         let entry = caches.parent(key)?;
-        Some((Arc::clone(&entry.body), caches.observed(key, &entry.claims)))
+        Some((Arc::clone(&entry.body), entry.too_large, caches.observed(key, &entry.claims)))
     };
-    let Some((body, observed)) = look() else { return Ok(None) };
+    let Some((body, too_large, observed)) = look() else { return Ok(None) };
+    if too_large {
+        return Err(Error::TooLarge);
+    }
     let parent = serde_json::from_slice(&body).map_err(|source| Error::Decode { object: key.to_string(), source })?;
     Ok(Some((parent, observed)))
 }

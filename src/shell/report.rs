@@ -68,12 +68,12 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
 
 /// Tells that this operator can't read a resource, as one of an older version can't read a field of a newer one. What
 /// else stands in the status stays.
-pub async fn report_unreadable(context: &Context, key: &ParentKey, why: &str) -> Result<(), Error> {
+pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reason, why: String) -> Result<(), Error> {
     let Some(body) = context.caches().parent(key).map(|entry| Arc::clone(&entry.body)) else { return Ok(()) };
     let unreadable = |source| Error::Decode { object: key.to_string(), source };
     let live = Live::new(serde_json::from_slice(&body).map_err(unreadable)?);
     let old: Vec<Condition> = serde_json::from_value(live.body["status"]["conditions"].clone()).unwrap_or_default();
-    let summary = Summary::Stalled(Reason::InvalidSpec, why.to_owned());
+    let summary = Summary::Stalled(reason, why);
     let conditions = merge(&old, summary.conditions(), live.generation(), Timestamp::now());
     let mut status = live.body["status"].clone();
     status["observedGeneration"] = live.generation().into();

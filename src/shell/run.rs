@@ -271,9 +271,8 @@ async fn attempt(context: &Context, key: &ParentKey, timeout: Duration) -> (Done
         Ended::Returned(Ok(done)) => (done, ReconcileResult::of(done)),
         Ended::Returned(Err(error)) => {
             tracing::warn!(%error, "reconcile failed");
-            if matches!(error, Error::Decode { .. }) {
-                let why = format!("this version of the operator can't read it: {error}");
-                let _ = isolated(report_unreadable(context, key, &why), timeout).await;
+            if let Some((reason, why)) = error.unreadable() {
+                let _ = isolated(report_unreadable(context, key, reason, why), timeout).await;
             }
             let done = Done::Failed(error.class(), None);
             (done, ReconcileResult::of(done))

@@ -1,7 +1,7 @@
 //! Watches: one task per kind, each with its own backoff, so that a missing API delays no other.
 
 use super::cache::{Source, Wake};
-use super::client::heard;
+use super::client::{heard, is_too_long};
 use super::context::Context;
 use super::error::status;
 use super::guard::caught;
@@ -34,9 +34,9 @@ pub struct WatchSettings {
     pub timeout_seconds: u32,
 }
 
-/// What is asked of the API server.
-fn config(subject: Subject, settings: &WatchSettings) -> watcher::Config {
-    let config = watcher::Config::default().page_size(settings.page_size).timeout(settings.timeout_seconds);
+/// What is asked of the API server; a list comes in pages of so many objects.
+fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher::Config {
+    let config = watcher::Config::default().page_size(page_size).timeout(settings.timeout_seconds);
     match subject {
         Subject::Parent(_) | Subject::Observed(Observable::StorageClass) => config,
         Subject::Child(_) | Subject::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
@@ -49,6 +49,9 @@ fn config(subject: Subject, settings: &WatchSettings) -> watcher::Config {
 /// Everything is listed again after that time, or up to half of it sooner, so that kinds and replicas do not do so together. No
 /// fault of a watch, of the API server's or of ours, lasts longer.
 const RELIST: Duration = Duration::from_secs(6 * 3600);
+
+/// Into how many a page is parted that is too long.
+const PAGE_SHRINKS: u32 = 16;
 
 fn relist_after() -> Duration {
     RELIST.mul_f64(rand::random_range(0.5..1.0))
@@ -79,8 +82,9 @@ pub async fn follow(
         Some(namespace) => Api::namespaced_with(client, namespace, &resource),
         None => Api::all_with(client, &resource),
     };
-    let watch = || watcher(api.clone(), config(subject, &settings)).boxed();
-    let mut stream = watch();
+    let watch = |page_size| watcher(api.clone(), config(subject, &settings, page_size)).boxed();
+    let mut page_size = settings.page_size;
+    let mut stream = watch(page_size);
     let mut relist = Instant::now() + relist_after();
     let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
     loop {
@@ -88,7 +92,8 @@ pub async fn follow(
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(relist) => {
                 relist = Instant::now() + relist_after();
-                stream = watch();
+                page_size = settings.page_size;
+                stream = watch(page_size);
                 continue;
             }
             event = stream.next() => event,
@@ -100,11 +105,16 @@ pub async fn follow(
                     health.listed(subject);
                 }
             }
+            Some(Err(error)) if page_size > 1 && is_too_long(&error) => {
+                page_size = page_size.div_ceil(PAGE_SHRINKS);
+                tracing::info!(resource = %subject, page_size, "objects are large; listing them in smaller pages");
+                stream = watch(page_size);
+            }
             Some(Err(error)) => {
                 let (code, delay, message) = follower.fail(&error);
                 if code == 403 {
                     // What was forgotten must be listed again; the old stream would go on where it was.
-                    stream = watch();
+                    stream = watch(page_size);
                 }
                 health.failed(subject, message);
                 if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {

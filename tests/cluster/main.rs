@@ -12,6 +12,7 @@ mod drift;
 mod generation;
 mod install;
 mod kubectl;
+mod large;
 mod leader;
 mod lifecycle;
 mod many;
@@ -100,7 +101,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
 /// minutes to spend meanwhile.
 fn slow() -> Vec<Case> {
-    [many::cases(), quiet::cases(), crds::cases()].into_iter().flatten().collect()
+    [many::cases(), large::cases(), quiet::cases(), crds::cases()].into_iter().flatten().collect()
 }
 
 fn main() -> ExitCode {
