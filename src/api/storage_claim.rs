@@ -53,10 +53,12 @@ pub struct StorageClaimSpec {
     /// Binds this `PersistentVolume`. Can't be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_name: Option<String>,
-    /// Retain (the default) keeps the `PersistentVolumeClaim` and its data when this claim is deleted; Delete removes both.
+    /// Retain (the default) keeps the `PersistentVolumeClaim` and its data when this claim is deleted; Delete removes both (but what Moorage did not make only
+    /// while it carries the annotation `moorage.dev/adoptable` with this claim's name).
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// Takes over an existing `PersistentVolumeClaim` of the same name, such as one that was retained.
+    /// Takes over an existing `PersistentVolumeClaim` of the same name that was retained; one that Moorage did not make must carry the
+    /// annotation `moorage.dev/adoptable` with this claim's name as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,
 }

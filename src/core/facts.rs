@@ -80,6 +80,10 @@ pub struct Volume {
     pub claim_uid: Option<String>,
     /// Whether a later `StorageClaim` took it over, from our annotation.
     pub adopted: bool,
+    /// Whether somebody else made it, or may have.
+    pub foreign: bool,
+    /// Whether it consents to its adoption.
+    pub adoptable: bool,
     /// Name of the App or Registry whose storage it is, from our labels.
     pub parent_label: Option<String>,
 }
@@ -149,6 +153,8 @@ fn volume(live: &Live) -> Volume {
         resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),
         claim_uid: live.annotation(super::meta::CLAIM_UID).map(str::to_owned),
         adopted: live.annotation(super::meta::ADOPTED).is_some(),
+        foreign: !super::owner::is_made_by_us(live),
+        adoptable: super::owner::is_adoptable(live),
         parent_label: super::owner::parent_labels(live),
     }
 }

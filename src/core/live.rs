@@ -2,7 +2,7 @@
 //!
 //! It lives only from decoding to [`crate::core::observed::Child`]; nothing keeps one.
 
-use super::meta::FIELD_MANAGER;
+use super::managed::{Entries, Marks, entries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -25,6 +25,8 @@ pub struct Live {
     pub too_large: bool,
     /// What the API server lists as ours in `metadata.managedFields`: the `fieldsV1` of our applies; null if there is none.
     pub ours: Value,
+    /// What it lists as other managers'.
+    pub others: Marks,
 }
 
 impl Live {
@@ -32,8 +34,7 @@ impl Live {
     pub fn new(mut body: Value) -> Self {
         let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
         let managed = metadata.and_then(|metadata| metadata.remove("managedFields"));
-        let managed = managed.and_then(|managed| serde_json::from_value::<Vec<Managed>>(managed).ok());
-        let ours = managed.into_iter().flatten().find_map(Managed::ours).unwrap_or_default();
+        let (ours, others) = managed.and_then(|managed| entries(managed).ok()).unwrap_or_default();
         let text = |field: &str| body["metadata"][field].as_str().map(str::to_owned);
         let meta = ObjectMeta {
             name: text("name"),
@@ -42,7 +43,7 @@ impl Live {
             uid: text("uid"),
             ..ObjectMeta::default()
         };
-        Self { meta, body, too_large: false, ours }
+        Self { meta, body, too_large: false, ours, others }
     }
 
     /// `metadata.name`.
@@ -122,65 +123,13 @@ impl Serialize for Live {
     }
 }
 
-/// An entry of `managedFields`.
-#[derive(Default)]
-struct Managed {
-    manager: Option<String>,
-    operation: Option<String>,
-    subresource: Option<String>,
-    fields: Option<Value>,
-}
-
-impl Managed {
-    /// Whether it is ours, as far as it is read.
-    fn may_be_ours(&self) -> bool {
-        self.manager.as_deref().is_none_or(|manager| manager == FIELD_MANAGER)
-            && self.operation.as_deref().is_none_or(|operation| operation == "Apply")
-            && self.subresource.is_none()
-    }
-
-    fn ours(self) -> Option<Value> {
-        if self.may_be_ours() { self.fields } else { None }
-    }
-}
-
-impl<'de> Deserialize<'de> for Managed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ManagedVisitor)
-    }
-}
-
-/// Reads an entry; the fields of other managers, which are most of it, are skipped unread.
-struct ManagedVisitor;
-
-impl<'de> Visitor<'de> for ManagedVisitor {
-    type Value = Managed;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an entry of managedFields")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Managed, A::Error> {
-        let mut entry = Managed::default();
-        while let Some(key) = access.next_key::<Cow<'de, str>>()? {
-            match key.as_ref() {
-                "manager" => entry.manager = access.next_value()?,
-                "operation" => entry.operation = access.next_value()?,
-                "subresource" => entry.subresource = access.next_value()?,
-                "fieldsV1" if entry.may_be_ours() => entry.fields = access.next_value()?,
-                _ => drop(access.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(entry)
-    }
-}
-
 impl<'de> Deserialize<'de> for Live {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (mut ours, mut too_large) = (Value::Null, false);
-        let seed = ObjectSeed { inside: Some("metadata"), ours: &mut ours, too_large: &mut too_large };
+        let (mut managed, mut too_large) = ((Value::Null, Marks::default()), false);
+        let seed = ObjectSeed { inside: Some("metadata"), managed: &mut managed, too_large: &mut too_large };
         let body = seed.deserialize(deserializer)?;
-        let live = Self { too_large, ours, ..Self::new(body) };
+        let (ours, others) = managed;
+        let live = Self { too_large, ours, others, ..Self::new(body) };
         if live.version() == 0 {
             let version = &live.body["metadata"]["resourceVersion"];
             return Err(de::Error::custom(format!("metadata.resourceVersion: {version} is not a number from 1 on")));
@@ -189,10 +138,10 @@ impl<'de> Deserialize<'de> for Live {
     }
 }
 
-/// Reads a JSON object, and one of its fields by the same rule: in there, `managedFields` are not kept but searched for `ours`.
+/// Reads a JSON object, and one of its fields by the same rule: in there, `managedFields` are not kept but read for what they tell.
 struct ObjectSeed<'a> {
     inside: Option<&'static str>,
-    ours: &'a mut Value,
+    managed: &'a mut (Value, Marks),
     too_large: &'a mut bool,
 }
 
@@ -216,11 +165,11 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         while let Some(key) = access.next_key::<Cow<'de, str>>()? {
             match self.inside {
                 None if key == "managedFields" => {
-                    let entries = access.next_value::<Vec<Managed>>()?;
-                    *self.ours = entries.into_iter().find_map(Managed::ours).unwrap_or_default();
+                    *self.managed = access.next_value_seed(Entries)?;
                 }
                 Some(inside) if key == inside => {
-                    let seed = ObjectSeed { inside: None, ours: &mut *self.ours, too_large: &mut *self.too_large };
+                    let managed = &mut *self.managed;
+                    let seed = ObjectSeed { inside: None, managed, too_large: &mut *self.too_large };
                     map.insert(key.into_owned(), access.next_value_seed(seed)?);
                 }
                 _ => {

@@ -19,6 +19,8 @@ pub const CLAIM_UID: &str = "moorage.dev/claim-uid";
 /// Annotation on a `PersistentVolumeClaim` that a later `StorageClaim` took over: what the later one leaves open keeps the
 /// value that the earlier one gave, as Kubernetes never lets it change.
 pub const ADOPTED: &str = "moorage.dev/adopted";
+/// Annotation by which whoever made a `PersistentVolumeClaim` lets the `StorageClaim` that it names have it.
+pub const ADOPTABLE: &str = "moorage.dev/adoptable";
 /// Annotation on a pod template with the hash of the configuration that the pods read when they start.
 pub const CONFIG_HASH: &str = "moorage.dev/config-hash";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.

@@ -11,6 +11,7 @@ pub mod hash;
 pub mod image;
 pub mod kind;
 pub mod live;
+pub mod managed;
 pub mod merge;
 pub mod meta;
 pub mod object;

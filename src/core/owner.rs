@@ -2,7 +2,7 @@
 
 use super::kind::{ChildKind, Identity, ParentKind};
 use super::live::Live;
-use super::meta::{CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
+use super::meta::{ADOPTABLE, CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
 use serde_json::Value;
 
 /// Whom a live object says it belongs to.
@@ -45,11 +45,13 @@ impl Owner {
         if let Some(controller) = controller(&live.body) {
             return controller;
         }
-        if live.label(MANAGED_BY) != Some(MANAGER) {
-            return Self::Foreign("nobody's controller, not made by Moorage".into());
-        }
+        let unknown = || Self::Foreign("nobody's controller, not made by Moorage".into());
         if kind == ChildKind::PersistentVolumeClaim {
-            return Self::Labelled { kind: ParentKind::StorageClaim, name: live.name().into() };
+            let kept = Self::Labelled { kind: ParentKind::StorageClaim, name: live.name().into() };
+            return if claim_uid(live).is_some() || is_made_by_us(live) { kept } else { unknown() };
+        }
+        if live.label(MANAGED_BY) != Some(MANAGER) {
+            return unknown();
         }
         labelled(live).unwrap_or_else(|| Self::Foreign("no App, StorageClaim or Registry".into()))
     }
@@ -100,6 +102,27 @@ pub fn parent_labels(live: &Live) -> Option<String> {
         Owner::Labelled { kind, name } => Some(format!("{}/{name}", kind.as_str())),
         Owner::Controller { .. } | Owner::Foreign(_) => None,
     }
+}
+
+/// Whether we made a `PersistentVolumeClaim` and nobody else may have, as far as the API server's list of managers tells.
+pub fn is_made_by_us(live: &Live) -> bool {
+    live.ours["f:spec"].get("f:accessModes").is_some() && !live.others.access_modes
+}
+
+/// Whether nobody controls a live object, so that it could be adopted.
+pub fn is_free(live: &Live) -> bool {
+    let references = live.body["metadata"]["ownerReferences"].as_array();
+    !references.into_iter().flatten().any(|reference| reference["controller"] == true)
+}
+
+/// Whether a live object consents to its adoption by whom it shares its name with.
+pub fn is_adoptable(live: &Live) -> bool {
+    live.annotation(ADOPTABLE).is_some_and(|name| name == live.name())
+}
+
+/// The command by which a `PersistentVolumeClaim` is made to consent.
+pub fn consent(namespace: &str, name: &str) -> String {
+    format!("kubectl -n {namespace} annotate pvc {name} {ADOPTABLE}={name}")
 }
 
 /// The UID of the `StorageClaim` that a `PersistentVolumeClaim` was kept for.

@@ -14,7 +14,7 @@ use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
-use crate::core::owner::{Owner, Ownership};
+use crate::core::owner::{self, Owner, Ownership};
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
@@ -35,6 +35,8 @@ enum Applied {
     Late,
     /// Somebody else holds the name.
     Taken(String),
+    /// Nobody controls it, but it would have to be adopted.
+    Adoptable,
     /// Somebody changes it again and again; it is left for now.
     Contended,
 }
@@ -66,6 +68,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
+            Ok(Applied::Adoptable) => outcome.failures.push(adoptable(named, parent, object)),
             Err(error) => {
                 context.metrics.apply(object.kind, ApplyOutcome::Failed);
                 outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
@@ -83,6 +86,18 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
 pub fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
     let message = format!(
         "exists already and is not this {kind}'s (holder: {holder}); delete or rename it, or give this {kind} another name",
+        kind = parent.kind.as_str()
+    );
+    Failure { object, class: ErrorClass::Conflict, message }
+}
+
+/// The failure of an apply whose object must be adopted first: what consent is lacking, and how it is given.
+fn adoptable(object: String, parent: &Identity, wanted: &Object) -> Failure {
+    let consent = owner::consent(&parent.namespace, &wanted.name);
+    let asked = if wanted.adopt { "" } else { " set spec.adopt to true and" };
+    let message = format!(
+        "exists already and Moorage did not make it; to let this {kind} have it,{asked} run: {consent}; else delete \
+         it, or give this {kind} another name",
         kind = parent.kind.as_str()
     );
     Failure { object, class: ErrorClass::Conflict, message }
@@ -255,8 +270,9 @@ async fn resolve(
     match Owner::of(object.kind, &live).to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
-        Ownership::Foreign(_) if object.adopt && is_free(&live) => {
-            return adopt(context, parent, object, live.uid()).await;
+        Ownership::Foreign(_) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
+            let consents = object.adopt && owner::is_adoptable(&live);
+            return if consents { adopt(context, parent, object, &live).await } else { Ok(Applied::Adoptable) };
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
@@ -266,21 +282,17 @@ async fn resolve(
     if is_known { Ok(Applied::Late) } else { Err(conflict) }
 }
 
-/// Takes over an object that nobody controls by marking it ours; what it should become is planned once it is seen.
-async fn adopt(context: &Context, parent: &Identity, object: &Object, uid: &str) -> Result<Applied, Error> {
-    let marked = with_metadata(object, "uid", uid);
+/// Takes over an object that consents by marking it ours, if it still is exactly what was seen; what it should become is planned
+/// once it is seen.
+async fn adopt(context: &Context, parent: &Identity, object: &Object, seen: &Live) -> Result<Applied, Error> {
+    let mut marked = with_metadata(object, "uid", seen.uid());
+    marked["metadata"]["resourceVersion"] = Value::String(seen.version().to_string());
     let body = json!({"apiVersion": marked["apiVersion"], "kind": marked["kind"], "metadata": marked["metadata"]});
     let sent = context.caches().moment(object.kind);
     let live = context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await?;
     context.metrics.apply(object.kind, ApplyOutcome::Updated);
     take_child(context, object.kind, &live, Source::Answer(sent));
     Ok(Applied::Late)
-}
-
-/// Whether nobody controls the object, so that it may be adopted.
-fn is_free(live: &Live) -> bool {
-    let references = live.body["metadata"]["ownerReferences"].as_array();
-    !references.into_iter().flatten().any(|reference| reference["controller"] == true)
 }
 
 fn with_metadata(object: &Object, field: &str, value: &str) -> Value {

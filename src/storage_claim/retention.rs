@@ -1,7 +1,8 @@
 //! Whose data it is: what the `PersistentVolumeClaim` of a claim's name is to the claim, and what becomes of it.
 //!
 //! The rule that no data is lost stands here: a volume is deleted only under the policy Delete, only while the
-//! `StorageClaim` itself is being deleted, and only if it was kept for that very `StorageClaim`.
+//! `StorageClaim` itself is being deleted, and only if it was kept for that very `StorageClaim`; one that somebody else made, only
+//! if it consents.
 
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
@@ -111,9 +112,14 @@ pub fn farewell(claim: &StorageClaim, observed: &Observed) -> Plan {
 pub fn doomed<'a>(claim: &StorageClaim, observed: &'a Observed) -> Option<&'a Volume> {
     let dies = claim.identity().deleting && claim.spec.deletion_policy == DeletionPolicy::Delete;
     match Holding::of(claim, observed) {
-        Holding::Ours(volume) if dies => Some(volume),
+        Holding::Ours(volume) if dies && !is_spared(volume) => Some(volume),
         Holding::Ours(_) | Holding::Inherited(_) | Holding::Absent | Holding::Retained => None,
     }
+}
+
+/// Whether no policy reaches a volume: somebody else made it, and did not consent to its adoption (or does no longer).
+pub const fn is_spared(volume: &Volume) -> bool {
+    volume.foreign && !volume.adoptable
 }
 
 fn has_finalizer(claim: &StorageClaim) -> bool {

@@ -2,14 +2,16 @@
 
 use super::binding;
 use super::expansion::{Sizing, surplus};
-use super::retention::{Holding, doomed};
+use super::retention::{Holding, doomed, is_spared};
 use super::validate::validate;
 use crate::api::StorageClaim;
-use crate::api::common::AccessMode;
+use crate::api::common::{AccessMode, DeletionPolicy};
 use crate::api::storage_claim::StorageClaimStatus;
 use crate::core::conditions::{Summary, Type, Wanted, condition, merge};
 use crate::core::facts::Volume;
+use crate::core::kind::Identity;
 use crate::core::observed::Observed;
+use crate::core::owner::consent;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
@@ -80,9 +82,10 @@ impl State {
             Err(errors) => (Some(Summary::Stalled(Reason::InvalidSpec, errors.join("; "))), None),
         };
         let bound_to = format!(
-            "bound to PersistentVolume {} of {}",
+            "bound to PersistentVolume {} of {}{}",
             volume.volume.as_deref().unwrap_or_default(),
-            volume.capacity
+            volume.capacity,
+            spared(claim, volume),
         );
         let unbound = binding::unbound(&claim.identity().name, &claim.spec, volume, observed);
         Self { leaving, bound_to, unbound, size, surplus }
@@ -111,6 +114,18 @@ impl State {
             },
         }
     }
+}
+
+/// That the policy will not be carried out, if so, and how it would be.
+fn spared(claim: &StorageClaim, volume: &Volume) -> String {
+    if claim.spec.deletion_policy != DeletionPolicy::Delete || !is_spared(volume) {
+        return String::new();
+    }
+    let Identity { namespace, name, .. } = claim.identity();
+    let consent = consent(&namespace, &name);
+    format!(
+        "; Moorage did not make PersistentVolumeClaim {name}, so spec.deletionPolicy: Delete does not reach it before: {consent}"
+    )
 }
 
 /// A false condition with the reason and message of a summary.

@@ -1,7 +1,7 @@
 //! Data is kept or deleted as declared, and what a volume waits for has a name.
 
 use crate::support::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use moorage_harness::{ControlPlane, Sandbox};
 use serde_json::json;
 use std::sync::Arc;
@@ -59,8 +59,35 @@ async fn a_retained_volume_is_adopted(control_plane: Arc<ControlPlane>) -> Resul
         .await?;
     until(&sandbox, "PersistentVolumeClaim", "old", "to be bound", |object| object["status"]["phase"] == "Bound")
         .await?;
-    sandbox.apply(&claim("old", "{size: 1Gi, adopt: true}")).await?;
+    sandbox.apply(&claim("old", "{size: 1Gi, adopt: true, deletionPolicy: Delete}")).await?;
+    let refused = reason(&sandbox, "StorageClaim", "old", "Stalled", "NameConflict").await?;
+    consent(&sandbox, &refused).await?;
     ready(&sandbox, "StorageClaim", "old").await?;
+    // Without it no policy reaches the data, also if it is withdrawn later or an earlier version never asked for it.
+    sandbox.kubectl(&["annotate", "pvc", "old", "moorage.dev/adoptable-"]).await?;
+    let told = until(&sandbox, "StorageClaim", "old", "to say that its policy does not reach the data", |object| {
+        message(object, "Ready").contains("does not reach it before")
+    })
+    .await?;
+    sandbox.kubectl(&["delete", "storageclaim", "old", "--timeout=60s"]).await?;
+    ensure!(must_get(&sandbox, "PersistentVolumeClaim", "old").await?["metadata"]["deletionTimestamp"].is_null());
+    sandbox.apply(&claim("old", "{size: 1Gi, adopt: true, deletionPolicy: Delete}")).await?;
+    ready(&sandbox, "StorageClaim", "old").await?;
+    consent(&sandbox, &told).await?;
+    until(&sandbox, "StorageClaim", "old", "to reach the data", |object| {
+        is_true(object, "Ready") && !message(object, "Ready").contains("does not reach it")
+    })
+    .await?;
+    sandbox.kubectl(&["delete", "storageclaim", "old", "--timeout=60s"]).await?;
+    until_gone(&sandbox, "PersistentVolumeClaim", "old").await
+}
+
+/// Consents by the very command that the status names.
+async fn consent(sandbox: &Sandbox, told: &serde_json::Value) -> Result<()> {
+    let message = message(told, "Ready");
+    let (_, command) = message.split_once("kubectl ").context("no command is named")?;
+    let command: Vec<&str> = command.split(';').next().unwrap_or_default().split_whitespace().collect();
+    sandbox.kubectl(&command).await?;
     Ok(())
 }
 

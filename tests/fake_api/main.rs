@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "every function here is part of a test")]
 
+mod adoption;
 mod counts;
 mod crash;
 mod election;

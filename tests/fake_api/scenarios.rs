@@ -54,8 +54,18 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "a stranger's volume is adopted",
-        steps: &[create_volume, adopt_volume, grow_claim],
+        steps: &[create_volume, consent, adopt_volume, grow_claim],
         end: |world| ready(world, "StorageClaim", "data").and(keeps_data(world, "data", "2Gi")),
+    },
+    Scenario {
+        name: "a stranger's volume goes with the claim by its consent",
+        steps: &[create_volume, consent, adopt_volume, doom_claim, delete_claim],
+        end: |world| is_gone(world, "StorageClaim").and(is_gone(world, "PersistentVolumeClaim")),
+    },
+    Scenario {
+        name: "a stranger's volume stays when it consents no more",
+        steps: &[create_volume, consent, adopt_volume, refuse, doom_claim, delete_claim],
+        end: |world| is_gone(world, "StorageClaim").and(keeps_data(world, "data", "1Gi")),
     },
     Scenario { name: "a Registry and its configuration", steps: &[create_registry, make_read_only], end: is_read_only },
 ];
@@ -163,7 +173,8 @@ fn create_doomed_claim(server: &Server) -> Result<()> {
     claim(server, "Delete", false)
 }
 
-fn adopt_volume(server: &Server) -> Result<()> {
+/// A claim that asks for the volume of its name.
+pub fn adopt_volume(server: &Server) -> Result<()> {
     claim(server, "Retain", true)
 }
 
@@ -180,7 +191,7 @@ fn claim(server: &Server, policy: &str, adopt: bool) -> Result<()> {
 }
 
 /// A volume that nobody controls.
-fn create_volume(server: &Server) -> Result<()> {
+pub fn create_volume(server: &Server) -> Result<()> {
     server
         .apply(
             "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, namespace: default}, spec: {
@@ -189,7 +200,22 @@ fn create_volume(server: &Server) -> Result<()> {
         .map(drop)
 }
 
-fn grow_claim(server: &Server) -> Result<()> {
+/// The volume's owner lets the claim have it.
+pub fn consent(server: &Server) -> Result<()> {
+    edit(server, "PersistentVolumeClaim", "data", |volume| {
+        volume["metadata"]["annotations"]["moorage.dev/adoptable"] = json!("data");
+    })
+}
+
+/// And no longer.
+pub fn refuse(server: &Server) -> Result<()> {
+    edit(server, "PersistentVolumeClaim", "data", |volume| {
+        volume["metadata"]["annotations"]["moorage.dev/adoptable"] = json!("another");
+    })
+}
+
+/// The claim is edited.
+pub fn grow_claim(server: &Server) -> Result<()> {
     edit(server, "StorageClaim", "data", |claim| claim["spec"]["size"] = json!("2Gi"))
 }
 

@@ -50,7 +50,8 @@ fn volume(uid: &str, requested: &str, status: &Value) -> Value {
         "metadata": {
             "name": "data", "namespace": "shop", "uid": "pvc-uid", "resourceVersion": "7",
             "labels": {"app.kubernetes.io/managed-by": "moorage"},
-            "annotations": {"moorage.dev/claim-uid": uid}
+            "annotations": {"moorage.dev/claim-uid": uid},
+            "managedFields": [{"manager": "moorage", "operation": "Apply", "fieldsV1": {"f:spec": {"f:accessModes": {}}}}]
         },
         "spec": {
             "accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem", "storageClassName": "fast",
@@ -81,6 +82,19 @@ fn retained() -> Value {
     retained["metadata"]["annotations"]["moorage.dev/claim-uid"] = json!("uid-old");
     retained["metadata"]["labels"]["moorage.dev/app"] = json!("shop");
     retained
+}
+
+/// One that somebody else made, in the hands of the claim.
+fn foreign() -> Value {
+    let mut foreign = bound("5Gi", "5Gi");
+    let made = json!({"manager": "helm", "operation": "Update", "fieldsV1": {"f:spec": {"f:accessModes": {}}}});
+    foreign["metadata"]["managedFields"].as_array_mut().unwrap().push(made);
+    foreign
+}
+
+fn consenting(mut volume: Value, to: &str) -> Value {
+    volume["metadata"]["annotations"]["moorage.dev/adoptable"] = json!(to);
+    volume
 }
 
 fn class(expandable: bool, waits_for_consumer: bool, default: bool) -> StorageClass {

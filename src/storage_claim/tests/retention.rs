@@ -1,6 +1,8 @@
 //! Whose data it is, and what becomes of it.
 
-use super::{KIND, UID, bound, claim, deleting, message, of_app, plan, retained, seen, status, told};
+use super::{
+    KIND, UID, bound, claim, consenting, deleting, foreign, message, of_app, plan, retained, seen, status, told,
+};
 use crate::api::common::DeletionPolicy;
 use crate::core::conditions::Type;
 use crate::core::meta::FINALIZER;
@@ -78,11 +80,17 @@ fn only_delete_deletes_and_only_its_own_volume() {
     let gone = Observed::default();
     let mut terminating = bound("5Gi", "5Gi");
     terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let mut unmanaged = bound("5Gi", "5Gi");
+    unmanaged["metadata"]["managedFields"].take();
     let prune = vec![(KIND, "data".to_owned())];
     let (delete, retain) = (DeletionPolicy::Delete, DeletionPolicy::Retain);
     let ours = || seen(&bound("5Gi", "5Gi"));
     let cases = [
-        (delete, [FINALIZER].as_slice(), ours(), prune, FinalizerChange::Keep),
+        (delete, [FINALIZER].as_slice(), ours(), prune.clone(), FinalizerChange::Keep),
+        (delete, &[FINALIZER], seen(&consenting(foreign(), "data")), prune.clone(), FinalizerChange::Keep),
+        (delete, &[FINALIZER], seen(&consenting(foreign(), "another")), vec![], FinalizerChange::Remove),
+        (delete, &[FINALIZER], seen(&foreign()), vec![], FinalizerChange::Remove),
+        (delete, &[FINALIZER], seen(&unmanaged), vec![], FinalizerChange::Remove),
         (delete, &[FINALIZER], seen(&terminating), vec![], FinalizerChange::Keep),
         (delete, &[FINALIZER], gone.clone(), vec![], FinalizerChange::Remove),
         (delete, &[FINALIZER], seen(&retained()), vec![], FinalizerChange::Remove),
@@ -95,6 +103,20 @@ fn only_delete_deletes_and_only_its_own_volume() {
         claim.spec.adopt = true;
         let plan = plan(&claim, &observed);
         assert_eq!(plan, Plan { prune, finalizer, ..Plan::default() }, "{policy:?} {finalizers:?}");
+    }
+}
+
+#[test]
+fn a_claim_says_that_its_policy_does_not_reach_what_others_made() {
+    let mut doomed = claim("5Gi");
+    doomed.spec.deletion_policy = DeletionPolicy::Delete;
+    let spared = status(&doomed, seen(&foreign()));
+    assert_eq!(told(&spared, Type::Ready), "True AsExpected");
+    let told = message(&spared);
+    assert!(told.ends_with("kubectl -n shop annotate pvc data moorage.dev/adoptable=data"), "{told}");
+    for reached in [bound("5Gi", "5Gi"), consenting(foreign(), "data")] {
+        let status = status(&doomed, seen(&reached));
+        assert!(!message(&status).contains("adoptable"), "{}", message(&status));
     }
 }
 
