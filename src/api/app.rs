@@ -335,7 +335,7 @@ pub struct AppStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<Condition>>")]
     pub conditions: Vec<Condition>,
-    /// Pods that exist.
+    /// Pods that exist; more than may be declared, if something else scaled them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
     /// Pods that are ready.

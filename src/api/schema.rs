@@ -119,7 +119,7 @@ fn bound_string(map: &mut Map<String, Value>, field: &str) {
         "mountPath" | "devicePath" | "subPath" | "path" | "workingDir" | "image" => 1024,
         "annotations[]" => 16384,
         "labels[]" | "nodeSelector[]" | "matchLabels[]" => 63,
-        "size" | "capacity" | "requested" => 32,
+        "size" => 32,
         _ => 253,
     };
     map.entry("maxLength").or_insert(json!(most));
@@ -130,7 +130,7 @@ fn bound_integer(map: &mut Map<String, Value>, field: &str) {
     map.entry("format").or_insert(json!("int32"));
     let (least, most) = match field {
         "port" | "containerPort" | "nodePort" => (1, 65535),
-        "replicas" | "readyReplicas" | "updatedReplicas" => (0, 10_000),
+        "replicas" => (0, 10_000),
         "observedGeneration" => return,
         "exitCode" => (-2_147_483_648, 2_147_483_647),
         "runAsUser" | "runAsGroup" | "fsGroup" | "supplementalGroups[]" => (0, 4_294_967_295_i64),

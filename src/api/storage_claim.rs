@@ -89,7 +89,7 @@ pub struct StorageClaimStatus {
     /// How the bound volume may be mounted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_modes: Vec<AccessMode>,
-    /// Apps and Registries that mount this claim, as `App/shop`.
+    /// Apps and Registries that mount this claim, as `App/shop`; at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consumers: Vec<String>,
 }

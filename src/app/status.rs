@@ -28,7 +28,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         ready_replicas: workload.map(|workload| workload.ready),
         updated_replicas: workload.map(|workload| workload.updated),
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
-        problems,
+        problems: problems.told,
         children: children(plan, outcome, observed),
     }
 }

@@ -1,11 +1,9 @@
 //! Conditions: made as a list of wanted ones, merged with the old so that times move only when a status does.
 
 use super::reason::Reason;
+use super::text::{MESSAGE, cut};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-
-/// Longest message written, in characters; the API allows 32768.
-const MESSAGE_LIMIT: usize = 1024;
 
 /// Type of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +104,7 @@ pub fn merge(old: &[Condition], wanted: Vec<Wanted>, generation: i64, now: Times
                 type_: type_.as_str().to_owned(),
                 status: status.to_owned(),
                 reason: reason.as_str().to_owned(),
-                message: message.chars().take(MESSAGE_LIMIT).collect(),
+                message: cut(&message, MESSAGE),
                 observed_generation: Some(generation),
                 last_transition_time: unchanged
                     .map_or_else(|| Time(whole_seconds(now)), |before| before.last_transition_time.clone()),

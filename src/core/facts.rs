@@ -2,6 +2,7 @@
 
 use super::kind::ChildKind;
 use super::live::Live;
+use super::text::{QUOTE, WORD, cut};
 use serde_json::Value;
 
 /// What a plan or a status needs to know of a child beyond whether it is as declared.
@@ -115,7 +116,7 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
 
 fn workload(live: &Live) -> Workload {
     let status = &live.body["status"];
-    let count = |field: &str| status[field].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+    let count = |field: &str| status[field].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0).max(0);
     let stuck = true_condition(status, "Progressing", "False")
         .filter(|condition| condition["reason"] == "ProgressDeadlineExceeded");
     let refused = true_condition(status, "ReplicaFailure", "True");
@@ -143,7 +144,7 @@ fn volume(live: &Live) -> Volume {
         phase: text(&status["phase"]),
         requested: text(&spec["resources"]["requests"]["storage"]),
         capacity: text(&status["capacity"]["storage"]),
-        class: spec["storageClassName"].as_str().map(str::to_owned),
+        class: spec["storageClassName"].as_str().map(|_| text(&spec["storageClassName"])),
         declared_modes: items(&spec["accessModes"]).map(text).collect(),
         mode: optional(&spec["volumeMode"]),
         selector: spec.get("selector").cloned(),
@@ -181,13 +182,13 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+    cut(value.as_str().unwrap_or_default(), WORD)
 }
 
 fn optional(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    Some(text(value)).filter(|text| !text.is_empty())
 }
 
 fn message(condition: &Value) -> String {
-    text(&condition["message"])
+    cut(condition["message"].as_str().unwrap_or_default(), QUOTE)
 }

@@ -28,3 +28,4 @@ pub mod status;
 pub mod storage;
 pub mod subset;
 pub mod template;
+pub mod text;

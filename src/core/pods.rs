@@ -4,15 +4,14 @@ use super::kind::{ChildKind, ParentKind};
 use super::live::Live;
 use super::owner::Owner;
 use super::reason::Reason;
+use super::text::{QUOTE, WORD, cut};
 use crate::api::common::Problem;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// Longest message kept of a pod problem, in characters.
-const MESSAGE_LIMIT: usize = 512;
 /// Most problems told in one status.
-pub const PROBLEM_LIMIT: usize = 10;
+const PROBLEM_LIMIT: usize = 10;
 
 /// The slim memory of one pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,7 +74,7 @@ fn container_problem(pod: &str, container: &Value) -> Option<Problem> {
     let name = container["name"].as_str().unwrap_or_default();
     let (waiting, ended) = (&container["state"]["waiting"], &container["state"]["terminated"]);
     let last = &container["lastState"]["terminated"];
-    let restarts = container["restartCount"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
+    let restarts = container["restartCount"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0).max(0);
     let waits_for = waiting["reason"].as_str().unwrap_or_default();
     let mut found = if waits_for == Reason::CrashLoopBackOff.as_str() && last["reason"] == Reason::OOMKilled.as_str() {
         problem(pod, name, Reason::OOMKilled.as_str(), &waiting["message"])
@@ -110,10 +109,10 @@ fn readiness_problem(live: &Live, status: &Value) -> Option<(i64, Problem)> {
 
 fn problem(pod: &str, container: &str, reason: &str, message: &Value) -> Problem {
     Problem {
-        pod: pod.to_owned(),
-        container: container.to_owned(),
-        reason: reason.to_owned(),
-        message: message.as_str().unwrap_or_default().chars().take(MESSAGE_LIMIT).collect(),
+        pod: cut(pod, WORD),
+        container: cut(container, WORD),
+        reason: cut(reason, WORD),
+        message: cut(message.as_str().unwrap_or_default(), QUOTE),
         exit_code: None,
         restart_count: 0,
     }
@@ -123,16 +122,26 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The problems of all pods at that time, worst first, few enough for a status. Pods that have ended count only as long as
-/// their places are empty (the workload is not complete), and after those that may still come.
-pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Vec<Problem> {
+/// The problems of some pods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Problems {
+    /// The worst ones, worst first; few enough for a status.
+    pub told: Vec<Problem>,
+    /// How many there are, told or not.
+    pub count: usize,
+}
+
+/// The problems of all pods at that time, worst first. Pods that have ended count only as long as their
+/// places are empty (the workload is not complete), and after those that may still come.
+pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Problems {
     let mut all: Vec<(bool, &Problem)> = Vec::new();
     for pod in pods.iter().filter(|pod| !(pod.ended && complete)) {
         let late = pod.late.iter().filter(|(at, _)| *at <= now.as_second()).map(|(_, problem)| problem);
         all.extend(pod.problems.iter().chain(late).map(|problem| (pod.ended, problem)));
     }
     all.sort_by_key(|(ended, problem)| (*ended, severity(problem), &problem.pod, &problem.container));
-    all.into_iter().take(PROBLEM_LIMIT).map(|(_, problem)| problem.clone()).collect()
+    let told = all.iter().take(PROBLEM_LIMIT).map(|(_, problem)| (*problem).clone()).collect();
+    Problems { told, count: all.len() }
 }
 
 /// The next second (Unix time) at which [`problems`] may say more although nothing moved.

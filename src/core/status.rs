@@ -5,15 +5,19 @@ use super::facts::{Facts, Workload};
 use super::object::Object;
 use super::observed::{Child, Observed, Verdict};
 use super::plan::{ErrorClass, Failure, Outcome, Plan};
-use super::pods;
+use super::pods::{self, Problems};
 use super::reason::Reason;
 use super::storage;
-use crate::api::common::{ChildStatus, Problem};
+use super::text::{MESSAGE, cut, list};
+use crate::api::common::ChildStatus;
+
+/// Most errors of a spec that are told at once.
+pub const ERRORS: usize = 16;
 
 /// The summary that a plan's outcome alone decides: a bad spec, refused writes, a pause, objects on their way.
 pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option<Summary> {
     if !plan.invalid.is_empty() {
-        return Some(Summary::Stalled(Reason::InvalidSpec, plan.invalid.join("; ")));
+        return Some(Summary::Stalled(Reason::InvalidSpec, list(&plan.invalid, ERRORS, "; ")));
     }
     if let Some(failure) = outcome.worst() {
         return Some(of_failure(failure, outcome.failures.len()));
@@ -64,7 +68,7 @@ pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<Chil
                 kind: object.kind.as_str().to_owned(),
                 name: object.name.clone(),
                 ready: message.is_none(),
-                message: message.unwrap_or_default(),
+                message: cut(&message.unwrap_or_default(), MESSAGE),
             }
         })
         .collect()
@@ -123,7 +127,7 @@ pub struct Running<'a> {
     /// Its progress, once it exists.
     pub workload: Option<&'a Workload>,
     /// What is wrong with its pods.
-    pub problems: &'a [Problem],
+    pub problems: &'a Problems,
 }
 
 impl Running<'_> {
@@ -136,7 +140,7 @@ impl Running<'_> {
             let message = format!("{} of {} pods are available", workload.available, workload.desired);
             return Summary::Ready(Reason::AsExpected, message);
         }
-        let worst = self.problems.first();
+        let worst = self.problems.told.first();
         if let Some(stuck) = &workload.stuck {
             let detail = worst.map_or_else(|| stuck.clone(), pods::sentence);
             return Summary::Stalled(Reason::ProgressDeadlineExceeded, detail);
@@ -193,8 +197,8 @@ impl Running<'_> {
     }
 
     fn degraded(&self) -> Wanted {
-        if let Some(problem) = self.problems.first() {
-            let others = match self.problems.len() {
+        if let Some(problem) = self.problems.told.first() {
+            let others = match self.problems.count {
                 0 | 1 => String::new(),
                 count => format!(" (and {} more, see status.problems)", count - 1),
             };

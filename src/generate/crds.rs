@@ -26,8 +26,13 @@ pub fn crd(kind: ParentKind) -> Value {
     for rule in RULES.iter().filter(|rule| rule.kind == kind) {
         attach(schema, rule);
     }
+    let status = &mut schema["properties"]["status"];
+    if let Some(replicas) = status["properties"].get_mut("replicas") {
+        // More than may be declared, if something else scaled it.
+        replicas["maximum"] = json!(i32::MAX);
+    }
     // Without a status a fresh object looks ready to tools that follow kstatus (fluxcd/flux2#4346).
-    schema["properties"]["status"]["default"] = json!({"observedGeneration": -1});
+    status["default"] = json!({"observedGeneration": -1});
     crd
 }
 

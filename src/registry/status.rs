@@ -39,7 +39,7 @@ pub fn status(
         conditions: merge(old, wanted, identity.generation, now),
         endpoint: Some(RegistryEndpoint { internal: format!("{}.{}.svc:{PORT}", identity.name, identity.namespace) }),
         ready_replicas: workload.map(|workload| workload.ready),
-        problems,
+        problems: problems.told,
         children: children(plan, outcome, observed),
     }
 }

@@ -159,7 +159,7 @@ async fn repair(
     let what = drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string);
     context.repairs().note(id, Instant::now(), &what);
     if let (Some(drift), Applied::Done) = (drift, &applied) {
-        context.writer.event(&reverted(parent, object, &drift), &reference(parent)).await;
+        context.writer.event(reverted(parent, object, &drift), &reference(parent)).await;
     }
     Ok(applied)
 }

@@ -37,7 +37,7 @@ pub async fn report<P: Parent>(
     }
     write(context, key, parent, status).await?;
     for condition in after.iter().filter(|condition| is_alarm(before, condition)) {
-        context.writer.event(&alarm(condition), &reference(&parent.identity())).await;
+        context.writer.event(alarm(condition), &reference(&parent.identity())).await;
     }
     Ok(None)
 }
@@ -110,7 +110,7 @@ fn alarm(condition: &Condition) -> Event {
     Event {
         type_: EventType::Warning,
         reason: condition.reason.clone(),
-        note: Some(condition.message.chars().take(1000).collect()),
+        note: Some(condition.message.clone()),
         action: condition.type_.clone(),
         secondary: None,
     }

@@ -6,12 +6,16 @@ use super::leader::Leadership;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
+use crate::core::text::cut;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::api::{Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::core::{ApiResource, Request};
 use kube::runtime::events::{Event, Recorder};
 use serde_json::Value;
+
+/// Longest note of an Event that the API server takes, in bytes.
+const NOTE: usize = 1024;
 
 /// Writes to the cluster while this replica leads.
 #[derive(Clone)]
@@ -114,9 +118,10 @@ impl Writer {
     }
 
     /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not.
-    pub async fn event(&self, event: &Event, about: &ObjectReference) {
+    pub async fn event(&self, event: Event, about: &ObjectReference) {
+        let event = Event { note: event.note.as_deref().map(|note| cut(note, NOTE)), ..event };
         if self.leads()
-            && let Err(error) = self.recorder.publish(event, about).await
+            && let Err(error) = self.recorder.publish(&event, about).await
         {
             tracing::debug!(%error, "failed to publish an Event");
         }

@@ -5,6 +5,7 @@ use crate::core::conditions::Summary;
 use crate::core::facts::Volume;
 use crate::core::observed::Observed;
 use crate::core::reason::Reason;
+use crate::core::text::list;
 
 /// Most `StorageClasses` named in one message.
 const LISTED_CLASSES: usize = 5;
@@ -50,11 +51,7 @@ fn awaits_named_volume(name: &str, spec: &StorageClaimSpec) -> Option<Summary> {
 
 fn class_not_found(class: &str, observed: &Observed) -> Option<Summary> {
     let classes = observed.classes.as_ref().filter(|classes| !class.is_empty() && !classes.contains_key(class))?;
-    let mut listed: Vec<_> = classes.keys().take(LISTED_CLASSES).map(String::as_str).collect();
-    if classes.len() > LISTED_CLASSES {
-        listed.push("...");
-    }
-    let existing = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+    let existing = if classes.is_empty() { "none".to_owned() } else { list(classes.keys(), LISTED_CLASSES, ", ") };
     Some(Summary::Stalled(
         Reason::StorageClassNotFound,
         format!("spec.storageClassName: StorageClass {class} does not exist (there is: {existing})"),

@@ -15,9 +15,16 @@ use crate::core::owner::consent;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::of_outcome;
+use crate::core::status::{ERRORS, of_outcome};
+use crate::core::text::{WORD, cut, list};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Most consumers in a status.
+const CONSUMERS: usize = 100;
+/// Most consumers in a message.
+const NAMED_CONSUMERS: usize = 8;
 
 /// The status of a claim after its plan was carried out.
 pub fn status(
@@ -43,13 +50,17 @@ pub fn status(
         storage_class_name: text(|volume| volume.class.as_deref().unwrap_or_default()),
         volume_name: text(|volume| volume.volume.as_deref().unwrap_or_default()),
         access_modes: volume.map(access_modes).unwrap_or_default(),
-        consumers: observed.consumers.clone(),
+        consumers: observed.consumers.iter().take(CONSUMERS).map(|consumer| cut(consumer, WORD)).collect(),
     }
 }
 
 /// Modes unknown here are left out.
 fn access_modes(volume: &Volume) -> Vec<AccessMode> {
-    volume.access_modes.iter().filter_map(|mode| serde_json::from_value(Value::String(mode.clone())).ok()).collect()
+    let known = |mode: &String| serde_json::from_value(Value::String(mode.clone())).ok();
+    let mut modes: Vec<AccessMode> = volume.access_modes.iter().filter_map(known).collect();
+    let mut seen = BTreeSet::new();
+    modes.retain(|mode| seen.insert(*mode));
+    modes
 }
 
 /// Where a claim stands, once its plan is carried out.
@@ -79,7 +90,7 @@ impl State {
                 let sizing = Sizing::of(&valid, volume, observed.classes.as_ref());
                 (sizing.complaint(&valid, volume), surplus(&valid, volume))
             }
-            Err(errors) => (Some(Summary::Stalled(Reason::InvalidSpec, errors.join("; "))), None),
+            Err(errors) => (Some(Summary::Stalled(Reason::InvalidSpec, list(&errors, ERRORS, "; "))), None),
         };
         let bound_to = format!(
             "bound to PersistentVolume {} of {}{}",
@@ -160,7 +171,7 @@ fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     } else if observed.consumers.is_empty() {
         format!("PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more")
     } else {
-        let users = observed.consumers.join(", ");
+        let users = list(&observed.consumers, NAMED_CONSUMERS, ", ");
         format!(
             "PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more; still used by {users}"
         )
@@ -172,5 +183,5 @@ fn in_use(consumers: &[String]) -> Wanted {
     if consumers.is_empty() {
         return condition(Type::InUse, false, Reason::NotMounted, "no App or Registry mounts it");
     }
-    condition(Type::InUse, true, Reason::Mounted, format!("mounted by {}", consumers.join(", ")))
+    condition(Type::InUse, true, Reason::Mounted, format!("mounted by {}", list(consumers, NAMED_CONSUMERS, ", ")))
 }

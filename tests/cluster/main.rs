@@ -24,6 +24,7 @@ mod rbac;
 mod registry;
 mod render;
 mod reuse;
+mod statuses;
 mod storage;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -80,6 +81,7 @@ fn cases() -> Vec<Case> {
         owned::cases(),
         conflict::cases(),
         kubectl::cases(),
+        statuses::cases(),
         storage::cases(),
         reuse::cases(),
         problems::cases(),

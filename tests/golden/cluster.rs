@@ -117,6 +117,13 @@ impl Cluster {
         Some(seen.child(object.kind, &object.name)?.uid.to_string())
     }
 
+    /// The status once that became of the plan.
+    pub fn status<P: Parent>(&self, outcome: impl FnOnce(&Plan) -> Outcome) -> Result<Value> {
+        let (parent, seen) = self.observe::<P>()?;
+        let plan = parent.plan(&seen, &self.context.settings());
+        Ok(serde_json::to_value(parent.status(&plan, &outcome(&plan), &seen, NOW.parse()?))?)
+    }
+
     /// Takes in an object as its watch would, or a complete list.
     pub fn show(&self, document: &Value) -> Result<()> {
         show(&self.context, document)

@@ -15,6 +15,7 @@ mod defaults;
 mod hashes;
 mod order;
 mod specs;
+mod statuses;
 mod worlds;
 
 use cluster::{Paper, merge};
@@ -272,6 +273,11 @@ macro_rules! properties {
             #[test]
             fn updates_equal_fresh_starts() {
                 super::updates_equal_fresh_starts::<$kind>(&specs::pairs(<$kind>::KIND));
+            }
+
+            #[test]
+            fn statuses_fit_their_schema() {
+                statuses::statuses_fit_their_schema::<$kind>(specs::$module(true), worlds::$module());
             }
 
             #[test]

@@ -113,7 +113,7 @@ fn links_lead_somewhere() {
 #[test]
 fn the_architecture_is_short_and_its_invariants_name_their_tests() {
     let text = read(&root().join("ARCHITECTURE.md"));
-    assert!(text.lines().count() <= 150);
+    assert!(text.lines().count() <= 175);
     let (_, invariants) = text.split_once("## Invariants").unwrap();
     let numbered = invariants.split("\n\n").flat_map(|part| part.split(". **").skip(1)).collect::<Vec<_>>();
     assert!(numbered.len() >= 12, "{} invariants", numbered.len());

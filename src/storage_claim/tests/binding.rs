@@ -70,7 +70,7 @@ fn a_missing_class_is_told_with_at_most_five_others() {
     let names: Vec<_> = (0..7).map(|number| format!("c{number}")).collect();
     let classes: Vec<_> = names.iter().map(|name| (name.as_str(), class(true, false, false))).collect();
     for (count, words) in
-        [(0, "(there is: none)"), (2, "(there is: c0, c1)"), (7, "(there is: c0, c1, c2, c3, c4, ...)")]
+        [(0, "(there is: none)"), (2, "(there is: c0, c1)"), (7, "(there is: c0, c1, c2, c3, c4, and 2 more)")]
     {
         let (claim, observed) = waiting(Some("fast"), Some("fast"), None, &classes[..count]);
         let status = status(&claim, observed);

@@ -1,0 +1,205 @@
+//! Whatever is in the cluster, a status is one that the API server takes.
+
+use crate::{Outcome, Paper, check, json, prop_assert};
+use moorage::core::parent::Parent;
+use moorage::core::plan::{self, ErrorClass, Failure, Plan};
+use moorage::generate::crds::crd;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Texts that users, kubelets and drivers could write: none, one of a megabyte, ones to be cut within a character or an escape.
+fn texts() -> BoxedStrategy<String> {
+    let text = |unit: &str, times: usize| Just(unit.repeat(times));
+    prop_oneof![
+        4 => text("", 1),
+        4 => text("word ", 90),
+        4 => text("\u{e9}\u{301}\u{1f980}\n", 200),
+        2 => text("\u{65e5}", 33_000),
+        1 => text("megabyte", 1 << 17),
+    ]
+    .boxed()
+}
+
+/// Fields that others than the operator fill.
+const FREE: [&str; 14] = [
+    "message",
+    "reason",
+    "phase",
+    "name",
+    "storage",
+    "storageClassName",
+    "volumeName",
+    "accessModes",
+    "type",
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "exitCode",
+    "restartCount",
+];
+
+/// What stands in the cluster for what the operator looks at.
+#[derive(Clone, Debug)]
+struct Hostile {
+    fields: Vec<&'static str>,
+    text: String,
+    number: i64,
+    crowd: usize,
+    failing: bool,
+}
+
+fn hostile() -> BoxedStrategy<Hostile> {
+    let numbers = select(vec![-1, 0, 20_000, i64::from(i32::MAX), i64::MAX, i64::MIN]);
+    (
+        subsequence(FREE.to_vec(), 0..=FREE.len()),
+        texts(),
+        numbers,
+        select(vec![0, 0, 0, 1, 1, 1, 1, 20, 20, 20, 20, 1_100]),
+        any::<bool>(),
+    )
+        .prop_map(|(fields, text, number, crowd, failing)| Hostile { fields, text, number, crowd, failing })
+        .boxed()
+}
+
+impl Hostile {
+    /// Overwrites the free fields below a value.
+    fn corrupt(&self, value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map.iter_mut() {
+                    match inner {
+                        Value::String(text) if self.fields.contains(&key.as_str()) => text.clone_from(&self.text),
+                        Value::Number(_) if self.fields.contains(&key.as_str()) => *inner = json!(self.number),
+                        Value::Array(modes) if key == "accessModes" && self.fields.contains(&"accessModes") => {
+                            *modes = vec![json!("ReadWriteOnce"); self.crowd]
+                                .into_iter()
+                                .chain([json!(self.text)])
+                                .collect();
+                        }
+                        inner => self.corrupt(inner),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.corrupt(item)),
+            _ => {}
+        }
+    }
+
+    /// Names the API server bounds, so only what is below metadata is free; of pods and consumers there are many.
+    fn world(&self, world: &[Value]) -> Vec<Value> {
+        let mut all = Vec::new();
+        for document in world {
+            let is_one_of_many = ["Pod", "App"].iter().any(|kind| document["kind"] == *kind);
+            for turn in 0..if is_one_of_many { self.crowd } else { 0 } {
+                let mut another = document.clone();
+                another["metadata"]["name"] = json!(format!("{turn}-{}", "n".repeat(240)));
+                another["metadata"]["uid"] = json!(turn.to_string());
+                all.push(another);
+            }
+            let mut document = document.clone();
+            for (_, part) in document.as_object_mut().into_iter().flatten().filter(|(key, _)| *key != "metadata") {
+                self.corrupt(part);
+            }
+            all.push(document);
+        }
+        all
+    }
+
+    fn outcome(&self, plan: &Plan) -> plan::Outcome {
+        if !self.failing {
+            return plan::Outcome::default();
+        }
+        let named = || plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name));
+        let failure = |object| Failure { object, class: ErrorClass::Invalid, message: self.text.clone() };
+        plan::Outcome {
+            failures: if self.crowd == 0 { Vec::new() } else { named().map(failure).collect() },
+            contended: named().map(|named| format!("{named}: {}", self.text)).collect(),
+            waiting: named().collect(),
+            ..plan::Outcome::default()
+        }
+    }
+}
+
+/// Every status that can come about is valid by the schema of its own CRD.
+pub fn statuses_fit_their_schema<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
+    let crd = crd(P::KIND);
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    check(&(specs, worlds, hostile()), |(input, world, hostile)| -> Outcome {
+        let paper = Paper::new();
+        let cluster = paper.context();
+        cluster.show_input(input);
+        hostile.world(&world).iter().try_for_each(|document| cluster.show(document)).unwrap();
+        let status = cluster.status::<P>(|plan| hostile.outcome(plan)).unwrap();
+        let errors = errors("status", schema, &status);
+        prop_assert!(errors.is_empty(), "{}", errors.join("\n"));
+        Ok(())
+    });
+}
+
+/// What the API server would refuse, or drop; every word of a schema that is not understood is an error as well.
+pub fn errors(path: &str, schema: &Value, value: &Value) -> Vec<String> {
+    let mut errors = Vec::new();
+    for (word, bound) in schema.as_object().into_iter().flatten() {
+        if let Some(error) = broken(schema, word, bound, value) {
+            errors.push(format!("{path}: {word}: {error}"));
+        }
+    }
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        match schema["properties"].get(name) {
+            Some(schema) => errors.extend(self::errors(&format!("{path}.{name}"), schema, inner)),
+            None => errors.push(format!("{path}.{name}: is unknown")),
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        errors.extend(self::errors(&format!("{path}[{index}]"), &schema["items"], item));
+    }
+    if ["string", "array"].iter().any(|type_| schema["type"] == *type_)
+        && !["maxLength", "maxItems", "enum", "format"].iter().any(|bound| schema.get(bound).is_some())
+    {
+        errors.push(format!("{path}: may grow without bound"));
+    }
+    errors
+}
+
+fn broken(schema: &Value, word: &str, bound: &Value, value: &Value) -> Option<String> {
+    let length = || value.as_str().map(|text| text.chars().count()).or(value.as_array().map(Vec::len)).unwrap_or(0);
+    let (number, limit) = (value.as_i64().unwrap_or(0), bound.as_i64().unwrap_or(0));
+    let fits = match word {
+        "description" | "properties" | "items" | "default" | "x-kubernetes-list-type" => true,
+        "type" => match bound.as_str() {
+            Some("object") => value.is_object(),
+            Some("array") => value.is_array(),
+            Some("string") => value.is_string(),
+            Some("integer") => value.is_i64(),
+            Some("boolean") => value.is_boolean(),
+            _ => false,
+        },
+        "required" => bound.as_array()?.iter().all(|name| value.get(name.as_str().unwrap_or_default()).is_some()),
+        "maxLength" | "maxItems" => i64::try_from(length()).is_ok_and(|length| length <= limit),
+        "minimum" => number >= limit,
+        "maximum" => number <= limit,
+        "enum" => bound.as_array()?.contains(value),
+        "format" => match bound.as_str() {
+            Some("int32") => i32::try_from(number).is_ok(),
+            Some("int64") => true,
+            Some("date-time") => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
+            _ => false,
+        },
+        "x-kubernetes-list-map-keys" => {
+            let key = |item: &Value| {
+                bound
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|key| item[key.as_str().unwrap_or_default()].to_string())
+                    .collect::<Vec<_>>()
+            };
+            let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+            items.iter().map(key).collect::<BTreeSet<_>>().len() == items.len()
+        }
+        _ => return Some(format!("not understood, in {schema}")),
+    };
+    (!fits).then(|| format!("{bound}, of {} characters or items: {:.80}", length(), value.to_string()))
+}
