@@ -2,7 +2,7 @@
 
 use super::kind::{ChildKind, Identity, ParentKind};
 use super::live::Live;
-use super::meta::{ADOPTABLE, CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
+use super::meta::{ADOPTABLE, APPLIED_HASH, CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
 use serde_json::Value;
 
 /// Whom a live object says it belongs to.
@@ -17,7 +17,7 @@ pub enum Owner {
         /// Its UID.
         uid: Box<str>,
     },
-    /// No controller, but our labels: kept on purpose, or orphaned.
+    /// No controller, but ours by what we left on it: kept on purpose, or orphaned.
     Labelled {
         /// Kind that the label names.
         kind: ParentKind,
@@ -50,7 +50,7 @@ impl Owner {
             let kept = Self::Labelled { kind: ParentKind::StorageClaim, name: live.name().into() };
             return if claim_uid(live).is_some() || is_made_by_us(live) { kept } else { unknown() };
         }
-        if live.label(MANAGED_BY) != Some(MANAGER) {
+        if !is_applied_by_us(live) {
             return unknown();
         }
         labelled(live).unwrap_or_else(|| Self::Foreign("no App, StorageClaim or Registry".into()))
@@ -104,6 +104,25 @@ pub fn parent_labels(live: &Live) -> Option<String> {
     }
 }
 
+/// Whether we applied an object, or it is a copy of one that we did, restored with its annotations. Labels alone tell nothing:
+/// `kubectl expose` and many a manifest copy them from the object that they are about.
+fn is_applied_by_us(live: &Live) -> bool {
+    !live.ours.is_null() || live.annotation(APPLIED_HASH).is_some()
+}
+
+/// The App or Registry that a pod runs for: its labels name it, and its controller is a `ReplicaSet` of the Deployment of that
+/// name, by the name that Kubernetes gives to those. A pod that names a controller that is not there, the garbage collector deletes.
+pub fn of_pod(live: &Live) -> Option<(ParentKind, Box<str>)> {
+    let Owner::Labelled { kind, name } = labelled(live).filter(|_| live.label(MANAGED_BY) == Some(MANAGER))? else {
+        return None;
+    };
+    let set = format!("{name}-{}", live.label("pod-template-hash")?);
+    let references = live.body["metadata"]["ownerReferences"].as_array()?;
+    let controller = references.iter().find(|reference| reference["controller"] == true)?;
+    let is_of_apps = controller["apiVersion"].as_str()?.starts_with("apps/");
+    (is_of_apps && controller["kind"] == "ReplicaSet" && controller["name"] == set).then_some((kind, name))
+}
+
 /// Whether we made a `PersistentVolumeClaim` and nobody else may have, as far as the API server's list of managers tells.
 pub fn is_made_by_us(live: &Live) -> bool {
     live.ours["f:spec"].get("f:accessModes").is_some() && !live.others.access_modes
@@ -128,4 +147,56 @@ pub fn consent(namespace: &str, name: &str) -> String {
 /// The UID of the `StorageClaim` that a `PersistentVolumeClaim` was kept for.
 pub fn claim_uid(live: &Live) -> Option<&str> {
     live.annotation(CLAIM_UID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Owner, of_pod};
+    use crate::core::kind::{ChildKind, ParentKind};
+    use crate::core::live::Live;
+    use serde_json::{Value, json};
+
+    fn labelled(more: &Value) -> Live {
+        let mut object = json!({"metadata": {
+            "name": "web", "labels": {"app.kubernetes.io/managed-by": "moorage", "moorage.dev/app": "web", "pod-template-hash": "6d4"},
+        }});
+        object["metadata"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Live::new(object)
+    }
+
+    /// Labels are copied by `kubectl expose`, annotations by a dump; the list of managers nobody copies.
+    #[test]
+    fn labels_alone_make_nothing_ours() {
+        let applied = |manager: &str| json!({"managedFields": [{"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {}}}]});
+        let cases = [
+            (json!({}), false),
+            (applied("kubectl"), false),
+            (applied("moorage"), true),
+            (json!({"annotations": {"moorage.dev/applied-hash": "1a"}}), true),
+        ];
+        for (more, ours) in cases {
+            for kind in [ChildKind::Service, ChildKind::Deployment, ChildKind::StorageClaim, ChildKind::Secret] {
+                let owner = Owner::of(kind, &labelled(&more));
+                assert_eq!(matches!(owner, Owner::Labelled { .. }), ours, "{kind} {more}: {owner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pod_counts_only_by_its_controller() {
+        let controller = |api: &str, kind: &str, name: &str, controls: bool| json!({"ownerReferences": [{"apiVersion": api, "kind": kind, "name": name, "controller": controls}]});
+        let cases = [
+            (json!({}), false),
+            (controller("apps/v1", "ReplicaSet", "web-6d4", true), true),
+            (controller("apps/v1", "ReplicaSet", "web-6d4", false), false),
+            (controller("apps/v1", "ReplicaSet", "other-6d4", true), false),
+            (controller("apps/v1", "ReplicaSet", "web-7", true), false),
+            (controller("apps/v1", "StatefulSet", "web-6d4", true), false),
+            (controller("batch/v1", "ReplicaSet", "web-6d4", true), false),
+        ];
+        for (more, counts) in cases {
+            let of = of_pod(&labelled(&more));
+            assert_eq!(of, counts.then(|| (ParentKind::App, "web".into())), "{more}");
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! What is wrong with pods, in Kubernetes' own words.
 
-use super::kind::{ChildKind, ParentKind};
+use super::kind::ParentKind;
 use super::live::Live;
-use super::owner::Owner;
+use super::owner::of_pod;
 use super::reason::Reason;
 use super::text::{QUOTE, WORD, cut};
 use crate::api::common::Problem;
@@ -28,12 +28,9 @@ pub struct Pod {
     pub late: Option<(i64, Problem)>,
 }
 
-/// The memory of a live pod and the parent that its labels name.
+/// The memory of a live pod and the parent that it runs for.
 pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
-    let (kind, name) = match Owner::of(ChildKind::Deployment, &without_controller(live)) {
-        Owner::Labelled { kind, name } => (kind, name.into_string()),
-        Owner::Controller { .. } | Owner::Foreign(_) => return None,
-    };
+    let (kind, name) = of_pod(live)?;
     let status = &live.body["status"];
     let ready =
         list(&status["conditions"]).any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
@@ -48,14 +45,7 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
         }
     }
     let ended = status["phase"] == "Failed";
-    Some((kind, name, Pod { name: live.name().to_owned(), ready, ended, problems, late }))
-}
-
-/// A pod's controller is its `ReplicaSet`; whose it is in the end stands in the labels.
-fn without_controller(live: &Live) -> Live {
-    let mut labels_only = serde_json::json!({"metadata": {}});
-    labels_only["metadata"]["labels"] = live.body["metadata"]["labels"].clone();
-    Live::new(labels_only)
+    Some((kind, name.into_string(), Pod { name: live.name().to_owned(), ready, ended, problems, late }))
 }
 
 fn pod_problem(pod: &str, status: &Value) -> Option<Problem> {

@@ -283,9 +283,16 @@ impl Caches {
         if pod.problems.is_empty() && pod.late.is_none() {
             return self.remove_pod(key);
         }
+        let mut wake = Wake::new();
+        if self.pod_parents.get(key).is_some_and(|former| former != parent) {
+            wake = self.remove_pod(key);
+        }
         self.pod_parents.insert(key.clone(), parent.clone());
         let before = self.pods.entry(parent.clone()).or_default().insert(key.name.as_ref().into(), pod.clone());
-        if before.as_ref() == Some(pod) { Wake::new() } else { vec![parent.clone()] }
+        if before.as_ref() != Some(pod) {
+            wake.push(parent.clone());
+        }
+        wake
     }
 
     /// Forgets a pod.

@@ -140,7 +140,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
     Ok(())
 }
 
-/// `kubectl expose` copies the labels of what it exposes. They don't make the Service ours to delete.
+/// `kubectl expose` copies the labels of what it exposes. They don't make the Service ours to delete or to change.
 async fn a_service_with_copied_labels_stays(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "copied-labels").await?;
     sandbox.apply(WEB).await?;
@@ -153,6 +153,13 @@ async fn a_service_with_copied_labels_stays(control_plane: Arc<ControlPlane>) ->
     ready(&sandbox, "App", "web").await?;
     let now = must_get(&sandbox, "Service", "web-extra").await?;
     ensure!(now["metadata"]["uid"] == copy["metadata"]["uid"] && now["metadata"]["deletionTimestamp"].is_null());
+    // Nor to change.
+    sandbox.kubectl(&["expose", "deployment", "web", "--port=80"]).await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"ports": [{"port": 8080}]}})).await?;
+    let app = reason(&sandbox, "App", "web", "Stalled", "NameConflict").await?;
+    ensure!(message(&app, "Ready").starts_with("Service web"), "{}", message(&app, "Ready"));
+    let theirs = must_get(&sandbox, "Service", "web").await?;
+    ensure!(theirs["spec"]["ports"][0]["port"] == 80 && managers(&theirs).is_empty(), "{theirs}");
     Ok(())
 }
 

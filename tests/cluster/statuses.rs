@@ -71,7 +71,9 @@ fn failing_pod(index: usize) -> Option<(moorage::core::kind::ParentKind, String,
     let waiting = json!({"name": "c".repeat(63), "ready": false, "restartCount": i32::MAX,
         "state": {"waiting": {"reason": megabyte(), "message": megabyte()}}});
     pod(&Live::new(json!({
-        "metadata": {"name": format!("{index:0>253}"), "labels": {"app.kubernetes.io/managed-by": "moorage", "moorage.dev/app": "a"}},
+        "metadata": {"name": format!("{index:0>253}"),
+            "labels": {"app.kubernetes.io/managed-by": "moorage", "moorage.dev/app": "a", "pod-template-hash": "1"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a-1", "controller": true}]},
         "status": {"containerStatuses": [waiting]},
     })))
 }

@@ -14,6 +14,7 @@ mod fights;
 mod health;
 mod order;
 mod panics;
+mod pods;
 mod scenarios;
 mod tenants;
 mod watches;

@@ -19,7 +19,7 @@ fn owned(kind: &str, name: &str, parent: (&str, &str), body: &Value) -> Vec<Valu
     let owner = |api: &str, kind: &str, uid: &str| json!([{"apiVersion": api, "kind": kind, "name": parent.1, "uid": uid, "controller": true}]);
     let states = [
         json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-now")}),
-        json!({}),
+        json!({"annotations": {"moorage.dev/applied-hash": "0"}}),
         json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-before")}),
         json!({"ownerReferences": owner("example.com/v1", "Other", "uid-other")}),
         json!({"ownerReferences": owner("moorage.dev/v1alpha1", parent.0, "uid-now"), "deletionTimestamp": "2026-01-01T00:00:00Z"}),
@@ -73,7 +73,11 @@ fn pods(parent: (&str, &str), container: &str) -> Vec<Value> {
             parent,
             &json!({"spec": {"containers": [{"name": container, "readinessProbe": {"periodSeconds": 1}}]}, "status": status}),
         );
-        pod.truncate(2);
+        pod.truncate(1);
+        // Of a ReplicaSet of the Deployment, and of none.
+        pod[0]["metadata"]["labels"]["pod-template-hash"] = json!("1a");
+        pod.push(pod[0].clone());
+        pod[0]["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-1a", parent.1), "uid": "rs", "controller": true}]);
         pod
     };
     statuses.into_iter().flat_map(of).collect()

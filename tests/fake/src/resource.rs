@@ -133,6 +133,7 @@ pub fn standard() -> Vec<Resource> {
         builtin("v1", "Pod", "pods").with_status().with_generation(),
         builtin("v1", "Event", "events"),
         builtin("apps/v1", "Deployment", "deployments").with_status().with_generation().with_scale(),
+        builtin("apps/v1", "ReplicaSet", "replicasets").with_status().with_generation().with_scale(),
         builtin("apps/v1", "StatefulSet", "statefulsets").with_status().with_generation().with_scale(),
         builtin("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers").with_status(),
         builtin("batch/v1", "Job", "jobs").with_status().with_generation(),

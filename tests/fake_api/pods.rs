@@ -1,0 +1,60 @@
+//! Pods count for whom they run, and for nobody once they don't.
+
+use super::scenarios::SHOP;
+use super::world::World;
+use anyhow::{Result, ensure};
+use moorage_fake::Faults;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Waits until the App's Degraded condition has that status, for a while.
+async fn degraded(world: &World, app: &str, status: &str) -> Result<()> {
+    let since = Instant::now();
+    while world.condition("App", app, "Degraded").unwrap_or_default()["status"] != status {
+        ensure!(since.elapsed() < Duration::from_secs(60), "{app} is not {status}: {}", world.summary());
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// A pod that can't pull its image.
+fn pod(name: &str, controller: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "ownerReferences": controller,
+            "labels": {"app.kubernetes.io/managed-by": "moorage", "moorage.dev/app": "shop", "pod-template-hash": "1a"}},
+        "spec": {"containers": [{"name": "shop", "image": "shop"}]},
+    })
+}
+
+/// A pod is taken out of its App by other labels, as one does to look at it in peace: its App is well again, whoever is named now.
+#[tokio::test(start_paused = true)]
+async fn a_relabelled_pod_leaves_no_ghost() -> Result<()> {
+    let relabel: [fn(&mut Value); 4] = [
+        |labels| labels["moorage.dev/app"] = json!("another"),
+        |labels| labels["app.kubernetes.io/managed-by"] = json!("nobody"),
+        |labels| labels["pod-template-hash"] = json!("2b"),
+        |labels| *labels = json!({"app.kubernetes.io/managed-by": "moorage", "moorage.dev/registry": "shop", "pod-template-hash": "1a"}),
+    ];
+    for change in relabel {
+        let (world, _replica) = SHOP.play(Faults::default()).await?;
+        let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "shop-1a", "namespace": "default"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}}}});
+        let set = world.server.apply_as("test", set)?;
+        let controller = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "shop-1a", "uid": set["metadata"]["uid"], "controller": true}]);
+        world.server.apply_as("test", pod("stray", &json!([])))?;
+        world.server.apply_as("test", pod("shop-1a-x", &controller))?;
+        let fails = |pod: &mut Value| {
+            pod["status"] = json!({"containerStatuses": [{"name": "shop", "ready": false, "state": {"waiting": {"reason": "ErrImagePull"}}}]});
+        };
+        world.server.edit("Pod", "default", "stray", fails)?;
+        sleep(Duration::from_secs(30)).await;
+        degraded(&world, "shop", "False").await?;
+        world.server.edit("Pod", "default", "shop-1a-x", fails)?;
+        degraded(&world, "shop", "True").await?;
+        world.server.edit("Pod", "default", "shop-1a-x", |pod| change(&mut pod["metadata"]["labels"]))?;
+        degraded(&world, "shop", "False").await?;
+    }
+    Ok(())
+}
