@@ -73,6 +73,19 @@ impl ChildKind {
             Self::Deployment => "Deployment",
         }
     }
+
+    /// The kinds of what its pods start with: a change of theirs reaches no pod that runs, so they come first.
+    pub const fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Deployment => &[Self::ServiceAccount, Self::ConfigMap, Self::Secret],
+            Self::ServiceAccount
+            | Self::ConfigMap
+            | Self::Secret
+            | Self::StorageClaim
+            | Self::PersistentVolumeClaim
+            | Self::Service => &[],
+        }
+    }
 }
 
 impl fmt::Display for ChildKind {

@@ -3,6 +3,7 @@
 use super::kind::ChildKind;
 use super::object::Object;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -96,8 +97,10 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Objects whose predecessor is still being deleted, as `Service shop`.
     pub waiting: Vec<String>,
-    /// Whether an object that differs is held back.
-    pub held: bool,
+    /// Kinds of which some object does not stand as wanted.
+    pub unmet: BTreeSet<ChildKind>,
+    /// Objects that differ and are held back, as `Deployment shop`.
+    pub held: Vec<String>,
     /// Something was found that the plan did not know of; it must be made again.
     pub late: bool,
     /// Objects that somebody changes again and again, in words that start with the object.
@@ -107,7 +110,17 @@ pub struct Outcome {
 impl Outcome {
     /// Whether every object of the plan stands, or stood a moment ago.
     pub fn is_complete(&self) -> bool {
-        self.failures.is_empty() && self.waiting.is_empty() && !self.held && !self.late
+        self.failures.is_empty() && self.waiting.is_empty() && self.held.is_empty() && !self.late
+    }
+
+    /// Whether an object has to wait: its plan says so, or what its pods start with does not stand.
+    pub fn holds(&self, object: &Object) -> bool {
+        object.held || self.lacks(object).is_some()
+    }
+
+    /// The first kind of what an object's pods start with that does not stand.
+    pub fn lacks(&self, object: &Object) -> Option<ChildKind> {
+        object.kind.needs().iter().copied().find(|kind| self.unmet.contains(kind))
     }
 
     /// The failure that decides: the first of the gravest class.

@@ -85,6 +85,9 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
     if object.held && !observed.agrees(object) {
         return Some(storage::HELD.to_owned());
     }
+    if let Some(kind) = outcome.lacks(object).filter(|_| outcome.held.contains(&named)) {
+        return Some(format!("is held back until the {kind} that its pods start with is as declared"));
+    }
     let Some(child) = observed.child(object.kind, &object.name) else {
         return Some("does not exist yet".to_owned());
     };

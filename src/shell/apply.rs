@@ -52,8 +52,8 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
         let applied = if observed.agrees(object) {
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
             Ok(Applied::Done)
-        } else if object.held {
-            outcome.held = true;
+        } else if outcome.holds(object) {
+            outcome.held.push(named);
             continue;
         } else {
             tracing::debug!(object = named, "differs from what is wanted");
@@ -62,9 +62,12 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
         if let Some(fight) = context.repairs().fight(id, Instant::now()) {
             outcome.contended.push(format!("{named}: {fight}"));
         }
+        if !matches!(applied, Ok(Applied::Done)) {
+            outcome.unmet.insert(object.kind);
+        }
         match applied {
             Ok(Applied::Done) => {}
-            Ok(Applied::Contended) => outcome.held = true,
+            Ok(Applied::Contended) => outcome.held.push(named),
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),

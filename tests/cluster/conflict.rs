@@ -77,7 +77,9 @@ spec:
 
 async fn a_foreign_service_account_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
     let foreign = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: web}}";
-    untouched(&control_plane, "taken-account", ("ServiceAccount", "web", foreign), ("App", "web", WEB)).await?;
+    let foreign = ("ServiceAccount", "web", foreign);
+    let sandbox = untouched(&control_plane, "taken-account", foreign, ("App", "web", WEB)).await?;
+    ensure!(get(&sandbox, "Deployment", "web").await?.is_none(), "pods would run as a foreign account");
     Ok(())
 }
 
@@ -98,10 +100,12 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 async fn a_foreign_config_map_and_secret_are_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
     let foreign = "{apiVersion: v1, kind: ConfigMap, metadata: {name: images-config}, data: {a: b}}";
     let foreign = ("ConfigMap", "images-config", foreign);
-    untouched(&control_plane, "taken-config", foreign, ("Registry", "images", IMAGES)).await?;
+    let sandbox = untouched(&control_plane, "taken-config", foreign, ("Registry", "images", IMAGES)).await?;
+    ensure!(get(&sandbox, "Deployment", "images").await?.is_none(), "pods would read a foreign configuration");
     let foreign = "{apiVersion: v1, kind: Secret, metadata: {name: images-http}, stringData: {secret: theirs}}";
     let foreign = ("Secret", "images-http", foreign);
-    untouched(&control_plane, "taken-secret", foreign, ("Registry", "images", IMAGES)).await?;
+    let sandbox = untouched(&control_plane, "taken-secret", foreign, ("Registry", "images", IMAGES)).await?;
+    ensure!(get(&sandbox, "Deployment", "images").await?.is_none(), "pods would share a foreign secret");
     Ok(())
 }
 

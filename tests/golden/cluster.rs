@@ -177,15 +177,23 @@ fn subjects(kind: &str) -> Result<Vec<Subject>> {
 fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed, documents: &[Value]) -> Outcome {
     let mut outcome = Outcome::default();
     for object in &plan.objects {
-        if object.held {
-            outcome.held |= !seen.agrees(object);
+        let named = format!("{} {}", object.kind, object.name);
+        if outcome.holds(object) {
+            if !seen.agrees(object) {
+                outcome.held.push(named);
+            }
             continue;
         }
-        let named = format!("{} {}", object.kind, object.name);
         let child = seen.child(object.kind, &object.name);
         match child.map(|child| (child.deleting, child.owner.to(parent))) {
-            Some((true, _) | (_, Ownership::Predecessor)) => outcome.waiting.push(named),
-            Some((_, Ownership::Foreign(holder))) => outcome.failures.push(taken(named, parent, &holder)),
+            Some((true, _) | (_, Ownership::Predecessor)) => {
+                outcome.unmet.insert(object.kind);
+                outcome.waiting.push(named);
+            }
+            Some((_, Ownership::Foreign(holder))) => {
+                outcome.unmet.insert(object.kind);
+                outcome.failures.push(taken(named, parent, &holder));
+            }
             Some((_, Ownership::Ours)) | None => {
                 let mut live = documents
                     .iter()

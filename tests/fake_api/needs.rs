@@ -1,0 +1,107 @@
+//! No pod starts before what it starts with is its parent's own, and as declared.
+
+use super::watches::WEB;
+use super::world::World;
+use anyhow::{Context, Result, ensure};
+use moorage_fake::{Fault, Faults, Server};
+use serde_json::{Value, json};
+
+const IMAGES: &str = "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {name: images, namespace: default},
+    spec: {storage: {emptyDir: {}}}}";
+
+/// What pods start with: its parent, its kind and name, its plural.
+const NEEDS: [(&str, &str, &str, &str, &str); 3] = [
+    ("App", "web", "ServiceAccount", "web", "serviceaccounts"),
+    ("Registry", "images", "ConfigMap", "images-config", "configmaps"),
+    ("Registry", "images", "Secret", "images-http", "secrets"),
+];
+
+fn declare(server: &Server, parent: &str) -> Result<()> {
+    server.apply(if parent == "App" { WEB } else { IMAGES }).map(drop)
+}
+
+fn put_foreign(server: &Server, kind: &str, name: &str) -> Result<()> {
+    let body = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "default"}});
+    server.apply_as("somebody", body).map(drop)
+}
+
+/// An edit that changes the pods and what they start with.
+fn edit(server: &Server, parent: &str, name: &str) -> Result<()> {
+    let change = |object: &mut Value| match parent {
+        "App" => {
+            object["spec"]["image"] = json!("web:2");
+            object["spec"]["serviceAccount"] = json!({"annotations": {"example.com/role": "web"}});
+        }
+        _ => object["spec"]["readOnly"] = json!(true),
+    };
+    server.edit_as("kubectl", parent, "default", name, change).map(drop)
+}
+
+fn template(world: &World, name: &str) -> Option<Value> {
+    world.server.get("Deployment", "default", name).map(|deployment| deployment["spec"]["template"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pod_starts_with_what_is_a_strangers() -> Result<()> {
+    for (parent, parent_name, kind, name, _) in NEEDS {
+        let world = World::new();
+        put_foreign(&world.server, kind, name)?;
+        declare(&world.server, parent)?;
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        ensure!(template(&world, parent_name).is_none(), "pods run with a foreign {kind}\n{}", world.summary());
+        let stalled = world.condition(parent, parent_name, "Stalled").unwrap_or_default();
+        let message = stalled["message"].as_str().unwrap_or_default();
+        ensure!(stalled["reason"] == "NameConflict" && message.starts_with(&format!("{kind} {name}")), "{stalled}");
+        ensure!(world.has("Service", parent_name), "what does not depend on it waits too\n{}", world.summary());
+        let told =
+            world.server.get(parent, "default", parent_name).unwrap_or_default()["status"]["children"].to_string();
+        ensure!(told.contains("is held back"), "{told}");
+        world.server.delete(kind, "default", name)?;
+        edit(&world.server, parent, parent_name)?;
+        world.rest(&mut replica).await?;
+        world.expect_ready(parent, parent_name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pod_is_changed_to_start_with_what_became_a_strangers() -> Result<()> {
+    for (parent, parent_name, kind, name, _) in NEEDS {
+        let world = World::new();
+        declare(&world.server, parent)?;
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        let before = template(&world, parent_name).context("there is no Deployment")?;
+        replica.endpoint.crash();
+        world.server.delete(kind, "default", name)?;
+        put_foreign(&world.server, kind, name)?;
+        edit(&world.server, parent, parent_name)?;
+        world.rest(&mut replica).await?;
+        ensure!(template(&world, parent_name) == Some(before), "new pods run with a foreign {kind}");
+    }
+    Ok(())
+}
+
+/// A registry reads its configuration when it starts; a role that an account does not name yet is not given to pods.
+#[tokio::test(start_paused = true)]
+async fn no_pod_starts_with_what_is_not_as_declared_yet() -> Result<()> {
+    for (parent, parent_name, kind, _, plural) in NEEDS.into_iter().filter(|(_, _, kind, ..)| *kind != "Secret") {
+        let world = World::new();
+        declare(&world.server, parent)?;
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        let before = template(&world, parent_name);
+        replica.endpoint.set_faults(Faults::new(move |call| {
+            if call.is_write() && call.resource == plural { Fault::Status(500) } else { Fault::None }
+        }));
+        edit(&world.server, parent, parent_name)?;
+        world.rest(&mut replica).await?;
+        ensure!(template(&world, parent_name) == before, "pods restart before their {kind} is as declared");
+        replica.endpoint.set_faults(Faults::default());
+        world.rest(&mut replica).await?;
+        world.expect_ready(parent, parent_name)?;
+        ensure!(template(&world, parent_name) != before, "the pods were never changed");
+    }
+    Ok(())
+}
