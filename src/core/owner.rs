@@ -24,6 +24,13 @@ pub enum Owner {
         /// Name in the label.
         name: Box<str>,
     },
+    /// No controller and not our label, but the annotation of the `StorageClaim` that the volume was kept for.
+    Kept {
+        /// Name of the volume, which was the claim's.
+        name: Box<str>,
+        /// UID in the annotation.
+        uid: Box<str>,
+    },
     /// Somebody else, in words for a message.
     Foreign(Box<str>),
 }
@@ -41,17 +48,25 @@ pub enum Ownership {
 
 impl Owner {
     /// Who a live object belongs to.
+    ///
+    /// Our label gets lost: label policies and Helm put their own in its place. That an object is ours, a volume's annotation tells
+    /// then; of others, that the API server lists us among those who applied it.
     pub fn of(kind: ChildKind, live: &Live) -> Self {
         if let Some(controller) = controller(&live.body) {
             return controller;
         }
-        let unknown = || Self::Foreign("nobody's controller, not made by Moorage".into());
+        let is_labelled = live.label(MANAGED_BY) == Some(MANAGER);
+        let stranger = || Self::Foreign("nobody's controller, not made by Moorage".into());
         if kind == ChildKind::PersistentVolumeClaim {
-            let kept = Self::Labelled { kind: ParentKind::StorageClaim, name: live.name().into() };
-            return if claim_uid(live).is_some() || is_made_by_us(live) { kept } else { unknown() };
+            let name = live.name().into();
+            return match claim_uid(live) {
+                Some(uid) if !is_labelled => Self::Kept { name, uid: uid.into() },
+                None if !is_made_by_us(live) => stranger(),
+                Some(_) | None => Self::Labelled { kind: ParentKind::StorageClaim, name },
+            };
         }
         if !is_applied_by_us(live) {
-            return unknown();
+            return stranger();
         }
         labelled(live).unwrap_or_else(|| Self::Foreign("no App, StorageClaim or Registry".into()))
     }
@@ -63,6 +78,11 @@ impl Owner {
                 if **uid == *parent.uid { Ownership::Ours } else { Ownership::Predecessor }
             }
             Self::Labelled { kind, name } if *kind == parent.kind && **name == *parent.name => Ownership::Ours,
+            Self::Kept { uid, .. } if **uid == *parent.uid => Ownership::Ours,
+            Self::Kept { .. } => {
+                let mark = format!("label {MANAGED_BY}={MANAGER}");
+                Ownership::Foreign(format!("an earlier StorageClaim, of whose marks the {mark} is lost"))
+            }
             Self::Controller { kind, name, .. } | Self::Labelled { kind, name } => {
                 Ownership::Foreign(format!("{} {name}", kind.as_str()))
             }
@@ -74,6 +94,7 @@ impl Owner {
     pub fn parent(&self) -> Option<(ParentKind, &str)> {
         match self {
             Self::Controller { kind, name, .. } | Self::Labelled { kind, name } => Some((*kind, name)),
+            Self::Kept { name, .. } => Some((ParentKind::StorageClaim, name)),
             Self::Foreign(_) => None,
         }
     }
@@ -100,7 +121,7 @@ fn labelled(live: &Live) -> Option<Owner> {
 pub fn parent_labels(live: &Live) -> Option<String> {
     match labelled(live)? {
         Owner::Labelled { kind, name } => Some(format!("{}/{name}", kind.as_str())),
-        Owner::Controller { .. } | Owner::Foreign(_) => None,
+        Owner::Controller { .. } | Owner::Kept { .. } | Owner::Foreign(_) => None,
     }
 }
 

@@ -12,6 +12,7 @@ use super::writer::reference;
 use crate::core::drift::Drift;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
+use crate::core::meta::APPLIED_HASH;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{self, Owner, Ownership};
@@ -273,9 +274,19 @@ async fn resolve(
     match Owner::of(object.kind, &live).to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
-        Ownership::Foreign(_) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
-            let consents = object.adopt && owner::is_adoptable(&live);
-            return if consents { adopt(context, parent, object, &live).await } else { Ok(Applied::Adoptable) };
+        Ownership::Foreign(_) if is_lost(&live, object) => {
+            if !stands(context, parent).await? {
+                return Ok(Applied::Late);
+            }
+            let whole = with_metadata(object, "uid", live.uid());
+            return take_over(context, parent, object, &whole).await;
+        }
+        Ownership::Foreign(holder) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
+            return match (owner::is_made_by_us(&live), owner::is_adoptable(&live)) {
+                (made, consents) if object.adopt && (made || consents) => adopt(context, parent, object, &live).await,
+                (true, _) => Ok(Applied::Taken(holder)),
+                (false, _) => Ok(Applied::Adoptable),
+            };
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
@@ -285,17 +296,27 @@ async fn resolve(
     if is_known { Ok(Applied::Late) } else { Err(conflict) }
 }
 
-/// Takes over an object that consents by marking it ours, if it still is exactly what was seen; what it should become is planned
-/// once it is seen.
+/// Takes over an object that consents by marking it ours, if it still is exactly what was seen.
 async fn adopt(context: &Context, parent: &Identity, object: &Object, seen: &Live) -> Result<Applied, Error> {
-    let mut marked = with_metadata(object, "uid", seen.uid());
-    marked["metadata"]["resourceVersion"] = Value::String(seen.version().to_string());
-    let body = json!({"apiVersion": marked["apiVersion"], "kind": marked["kind"], "metadata": marked["metadata"]});
+    let mut marks = with_metadata(object, "uid", seen.uid());
+    marks["metadata"]["resourceVersion"] = Value::String(seen.version().to_string());
+    let body = json!({"apiVersion": marks["apiVersion"], "kind": marks["kind"], "metadata": marks["metadata"]});
+    take_over(context, parent, object, &body).await
+}
+
+/// Marks an object ours that was not known as ours; what it should become is planned once it is seen.
+async fn take_over(context: &Context, parent: &Identity, object: &Object, body: &Value) -> Result<Applied, Error> {
     let sent = context.caches().moment(object.kind);
-    let live = context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await?;
+    let live = context.writer.apply(object.kind, &parent.namespace, &object.name, body).await?;
     context.metrics.apply(object.kind, ApplyOutcome::Updated);
     take_child(context, object.kind, &live, Source::Answer(sent));
     Ok(Applied::Late)
+}
+
+/// Whether the object was made for this very parent, although nothing says so any more: the hash of what was applied is that of
+/// what is wanted, parent included.
+fn is_lost(live: &Live, object: &Object) -> bool {
+    owner::is_free(live) && live.annotation(APPLIED_HASH).is_some_and(|hash| Some(hash) == object.applied_hash())
 }
 
 fn with_metadata(object: &Object, field: &str, value: &str) -> Value {

@@ -11,6 +11,7 @@ crate::cases![
     removed_declarations_come_back,
     deleted_children_come_back,
     deleted_storage_comes_back,
+    a_lost_label_comes_back,
     foreign_fields_survive,
 ];
 
@@ -153,6 +154,31 @@ async fn deleted_storage_comes_back(control_plane: Arc<ControlPlane>) -> Result<
     .await?;
     ready(&sandbox, "StorageClaim", "shop-data").await?;
     exactly(&control_plane, &sandbox, mark, 1, |event| event.resource == "persistentvolumeclaims").await
+}
+
+/// Without the label the watches no longer tell of an object. What it is found by then: its owner, its annotation, our fields.
+async fn a_lost_label_comes_back(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = converged(&control_plane, "drift-label").await?;
+    for label in [Value::Null, json!("Helm")] {
+        for (kind, name, _) in children() {
+            let before = must_get(&sandbox, kind, name).await?;
+            let mark = control_plane.audit().mark()?;
+            let edit = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": label}}});
+            patch(&sandbox, kind, name, &edit).await?;
+            let whole = |now: &Value| {
+                let same = |field: &str| now["metadata"][field] == before["metadata"][field];
+                same("uid") && same("labels") && same("ownerReferences") && same("deletionTimestamp")
+            };
+            until(&sandbox, kind, name, "to have its label again", whole).await?;
+            // Between the edit and its repair stands a creation that is refused.
+            exactly(&control_plane, &sandbox, mark, 2, |event| event.subresource.is_empty())
+                .await
+                .with_context(|| format!("{kind} {name}, {label}"))?;
+            ready(&sandbox, "App", "shop").await?;
+            ready(&sandbox, "Registry", "images").await?;
+        }
+    }
+    Ok(())
 }
 
 /// What others add to our objects is theirs: annotations, labels, an injected container, pull secrets.

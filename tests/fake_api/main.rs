@@ -12,6 +12,7 @@ mod election;
 mod faults;
 mod fights;
 mod health;
+mod marks;
 mod needs;
 mod order;
 mod panics;
