@@ -245,7 +245,7 @@ pub struct ServiceSettings {
     /// Annotations of the Service, for cloud load balancers and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// No virtual address: the name resolves to the pods themselves. Can't be changed on an existing Service.
+    /// No virtual address: the name resolves to the pods themselves. A change makes the Service anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub headless: bool,
 }

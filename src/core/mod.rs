@@ -7,6 +7,7 @@ pub mod checks;
 pub mod conditions;
 pub mod drift;
 pub mod facts;
+pub mod fixed;
 pub mod hash;
 pub mod image;
 pub mod kind;

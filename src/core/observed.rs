@@ -1,6 +1,7 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
 use super::facts::{Claim, Facts, Volume, Workload};
+use super::fixed;
 use super::hash;
 use super::kind::{ChildKind, Identity};
 use super::live::Live;
@@ -140,6 +141,9 @@ pub fn difference(live: &Live, wanted: &Object, ours: Ours<'_>) -> Option<Path> 
     let rules = Rules::of(wanted.kind);
     let fields = wanted.body.as_object().into_iter().flatten();
     let fields = fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
+    if let Some(path) = fixed::copied_back(wanted.kind, &live.body, &wanted.body) {
+        return Some(path);
+    }
     // What an object is says more than what stands on it.
     let (metadata, others): (Vec<_>, Vec<_>) = fields.partition(|(field, _)| *field == "metadata");
     others.into_iter().chain(metadata).find_map(|(field, value)| {
@@ -218,14 +222,13 @@ impl Observed {
         self.child(wanted.kind, &wanted.name).is_some_and(|child| child.is_as(wanted))
     }
 
-    /// Children that the plan no longer wants and that may go. Labels alone don't make an object ours enough to delete it:
-    /// `kubectl expose` and many a copied manifest carry those of the object that they came from.
+    /// Children that the plan no longer wants and that may go.
     pub fn surplus(&self, parent: &Identity, wanted: &[Object], prunable: &[ChildKind]) -> Vec<(ChildKind, String)> {
         self.children
             .iter()
             .filter(|((kind, name), child)| {
                 prunable.contains(kind)
-                    && matches!(&child.owner, Owner::Controller { uid, .. } if **uid == *parent.uid)
+                    && child.owner.is_controller(parent)
                     && !wanted.iter().any(|object| object.kind == *kind && object.name == *name)
             })
             .map(|(key, _)| key.clone())

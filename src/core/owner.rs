@@ -90,6 +90,12 @@ impl Owner {
         }
     }
 
+    /// Whether the object is controlled by this very parent. Labels alone don't make an object ours enough to delete it:
+    /// `kubectl expose` and many a copied manifest carry those of the object that they came from.
+    pub fn is_controller(&self, parent: &Identity) -> bool {
+        matches!(self, Self::Controller { uid, .. } if **uid == *parent.uid)
+    }
+
     /// The parent to wake when the object moves.
     pub fn parent(&self) -> Option<(ParentKind, &str)> {
         match self {

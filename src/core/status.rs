@@ -28,7 +28,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     if let Some(object) = outcome.waiting.first() {
         return Some(Summary::Waiting(
             Reason::WaitingForDeletion,
-            format!("{object} of a deleted predecessor is still being deleted"),
+            format!("{object}: its predecessor is still being deleted"),
         ));
     }
     // What is held back waits for a claim, which tells why.

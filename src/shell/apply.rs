@@ -1,7 +1,7 @@
 //! Carries out the `objects` of a plan by server-side apply, under the two preconditions that keep strangers' objects
 //! untouched: create only what is missing, update only what was seen.
 
-use super::cache::Source;
+use super::cache::{Moment, Source};
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, take_parent, written};
@@ -10,8 +10,10 @@ use super::metrics::ApplyOutcome;
 use super::repairs::Id;
 use super::writer::reference;
 use crate::core::drift::Drift;
+use crate::core::fixed;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
+use crate::core::merge::Path;
 use crate::core::meta::APPLIED_HASH;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
@@ -38,6 +40,8 @@ enum Applied {
     Taken(String),
     /// Nobody controls it, but it would have to be adopted.
     Adoptable,
+    /// It can't become what is wanted, in words for the user.
+    Fixed(String),
     /// Somebody changes it again and again; it is left for now.
     Contended,
 }
@@ -71,6 +75,9 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Contended) => outcome.held.push(named),
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
+            Ok(Applied::Fixed(message)) => {
+                outcome.failures.push(Failure { object: named, class: ErrorClass::Invalid, message });
+            }
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
             Ok(Applied::Adoptable) => outcome.failures.push(adoptable(named, parent, object)),
             Err(error) => {
@@ -176,20 +183,30 @@ fn reverted(parent: &Identity, object: &Object, drift: &Drift) -> Event {
     } else {
         String::new()
     };
+    let note = format!(
+        "{} {}: {drift}, and the {owner} declares it. It was changed back; change the {owner} instead.{undo}",
+        object.kind, object.name
+    );
+    Event {
+        reason: "DriftReverted".to_owned(),
+        action: "Repair".to_owned(),
+        ..about(parent, object, note, &drift.field)
+    }
+}
+
+/// An Event about a field of an object.
+fn about(parent: &Identity, object: &Object, note: String, field: &Path) -> Event {
     Event {
         type_: EventType::Normal,
-        reason: "DriftReverted".to_owned(),
-        note: Some(format!(
-            "{} {}: {drift}, and the {owner} declares it. It was changed back; change the {owner} instead.{undo}",
-            object.kind, object.name
-        )),
-        action: "Repair".to_owned(),
+        reason: String::new(),
+        note: Some(note),
+        action: String::new(),
         // Events that name the same are told as one, with the first one's words.
         secondary: Some(ObjectReference {
             kind: Some(object.kind.as_str().to_owned()),
             namespace: Some(parent.namespace.clone()),
             name: Some(object.name.clone()),
-            field_path: Some(drift.field.to_string()),
+            field_path: Some(field.to_string()),
             ..ObjectReference::default()
         }),
     }
@@ -243,11 +260,61 @@ async fn update(context: &Context, parent: &Identity, object: &Object, child: &C
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Updated);
+            if let Some(field) = fixed::copied_back(object.kind, &live.body, &object.body) {
+                return replace(context, parent, object, &live, sent, &field).await;
+            }
             Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
         }
         Err(error) if error.is_mismatch() => resolve(context, parent, object, Some(child), error).await,
+        Err(error) if error.code() == 422 => refused(context, parent, object, child, error).await,
         Err(error) => Err(error),
     }
+}
+
+/// An update was refused as invalid: one read tells whether a field is the cause that keeps its value for good.
+async fn refused(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    child: &Child,
+    error: Error,
+) -> Result<Applied, Error> {
+    let sent = context.caches().moment(object.kind);
+    let live = context.writer.read(object.kind, &parent.namespace, &object.name).await?;
+    let Some(live) = live.filter(|live| *live.uid() == *child.uid) else { return Err(error) };
+    match fixed::hindrance(object.kind, &live.body, &object.body) {
+        Some(field) => replace(context, parent, object, &live, sent, &field).await,
+        None => Err(error),
+    }
+}
+
+/// Deletes an object that a field keeps from becoming what is wanted, so that it is made anew once it is gone. That is done only
+/// to the parent's very own, and only where nothing is lost by it; else the user is told what to do.
+async fn replace(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    live: &Live,
+    sent: Moment,
+    field: &Path,
+) -> Result<Applied, Error> {
+    let kind = object.kind;
+    take_child(context, kind, live, Source::Answer(sent));
+    if !Owner::of(kind, live).is_controller(parent) || !fixed::is_replaceable(kind) {
+        return Ok(Applied::Fixed(fixed::explain(kind, &object.name, field)));
+    }
+    context.writer.delete(kind, &parent.namespace, &object.name, live.uid(), live.version()).await?;
+    context.caches().mark_deleting(kind, &Key::new(&parent.namespace, &object.name), live.uid());
+    context.writer.event(&replaced(parent, object, field), &reference(parent)).await;
+    Ok(Applied::Waiting)
+}
+
+/// The Event about an object that is made anew.
+fn replaced(parent: &Identity, object: &Object, field: &Path) -> Event {
+    let Object { kind, name, .. } = object;
+    let note =
+        format!("{kind} {name}: {field} can't be changed once the {kind} exists, so it was deleted and is made anew");
+    Event { reason: "Replaced".to_owned(), action: "Replace".to_owned(), ..about(parent, object, note, field) }
 }
 
 /// What stands there is not what was `known`: one read tells whose it is. What turns out to be ours is only remembered, as the

@@ -9,6 +9,7 @@ mod bad_specs;
 mod conflict;
 mod crds;
 mod drift;
+mod fixed;
 mod generation;
 mod install;
 mod kubectl;
@@ -77,6 +78,7 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         bad_specs::cases(),
         drift::cases(),
+        fixed::cases(),
         merge::cases(),
         owned::cases(),
         conflict::cases(),

@@ -33,6 +33,11 @@ pub const ALL: &[Scenario] = &[
         end: is_repaired,
     },
     Scenario {
+        name: "a Service becomes headless and gets an address again",
+        steps: &[create_shop, make_headless, give_address],
+        end: has_address,
+    },
+    Scenario {
         name: "a claim grows and is retained",
         steps: &[create_claim, grow_claim, delete_claim],
         end: |world| is_gone(world, "StorageClaim").and(keeps_data(world, "data", "2Gi")),
@@ -114,6 +119,23 @@ fn is_new(world: &World) -> Result<()> {
     let deployment = world.server.get("Deployment", "default", "shop").unwrap_or_default();
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     ensure!(image == "registry.example.com/shop:2", "{image}");
+    ready(world, "App", "shop")
+}
+
+fn make_headless(server: &Server) -> Result<()> {
+    edit(server, "App", "shop", |app| app["spec"]["service"] = json!({"headless": true}))
+}
+
+fn give_address(server: &Server) -> Result<()> {
+    let service = server.get("Service", "default", "shop").unwrap_or_default();
+    ensure!(service["spec"]["clusterIP"] == "None", "it never became headless: {service}");
+    edit(server, "App", "shop", |app| app["spec"]["service"] = json!({}))
+}
+
+fn has_address(world: &World) -> Result<()> {
+    let service = world.server.get("Service", "default", "shop").unwrap_or_default();
+    ensure!(service["spec"]["clusterIP"] != "None" && service["spec"]["clusterIP"].is_string(), "{service}");
+    keeps_data(world, "shop-data", "1Gi")?;
     ready(world, "App", "shop")
 }
 

@@ -20,6 +20,7 @@ mod worlds;
 
 use cluster::{Paper, merge};
 use moorage::api::{App, Registry, StorageClaim};
+use moorage::core::fixed;
 use moorage::core::kind::ChildKind;
 use moorage::core::live::Live;
 use moorage::core::object::Object;
@@ -116,7 +117,15 @@ fn updates_equal_fresh_starts<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) 
         context.show_input(after.clone());
         let plan = context.plan::<P>();
         for object in &plan.objects {
-            if !context.agrees::<P>(object) {
+            if context.agrees::<P>(object) {
+                // Nothing is done.
+            } else if fixed::is_replaceable(object.kind)
+                && context.uid::<P>(object).is_some()
+                && fixed::hindrance(object.kind, &live(&updated, object), &object.body).is_some()
+            {
+                updated.delete(object.kind.as_str(), "shop", &object.name).map_err(fail)?;
+                create(&updated, object)?;
+            } else {
                 apply(&updated, object, context.uid::<P>(object).as_deref())?;
             }
             prop_assert!(is_meddled(&updated, object), "{} {} lost what others added", object.kind, object.name);

@@ -140,7 +140,7 @@ fn volumes(wild: bool) -> BoxedStrategy<Value> {
     )
 }
 
-/// Apps. A headless Service can't become another, so that is never drawn.
+/// Apps.
 pub fn app(wild: bool) -> BoxedStrategy<Value> {
     let env = json!([
         {"name": "A", "value": "1"}, {"name": "B", "value": ""}, {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
@@ -153,6 +153,7 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
             ("annotations", one(json!([{"example.com/lb": "a"}, {}]))),
         ],
     );
+    let service = prop_oneof![2 => service, 1 => Just(json!({"headless": true}))].boxed();
     let account = json!([{"name": "builder"}, {"annotations": {"example.com/role": "r"}, "automountToken": true}, {"imagePullSecrets": [{"name": "p"}]}, {}]);
     let rollout = value(
         wild,

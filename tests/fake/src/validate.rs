@@ -26,6 +26,7 @@ pub(crate) fn check(resource: &Resource, live: Option<&Value>, object: &Value) -
         "StatefulSet" => workload(live, object, &STATEFUL_SET_MUTABLE),
         "PersistentVolumeClaim" => claim(live, object),
         "Service" => service(live, object),
+        "ConfigMap" | "Secret" => data(live, object),
         _ => Ok(()),
     };
     by_kind.map_err(invalid)
@@ -153,6 +154,18 @@ fn claim(live: Option<&Value>, object: &Value) -> Result<(), String> {
         return Ok(());
     }
     Err("spec.resources.requests.storage: Forbidden: field can not be less than status.capacity".to_owned())
+}
+
+fn data(live: Option<&Value>, object: &Value) -> Result<(), String> {
+    let Some(live) = live else { return Ok(()) };
+    if !live["type"].is_null() && live["type"] != object["type"] {
+        return Err(format!("type: Invalid value: {}: field is immutable", object["type"]));
+    }
+    let same = ["data", "binaryData", "immutable"].iter().all(|field| live[*field] == object[*field]);
+    if live["immutable"] == true && !same {
+        return Err("data: Forbidden: field is immutable when `immutable` is set".to_owned());
+    }
+    Ok(())
 }
 
 fn size(quantities: &Value) -> i128 {
