@@ -281,7 +281,8 @@ pub struct ServiceAccountSettings {
     /// Annotations of the App's own `ServiceAccount`, for workload identity and the like.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Pull secrets of the App's own `ServiceAccount`.
+    /// Pull secrets of the App's own `ServiceAccount`, beside those that others add to it. Pods with `imagePullSecrets` of their
+    /// own get none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<LocalObjectReference>>")]
     pub image_pull_secrets: Vec<LocalObjectReference>,

@@ -54,7 +54,7 @@ impl Parent for App {
 fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
     let mut plan = Plan { paused: app.spec.paused, ..Plan::default() };
     if app.owns_service_account() {
-        plan.apply(ChildKind::ServiceAccount, &service_account(app));
+        plan.apply(ChildKind::ServiceAccount, &service_account(app, observed));
     }
     for claim in storage_claims(app) {
         plan.apply(ChildKind::StorageClaim, &claim);

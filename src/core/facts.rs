@@ -17,6 +17,24 @@ pub enum Facts {
     Volume(Box<Volume>),
     /// A `StorageClaim`.
     Claim(Box<Claim>),
+    /// A `ServiceAccount` with pull secrets.
+    Account(Box<Account>),
+}
+
+/// Pull secrets of a `ServiceAccount`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// `imagePullSecrets`, by name.
+    pub pull_secrets: Vec<String>,
+    /// Those that the App declared, from our annotation; `None` if it never declared any.
+    pub declared: Option<Vec<String>>,
+}
+
+impl Account {
+    /// Those that somebody else added.
+    pub fn others(&self) -> impl Iterator<Item = &String> {
+        self.pull_secrets.iter().filter(|name| !self.declared.iter().flatten().any(|declared| declared == *name))
+    }
 }
 
 /// Progress of a Deployment.
@@ -110,8 +128,19 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
         ChildKind::Deployment => Facts::Workload(Box::new(workload(live))),
         ChildKind::PersistentVolumeClaim => Facts::Volume(Box::new(volume(live))),
         ChildKind::StorageClaim => Facts::Claim(Box::new(claim(live))),
-        ChildKind::ServiceAccount | ChildKind::ConfigMap | ChildKind::Secret | ChildKind::Service => Facts::None,
+        ChildKind::ServiceAccount => account(live),
+        ChildKind::ConfigMap | ChildKind::Secret | ChildKind::Service => Facts::None,
     }
+}
+
+fn account(live: &Live) -> Facts {
+    let pull_secrets: Vec<String> = items(&live.body["imagePullSecrets"]).map(|secret| text(&secret["name"])).collect();
+    let declared =
+        live.annotation(super::meta::PULL_SECRETS).map(|names| names.split(',').map(str::to_owned).collect());
+    if pull_secrets.is_empty() && declared.is_none() {
+        return Facts::None;
+    }
+    Facts::Account(Box::new(Account { pull_secrets, declared }))
 }
 
 fn workload(live: &Live) -> Workload {

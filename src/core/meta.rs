@@ -21,6 +21,9 @@ pub const CLAIM_UID: &str = "moorage.dev/claim-uid";
 pub const ADOPTED: &str = "moorage.dev/adopted";
 /// Annotation by which whoever made a `PersistentVolumeClaim` lets the `StorageClaim` that it names have it.
 pub const ADOPTABLE: &str = "moorage.dev/adoptable";
+/// Annotation on a `ServiceAccount` with the names of the pull secrets that its App declares: the others in its list are somebody
+/// else's.
+pub const PULL_SECRETS: &str = "moorage.dev/pull-secrets";
 /// Annotation on a pod template with the hash of the configuration that the pods read when they start.
 pub const CONFIG_HASH: &str = "moorage.dev/config-hash";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.

@@ -1,6 +1,6 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
-use super::facts::{Claim, Facts, Volume, Workload};
+use super::facts::{Account, Claim, Facts, Volume, Workload};
 use super::fixed;
 use super::hash;
 use super::kind::{ChildKind, Identity};
@@ -205,7 +205,7 @@ impl Observed {
     pub fn workload(&self, name: &str) -> Option<&Workload> {
         match &self.child(ChildKind::Deployment, name)?.facts {
             Facts::Workload(workload) => Some(workload),
-            Facts::None | Facts::Volume(_) | Facts::Claim(_) => None,
+            Facts::None | Facts::Volume(_) | Facts::Claim(_) | Facts::Account(_) => None,
         }
     }
 
@@ -213,7 +213,15 @@ impl Observed {
     pub fn volume(&self, name: &str) -> Option<&Volume> {
         match &self.child(ChildKind::PersistentVolumeClaim, name)?.facts {
             Facts::Volume(volume) => Some(volume),
-            Facts::None | Facts::Workload(_) | Facts::Claim(_) => None,
+            Facts::None | Facts::Workload(_) | Facts::Claim(_) | Facts::Account(_) => None,
+        }
+    }
+
+    /// Pull secrets of the `ServiceAccount` of that name; `None` if there never was one.
+    pub fn account(&self, name: &str) -> Option<&Account> {
+        match &self.child(ChildKind::ServiceAccount, name)?.facts {
+            Facts::Account(account) => Some(account),
+            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Claim(_) => None,
         }
     }
 

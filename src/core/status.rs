@@ -106,7 +106,7 @@ fn facts_message(child: &Child) -> Option<String> {
         Facts::Claim(claim) if !claim.ready => {
             Some(if claim.reason.is_empty() { "waits for its first status".to_owned() } else { claim.message.clone() })
         }
-        Facts::Workload(_) | Facts::Claim(_) | Facts::Volume(_) | Facts::None => None,
+        Facts::Workload(_) | Facts::Claim(_) | Facts::Volume(_) | Facts::Account(_) | Facts::None => None,
     }
 }
 

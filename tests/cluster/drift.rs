@@ -13,6 +13,7 @@ crate::cases![
     deleted_storage_comes_back,
     a_lost_label_comes_back,
     foreign_fields_survive,
+    pull_secrets_of_others_survive,
 ];
 
 /// A child of every kind, and an edit that makes it differ from what is declared.
@@ -196,4 +197,41 @@ async fn foreign_fields_survive(control_plane: Arc<ControlPlane>) -> Result<()> 
     ensure!(deployment["spec"]["template"]["metadata"]["labels"]["example.com/mesh"] == "on");
     ensure!(must_get(&sandbox, "ServiceAccount", "shop").await?["imagePullSecrets"][0]["name"] == "foreign");
     exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
+}
+
+/// The list is one value, which two managers can't share: a platform that adds its own to every account is not fought.
+async fn pull_secrets_of_others_survive(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pull-secrets").await?;
+    let declare = |names: &[&str]| {
+        let secrets: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({"spec": {"serviceAccount": {"imagePullSecrets": secrets}}})
+    };
+    let names = |account: &Value| -> Vec<String> {
+        let secrets = account["imagePullSecrets"].as_array().into_iter().flatten();
+        secrets.map(|secret| secret["name"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    patch(&sandbox, "App", "web", &declare(&["team"])).await?;
+    until(&sandbox, "ServiceAccount", "web", "to have the team's", |account| names(account) == ["team"]).await?;
+    patch(
+        &sandbox,
+        "ServiceAccount",
+        "web",
+        &json!({"imagePullSecrets": [{"name": "team"}, {"name": "web-dockercfg-x"}]}),
+    )
+    .await?;
+    for (declared, wanted) in [
+        (vec!["other"], vec!["other", "web-dockercfg-x"]),
+        (vec![], vec!["web-dockercfg-x"]),
+        (vec!["team", "web-dockercfg-x"], vec!["team", "web-dockercfg-x"]),
+    ] {
+        patch(&sandbox, "App", "web", &declare(&declared)).await?;
+        let what = format!("to have {wanted:?}");
+        let account = until(&sandbox, "ServiceAccount", "web", &what, |account| names(account) == wanted).await?;
+        ready(&sandbox, "App", "web").await?;
+        let now = must_get(&sandbox, "ServiceAccount", "web").await?;
+        ensure!(now["metadata"]["resourceVersion"] == account["metadata"]["resourceVersion"], "it is written again");
+    }
+    Ok(())
 }

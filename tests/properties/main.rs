@@ -214,6 +214,11 @@ fn meddle(server: &Server, object: &Object) -> Outcome {
     let added = |live: &mut Value| {
         live["metadata"]["annotations"]["example.com/note"] = json!("theirs");
         live["metadata"]["labels"]["example.com/team"] = json!("theirs");
+        if object.kind == ChildKind::ServiceAccount {
+            let mut secrets = live["imagePullSecrets"].as_array().cloned().unwrap_or_default();
+            secrets.push(json!({"name": "theirs"}));
+            live["imagePullSecrets"] = json!(secrets);
+        }
         if object.kind == ChildKind::Deployment {
             let template = &mut live["spec"]["template"]["metadata"];
             merge(template, &json!({"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}}));
@@ -230,7 +235,8 @@ fn is_meddled(server: &Server, object: &Object) -> bool {
         .is_some_and(|managers| !managers.iter().any(|entry| entry["manager"] == "somebody"));
     let kept = live["metadata"]["annotations"]["example.com/note"] == "theirs"
         && live["metadata"]["labels"]["example.com/team"] == "theirs"
-        && (object.kind != ChildKind::Deployment || template.is_string());
+        && (object.kind != ChildKind::Deployment || template.is_string())
+        && (object.kind != ChildKind::ServiceAccount || live["imagePullSecrets"].to_string().contains("theirs"));
     made_now || kept
 }
 
@@ -242,6 +248,13 @@ fn lasting(live: &Value) -> Value {
         meta.remove(field);
     }
     forget(&mut live, &["example.com/note", "example.com/team", "kubectl.kubernetes.io/restartedAt"]);
+    if live["kind"] == "ServiceAccount" {
+        let declared = live["imagePullSecrets"].as_array().into_iter().flatten();
+        let declared: Vec<Value> = declared.filter(|secret| secret["name"] != "theirs").cloned().collect();
+        live["imagePullSecrets"] = json!(declared);
+        // Whether there were others is told by these.
+        forget(&mut live, &["moorage.dev/pull-secrets", "moorage.dev/applied-hash"]);
+    }
     if live["kind"] == "Service" {
         // Allocated once, for good.
         let allocated =
