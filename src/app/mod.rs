@@ -65,5 +65,10 @@ fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
     }
     storage::hold_until_owned(&mut plan, &app.identity, observed);
     plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
+    let deployment = plan.object(ChildKind::Deployment, &app.identity.name);
+    if !deployment.is_some_and(|deployment| observed.runs_only(deployment)) {
+        // The token of a pod that runs, or is stopping, is worth nothing without its account.
+        plan.prune.retain(|(kind, _)| *kind != ChildKind::ServiceAccount);
+    }
     plan
 }

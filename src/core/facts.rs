@@ -52,6 +52,8 @@ pub struct Workload {
     pub ready: i32,
     /// Pods that are ready for long enough.
     pub available: i32,
+    /// Pods that are stopping, which the other counts leave out.
+    pub terminating: i32,
     /// The rollout exceeded its deadline; the controller's message.
     pub stuck: Option<String>,
     /// Pods can't be created; the controller's message.
@@ -158,6 +160,7 @@ fn workload(live: &Live) -> Workload {
         updated: count("updatedReplicas"),
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
+        terminating: count("terminatingReplicas"),
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
     }

@@ -209,6 +209,12 @@ impl Observed {
         }
     }
 
+    /// Whether every pod of a Deployment is of the wanted template; none of another one is left, not even stopping.
+    pub fn runs_only(&self, wanted: &Object) -> bool {
+        let is_alone = |workload: &Workload| workload.is_rolled_out() && workload.terminating == 0;
+        self.agrees(wanted) && self.workload(&wanted.name).is_some_and(is_alone)
+    }
+
     /// State of the `PersistentVolumeClaim` of that name.
     pub fn volume(&self, name: &str) -> Option<&Volume> {
         match &self.child(ChildKind::PersistentVolumeClaim, name)?.facts {

@@ -22,6 +22,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "a new image", steps: &[create_shop, change_image], end: is_new },
     Scenario { name: "no port and no volume any more", steps: &[create_shop, drop_port_and_volume], end: is_pruned },
     Scenario {
+        name: "an account of its own is no longer wanted",
+        steps: &[create_shop, name_account],
+        end: |world| ready(world, "App", "shop").and(has_no_account(world)),
+    },
+    Scenario {
         name: "an App goes and comes back",
         steps: &[create_shop, delete_shop, create_shop],
         end: |world| ready(world, "App", "shop").and(keeps_data(world, "shop-data", "1Gi")),
@@ -137,6 +142,15 @@ fn has_address(world: &World) -> Result<()> {
     ensure!(service["spec"]["clusterIP"] != "None" && service["spec"]["clusterIP"].is_string(), "{service}");
     keeps_data(world, "shop-data", "1Gi")?;
     ready(world, "App", "shop")
+}
+
+fn name_account(server: &Server) -> Result<()> {
+    edit(server, "App", "shop", |app| app["spec"]["serviceAccount"] = json!({"name": "builder"}))
+}
+
+fn has_no_account(world: &World) -> Result<()> {
+    ensure!(!world.has("ServiceAccount", "shop"), "ServiceAccount shop is there");
+    Ok(())
 }
 
 fn drop_port_and_volume(server: &Server) -> Result<()> {
