@@ -58,6 +58,8 @@ pub struct Workload {
     pub stuck: Option<String>,
     /// Pods can't be created; the controller's message.
     pub refused: Option<String>,
+    /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
+    pub default_image: Option<Box<(String, String)>>,
 }
 
 impl Workload {
@@ -163,6 +165,11 @@ fn workload(live: &Live) -> Workload {
         terminating: count("terminatingReplicas"),
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
+        default_image: live.annotation(super::meta::PODS_HASH).map(|hash| {
+            let mut containers = items(&live.body["spec"]["template"]["spec"]["containers"]);
+            let registry = containers.find(|container| container["name"] == "registry");
+            Box::new((registry.map(|container| text(&container["image"])).unwrap_or_default(), hash.to_owned()))
+        }),
     }
 }
 

@@ -72,7 +72,7 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
     if let Some(claim) = storage_claim(registry) {
         plan.apply(ChildKind::StorageClaim, &claim);
     }
-    plan.apply(ChildKind::Deployment, &deployment(registry, settings, &config));
+    plan.apply(ChildKind::Deployment, &deployment(registry, observed, settings, &config));
     plan.apply(ChildKind::Service, &service(registry));
     storage::hold_until_owned(&mut plan, &registry.identity, observed);
     plan

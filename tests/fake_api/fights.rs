@@ -72,14 +72,21 @@ async fn a_deletion_that_comes_again_and_again_is_repaired_ever_more_rarely() ->
     Ok(())
 }
 
-/// Two installs, each with a Lease of its own and another default image, watch the same namespace.
+/// Two installs, each with a Lease and a key of its own, watch the same namespace.
 #[tokio::test(start_paused = true)]
 async fn two_installs_over_one_namespace_do_not_run_hot() -> Result<()> {
     let world = World::new();
+    world.server.apply("{apiVersion: v1, kind: Namespace, metadata: {name: second}}")?;
+    world.server.apply(
+        "{apiVersion: v1, kind: Secret, metadata: {name: moorage-key, namespace: second},
+          data: {key: AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=}}",
+    )?;
     let start = |name: &'static str| {
         let mut settings = settings(name);
         settings.lease_name = name.to_owned();
-        settings.registry_image = format!("registry.example.com/{name}:1");
+        if name == "second" {
+            settings.namespace = name.to_owned();
+        }
         let server = world.server.clone();
         async move { Replica::start_with(&server, &settings, Faults::default()).await }
     };
@@ -88,7 +95,7 @@ async fn two_installs_over_one_namespace_do_not_run_hot() -> Result<()> {
         "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {name: images, namespace: default}, spec: {storage: {emptyDir: {}}}}",
     )?;
     sleep(10 * MINUTE).await;
-    let applies = writes(&world, "deployments");
+    let applies = writes(&world, "secrets");
     ensure!(applies < 40, "{applies} applies in ten minutes\n{}", world.summary());
     let statuses = writes(&world, "registries");
     ensure!(statuses < 450, "{statuses} statuses in ten minutes\n{}", world.summary());

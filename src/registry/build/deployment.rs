@@ -1,34 +1,67 @@
 //! The Deployment that runs the registry.
 
 use super::pod::pod_template;
+use crate::core::observed::Observed;
 use crate::core::plan::PlanSettings;
-use crate::core::{meta, rollout};
+use crate::core::{hash, meta, rollout};
 use crate::registry::validate::ValidRegistry;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use std::collections::BTreeMap;
 
 /// The Deployment of the Registry's name.
 ///
 /// Where the storage is not shared there is never more than one pod: `replicas` is owned as 1 unless the author says 0,
 /// and the old pod goes before the new one comes. Elsewhere unset `replicas` is left to whoever scales it.
-pub fn deployment(registry: &ValidRegistry<'_>, settings: &PlanSettings, config: &str) -> Deployment {
+pub fn deployment(
+    registry: &ValidRegistry<'_>,
+    observed: &Observed,
+    settings: &PlanSettings,
+    config: &str,
+) -> Deployment {
     let (replicas, strategy) = if registry.shared {
         (registry.spec.replicas, rollout::rolling_update(None, None))
     } else {
         (Some(registry.spec.replicas.unwrap_or(1)), rollout::recreate())
     };
+    let (template, record) = template(registry, observed, settings, config);
     Deployment {
-        metadata: meta::owned(&registry.identity, &registry.identity.name),
+        metadata: ObjectMeta {
+            annotations: record.map(|hash| BTreeMap::from([(meta::PODS_HASH.to_owned(), hash)])),
+            ..meta::owned(&registry.identity, &registry.identity.name)
+        },
         spec: Some(DeploymentSpec {
             replicas,
             selector: LabelSelector {
                 match_labels: Some(meta::selector(&registry.identity)),
                 ..LabelSelector::default()
             },
-            template: pod_template(registry, settings, config),
+            template,
             strategy: Some(strategy),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
     }
+}
+
+/// The pod template, and its hash where the image is the default. A new default alone restarts nothing: the image that was the
+/// default when the pods were declared is kept until something else in the template changes.
+fn template(
+    registry: &ValidRegistry<'_>,
+    observed: &Observed,
+    settings: &PlanSettings,
+    config: &str,
+) -> (PodTemplateSpec, Option<String>) {
+    let with = |image: &str| {
+        let template = pod_template(registry, image, config);
+        let hash = serde_json::to_value(&template).ok().map(|json| format!("{:016x}", hash::of(&json)));
+        (template, hash)
+    };
+    if let Some(named) = &registry.spec.image {
+        return (with(named).0, None);
+    }
+    let before = observed.workload(&registry.identity.name).and_then(|workload| workload.default_image.as_deref());
+    let kept = before.map(|(image, hash)| (with(image), hash)).filter(|((_, made), hash)| made.as_ref() == Some(*hash));
+    kept.map_or_else(|| with(&settings.registry_image), |(kept, _)| kept)
 }

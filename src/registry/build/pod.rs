@@ -5,7 +5,6 @@
 use super::config::{DATA_PATH, FILE, PORT};
 use super::secret;
 use crate::core::image::default_pull_policy;
-use crate::core::plan::PlanSettings;
 use crate::core::{meta, security, template};
 use crate::registry::validate::{Source, ValidRegistry};
 use k8s_openapi::api::core::v1::{
@@ -25,13 +24,13 @@ const ID: i64 = 65532;
 
 /// The template of the registry's pods. The registry reads its configuration only when it starts, so the configuration's
 /// hash is part of the template.
-pub fn pod_template(registry: &ValidRegistry<'_>, settings: &PlanSettings, config: &str) -> PodTemplateSpec {
+pub fn pod_template(registry: &ValidRegistry<'_>, image: &str, config: &str) -> PodTemplateSpec {
     let mut pod = registry.spec.pod.clone().unwrap_or_default();
     pod.annotations.insert(meta::CONFIG_HASH.to_owned(), format!("{:016x}", xxh3_64(config.as_bytes())));
     pod.termination_grace_period_seconds = Some(registry.grace_period());
     pod.security_context = Some(security_context(pod.security_context));
     let spec = PodSpec {
-        containers: vec![container(registry, settings)],
+        containers: vec![container(registry, image)],
         volumes: Some(vec![config_volume(registry), data_volume(registry)]),
         automount_service_account_token: Some(false),
         // Kubernetes would set variables named for each Service of the namespace. The registry reads every REGISTRY_*
@@ -65,9 +64,8 @@ fn security_context(author: Option<PodSecurityContext>) -> PodSecurityContext {
     }
 }
 
-fn container(registry: &ValidRegistry<'_>, settings: &PlanSettings) -> Container {
+fn container(registry: &ValidRegistry<'_>, image: &str) -> Container {
     let read_only_root = SecurityContext { read_only_root_filesystem: Some(true), ..SecurityContext::default() };
-    let image = registry.spec.image.as_deref().unwrap_or(&settings.registry_image);
     Container {
         name: "registry".to_owned(),
         image: Some(image.to_owned()),

@@ -4,7 +4,8 @@ use super::{body, claim, deployment_spec, empty_dir, planned, registry, seen, se
 use crate::api::Registry;
 use crate::api::common::{AccessMode, DeletionPolicy, PodSettings};
 use crate::core::kind::ChildKind;
-use crate::core::observed::Observed;
+use crate::core::live::Live;
+use crate::core::observed::{Child, Observed};
 use crate::core::parent::Parent;
 use crate::core::plan::PlanSettings;
 use serde_json::{Value, json};
@@ -145,4 +146,44 @@ fn storage_that_one_pod_can_write_has_one_pod_at_a_time() {
         assert_eq!(spec.get("replicas").and_then(Value::as_i64), replicas, "{:?}", images.spec);
         assert_eq!(spec["strategy"]["type"], strategy, "{:?}", images.spec);
     }
+}
+
+/// An operator with another default image finds what an earlier one declared.
+#[test]
+fn a_new_default_image_restarts_nothing_by_itself() {
+    let newer = PlanSettings { registry_image: "registry.example.com/distribution:9".to_owned(), ..settings() };
+    let images = registry(empty_dir());
+    let before = body(&planned(&images), ChildKind::Deployment, "images");
+    let standing = |live: &Value| {
+        let mut observed = seen();
+        let child = Child::of(ChildKind::Deployment, &Live::new(live.clone()));
+        observed.children.insert((ChildKind::Deployment, "images".to_owned()), child);
+        observed
+    };
+    let deployment =
+        |images: &Registry, live: &Value| body(&images.plan(&standing(live), &newer), ChildKind::Deployment, "images");
+    let image = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    assert_eq!(deployment(&images, &before), before, "nothing is written");
+
+    let mut other = images.clone();
+    other.spec.replicas = Some(0);
+    assert_eq!(deployment(&other, &before)["spec"]["template"], before["spec"]["template"], "pods are not concerned");
+    other.spec.read_only = true;
+    assert_eq!(image(&deployment(&other, &before)), newer.registry_image, "the pods restart anyway");
+    other.spec.image = Some("registry.example.com/own:1".to_owned());
+    let named = deployment(&other, &before);
+    assert_eq!(image(&named), "registry.example.com/own:1");
+    other.spec.image = None;
+    assert_eq!(image(&deployment(&other, &named)), newer.registry_image, "what was named is not kept");
+
+    let mut edited = before.clone();
+    edited["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example.com/intruder:1");
+    assert_eq!(
+        image(&deployment(&images, &edited)),
+        newer.registry_image,
+        "nobody else's image is taken for a default"
+    );
+    let mut asked = before.clone();
+    asked["metadata"]["annotations"].as_object_mut().unwrap().remove("moorage.dev/pods-hash");
+    assert_eq!(image(&deployment(&images, &asked)), newer.registry_image, "it was asked for");
 }
