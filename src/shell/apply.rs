@@ -305,7 +305,7 @@ async fn replace(
     }
     context.writer.delete(kind, &parent.namespace, &object.name, live.uid(), live.version()).await?;
     context.caches().mark_deleting(kind, &Key::new(&parent.namespace, &object.name), live.uid());
-    context.writer.event(&replaced(parent, object, field), &reference(parent)).await;
+    context.writer.event(replaced(parent, object, field), &reference(parent)).await;
     Ok(Applied::Waiting)
 }
 
