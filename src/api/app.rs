@@ -332,7 +332,7 @@ pub struct AppStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready (the summary), Available, Progressing, Degraded; Reconciling and Stalled only while they are true.
+    /// Ready (the summary), Available, Progressing, Degraded; Reconciling, Stalled and Altered only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<Condition>>")]
     pub conditions: Vec<Condition>,

@@ -18,7 +18,8 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let identity = app.identity();
     let workload = observed.workload(&identity.name);
     let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
-    let running = Running { name: &identity.name, workload, problems: &problems };
+    let running =
+        Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     AppStatus {

@@ -20,6 +20,8 @@ pub enum Type {
     Progressing,
     /// A part of it fails.
     Degraded,
+    /// Others added to what its pods may do; present only while true.
+    Altered,
     /// The claim has a volume.
     Bound,
     /// The volume has the declared size.
@@ -38,6 +40,7 @@ impl Type {
             Self::Available => "Available",
             Self::Progressing => "Progressing",
             Self::Degraded => "Degraded",
+            Self::Altered => "Altered",
             Self::Bound => "Bound",
             Self::Resized => "Resized",
             Self::InUse => "InUse",
@@ -123,7 +126,7 @@ pub fn find(conditions: &[Condition], type_: Type) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == type_.as_str())
 }
 
-/// Whether `new` tells something a user must learn at once: that it is ready, stuck, failing or no longer available,
+/// Whether `new` tells something a user must learn at once: that it is ready, stuck, failing, altered or no longer available,
 /// or that it speaks of another generation. Everything else (counts, messages, steps on the way to ready) may wait a
 /// moment and be told together.
 pub fn is_urgent(old: &[Condition], new: &[Condition]) -> bool {
@@ -135,7 +138,7 @@ fn news(condition: &Condition) -> Option<(&str, &str, &str, Option<i64>)> {
     let (type_, status) = (condition.type_.as_str(), condition.status.as_str());
     let reason = match (type_, status) {
         ("Available" | "Ready", "False") => "",
-        ("Ready" | "Stalled" | "Degraded", _) => condition.reason.as_str(),
+        ("Ready" | "Stalled" | "Degraded" | "Altered", _) => condition.reason.as_str(),
         _ => return None,
     };
     Some((type_, status, reason, condition.observed_generation))

@@ -2,7 +2,7 @@
 //!
 //! It lives only from decoding to [`crate::core::observed::Child`]; nothing keeps one.
 
-use super::managed::{Entries, Marks, entries};
+use super::managed::{Entries, Managed, Marks, entries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -27,6 +27,8 @@ pub struct Live {
     pub ours: Value,
     /// What it lists as other managers'.
     pub others: Marks,
+    /// Who else holds something of its pod template, and what.
+    pub holders: Vec<(String, Value)>,
 }
 
 impl Live {
@@ -34,7 +36,8 @@ impl Live {
     pub fn new(mut body: Value) -> Self {
         let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
         let managed = metadata.and_then(|metadata| metadata.remove("managedFields"));
-        let (ours, others) = managed.and_then(|managed| entries(managed).ok()).unwrap_or_default();
+        let Managed { ours, marks: others, holders } =
+            managed.and_then(|managed| entries(managed).ok()).unwrap_or_default();
         let text = |field: &str| body["metadata"][field].as_str().map(str::to_owned);
         let meta = ObjectMeta {
             name: text("name"),
@@ -43,7 +46,7 @@ impl Live {
             uid: text("uid"),
             ..ObjectMeta::default()
         };
-        Self { meta, body, too_large: false, ours, others }
+        Self { meta, body, too_large: false, ours, others, holders }
     }
 
     /// `metadata.name`.
@@ -125,11 +128,11 @@ impl Serialize for Live {
 
 impl<'de> Deserialize<'de> for Live {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (mut managed, mut too_large) = ((Value::Null, Marks::default()), false);
+        let (mut managed, mut too_large) = (Managed::default(), false);
         let seed = ObjectSeed { inside: Some("metadata"), managed: &mut managed, too_large: &mut too_large };
         let body = seed.deserialize(deserializer)?;
-        let (ours, others) = managed;
-        let live = Self { too_large, ours, others, ..Self::new(body) };
+        let Managed { ours, marks: others, holders } = managed;
+        let live = Self { too_large, ours, others, holders, ..Self::new(body) };
         if live.version() == 0 {
             let version = &live.body["metadata"]["resourceVersion"];
             return Err(de::Error::custom(format!("metadata.resourceVersion: {version} is not a number from 1 on")));
@@ -141,7 +144,7 @@ impl<'de> Deserialize<'de> for Live {
 /// Reads a JSON object, and one of its fields by the same rule: in there, `managedFields` are not kept but read for what they tell.
 struct ObjectSeed<'a> {
     inside: Option<&'static str>,
-    managed: &'a mut (Value, Marks),
+    managed: &'a mut Managed,
     too_large: &'a mut bool,
 }
 

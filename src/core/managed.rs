@@ -1,8 +1,8 @@
-//! What `metadata.managedFields` tells: which fields are ours, and which of a few are held by others as well.
+//! What `metadata.managedFields` tells: which fields are ours, and which of a few are held by others, and by whom.
 
 use super::meta::{APPLIED_HASH, FIELD_MANAGER};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,6 +15,17 @@ pub struct Marks {
     /// `spec.accessModes`, which a `PersistentVolumeClaim` must have from the start and never changes: whoever holds it made the
     /// object.
     pub access_modes: bool,
+}
+
+/// What the list tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Managed {
+    /// The `fieldsV1` of our applies; null if there is none.
+    pub ours: Value,
+    /// What others hold of a few fields.
+    pub marks: Marks,
+    /// Of other managers that hold something of a pod template: the name, and the `fieldsV1` as far as it is about that.
+    pub holders: Vec<(String, Value)>,
 }
 
 impl Marks {
@@ -30,46 +41,68 @@ impl Marks {
 ///
 /// # Errors
 /// Where it is no list of objects.
-pub fn entries(managed: Value) -> Result<(Value, Marks), serde_json::Error> {
+pub fn entries(managed: Value) -> Result<Managed, serde_json::Error> {
     Entries.deserialize(managed)
 }
 
-/// Reads a list of entries: the `fieldsV1` of our applies, null if there is none, and what others hold. The fields of others, which
-/// are most of it, are skipped unread but for the marks.
+/// Reads a list of entries. The fields of others, which are most of it, are skipped unread but for what is asked of them.
 pub struct Entries;
 
 impl<'de> DeserializeSeed<'de> for Entries {
-    type Value = (Value, Marks);
+    type Value = Managed;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Managed, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
 impl<'de> Visitor<'de> for Entries {
-    type Value = (Value, Marks);
+    type Value = Managed;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the entries of managedFields")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let (mut ours, mut others) = (Value::Null, Marks::default());
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Managed, A::Error> {
+        let mut told = Managed::default();
         while let Some(entry) = access.next_element_seed(EntrySeed)? {
             match entry {
-                (Some(fields), _) if ours.is_null() => ours = fields,
-                (_, marks) => others = others.or(marks),
+                Entry::Ours(fields) if told.ours.is_null() => told.ours = fields,
+                Entry::Ours(_) => {}
+                Entry::Others(manager, found) => {
+                    told.marks = told.marks.or(found.marks);
+                    let of_template = found.template.map(|fields| json!({"f:spec": {"f:template": fields}}));
+                    told.holders.extend(of_template.map(|fields| (manager, fields)));
+                }
             }
         }
-        Ok((ours, others))
+        Ok(told)
     }
 }
 
-/// Reads one entry: its fields if it is ours, else its marks.
+type Text<'de> = Option<Cow<'de, str>>;
+
+/// One entry.
+enum Entry {
+    /// Its fields.
+    Ours(Value),
+    /// Its manager, and what was looked for in its fields.
+    Others(String, Found),
+}
+
+/// What is looked for in the fields of others.
+#[derive(Default)]
+struct Found {
+    marks: Marks,
+    /// `f:template` of the `f:spec`.
+    template: Option<Value>,
+}
+
+/// Reads one entry.
 struct EntrySeed;
 
 impl<'de> DeserializeSeed<'de> for EntrySeed {
-    type Value = (Option<Value>, Marks);
+    type Value = Entry;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -77,33 +110,38 @@ impl<'de> DeserializeSeed<'de> for EntrySeed {
 }
 
 impl<'de> Visitor<'de> for EntrySeed {
-    type Value = (Option<Value>, Marks);
+    type Value = Entry;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an entry of managedFields")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let is = |found: Option<Cow<'de, str>>, wanted: Option<&str>| found.as_deref() == wanted;
-        let (mut may_be_ours, mut fields, mut marks) = (true, None, Marks::default());
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Entry, A::Error> {
+        let (mut manager, mut may_be_ours) = (Text::None, true);
+        let (mut fields, mut found) = (None, Found::default());
         while let Some(key) = access.next_key::<Cow<'de, str>>()? {
             match key.as_ref() {
-                "manager" => may_be_ours &= is(access.next_value()?, Some(FIELD_MANAGER)),
-                "operation" => may_be_ours &= is(access.next_value()?, Some("Apply")),
-                "subresource" => may_be_ours &= is(access.next_value()?, None),
+                "manager" => {
+                    manager = access.next_value()?;
+                    may_be_ours &= manager.as_deref() == Some(FIELD_MANAGER);
+                }
+                "operation" => may_be_ours &= access.next_value::<Text<'de>>()?.as_deref() == Some("Apply"),
+                "subresource" => may_be_ours &= access.next_value::<Text<'de>>()?.is_none(),
                 "fieldsV1" if may_be_ours => fields = access.next_value::<Option<Value>>()?,
-                "fieldsV1" => marks = access.next_value_seed(Level::Top)?,
+                "fieldsV1" => found = access.next_value_seed(Level::Top)?,
                 _ => drop(access.next_value::<IgnoredAny>()?),
             }
         }
-        match fields {
-            Some(fields) if !may_be_ours => Ok((None, Level::Top.deserialize(fields).unwrap_or_default())),
-            fields => Ok((fields, marks)),
-        }
+        let manager = manager.unwrap_or_default().into_owned();
+        Ok(match fields {
+            Some(fields) if may_be_ours => Entry::Ours(fields),
+            Some(fields) => Entry::Others(manager, Level::Top.deserialize(fields).unwrap_or_default()),
+            None => Entry::Others(manager, found),
+        })
     }
 }
 
-/// Searches a `fieldsV1` for the marks, from one of its levels on; what has another shape has none.
+/// Searches a `fieldsV1` from one of its levels on; what has another shape has nothing.
 #[derive(Clone, Copy)]
 enum Level {
     Top,
@@ -113,74 +151,82 @@ enum Level {
 }
 
 impl<'de> DeserializeSeed<'de> for Level {
-    type Value = Marks;
+    type Value = Found;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Marks, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Level {
-    type Value = Marks;
+    type Value = Found;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a set of fields")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
-        let mut marks = Marks::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Found, A::Error> {
+        let mut found = Found::default();
         while let Some(key) = access.next_key::<Cow<'de, str>>()? {
             let below = match (self, key.strip_prefix("f:").unwrap_or_default()) {
                 (Self::Top, "metadata") => Some(Self::Metadata),
                 (Self::Metadata, "annotations") => Some(Self::Annotations),
                 (Self::Top, "spec") => Some(Self::Spec),
+                (Self::Spec, "template") => {
+                    found.template = Some(access.next_value()?);
+                    continue;
+                }
                 (level, field) => {
-                    marks.applied_hash |= matches!(level, Self::Annotations) && field == APPLIED_HASH;
-                    marks.access_modes |= matches!(level, Self::Spec) && field == "accessModes";
+                    found.marks.applied_hash |= matches!(level, Self::Annotations) && field == APPLIED_HASH;
+                    found.marks.access_modes |= matches!(level, Self::Spec) && field == "accessModes";
                     None
                 }
             };
             match below {
-                Some(level) => marks = marks.or(access.next_value_seed(level)?),
+                Some(level) => {
+                    let below = access.next_value_seed(level)?;
+                    found.marks = found.marks.or(below.marks);
+                    found.template = found.template.or(below.template);
+                }
                 None => drop(access.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(marks)
+        Ok(found)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Marks, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Found, A::Error> {
         while access.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Marks::default())
+        Ok(Found::default())
     }
 
-    fn visit_unit<E>(self) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_unit<E>(self) -> Result<Found, E> {
+        Ok(Found::default())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::default())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::default())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::default())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::default())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Marks, E> {
-        Ok(Marks::default())
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::default())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Marks, entries};
+    use super::{Managed, Marks, entries};
     use serde_json::{Value, json};
 
     fn marks(manager: &str, fields: &Value) -> Marks {
@@ -190,8 +236,8 @@ mod tests {
         let read = entries(json!([first])).unwrap();
         let mut text = serde_json::Deserializer::from_str(&last);
         let turned = serde::de::DeserializeSeed::deserialize(super::EntrySeed, &mut text).unwrap();
-        assert_eq!((read.1, None), (turned.1, turned.0), "{last}");
-        read.1
+        assert!(matches!(turned, super::Entry::Others(_, found) if found.marks == read.marks), "{last}");
+        read.marks
     }
 
     #[test]
@@ -204,7 +250,16 @@ mod tests {
             json!({"f:metadata": {"f:labels": {"f:moorage.dev/applied-hash": {}}}, "f:status": {"f:accessModes": {}}});
         assert_eq!(marks("kubelet", &other), Marks::default());
         let ours = json!([{"manager": "moorage", "operation": "Apply", "fieldsV1": modes}]);
-        assert_eq!(entries(ours).unwrap(), (modes, Marks::default()));
+        assert_eq!(entries(ours).unwrap(), Managed { ours: modes, ..Managed::default() });
+    }
+
+    #[test]
+    fn who_holds_something_of_a_pod_template_is_known() {
+        let fields = json!({"f:spec": {"f:template": {"f:spec": {"f:hostNetwork": {}}}}});
+        let entry =
+            |manager: &str, fields: &Value| json!({"manager": manager, "operation": "Update", "fieldsV1": fields});
+        let others = json!([entry("kubectl-edit", &fields), entry("scaler", &json!({"f:spec": {"f:replicas": {}}}))]);
+        assert_eq!(entries(others).unwrap().holders, [("kubectl-edit".to_owned(), fields)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing under `core/`, `app/`, `storage_claim/` and `registry/` is async or touches a client, a clock, the
 //! environment or randomness; `tests/tidy` holds that.
 
+pub mod additions;
 pub mod checks;
 pub mod conditions;
 pub mod drift;

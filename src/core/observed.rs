@@ -1,5 +1,6 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
+use super::additions::additions;
 use super::facts::{Account, Claim, Facts, Volume, Workload};
 use super::fixed;
 use super::hash;
@@ -30,6 +31,8 @@ pub struct Child {
     pub witness: u64,
     /// How it was when it last was what is wanted.
     pub good: Option<Good>,
+    /// What others added to it that changes what its pods may do, in words.
+    pub added: Box<[String]>,
     /// Who it belongs to.
     pub owner: Owner,
     /// Whether it is being deleted.
@@ -49,6 +52,7 @@ impl Child {
             fingerprint: fingerprint(live),
             witness: hash::of(&live.ours),
             good: None,
+            added: Box::default(),
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
             facts: super::facts::facts(kind, live),
@@ -66,10 +70,11 @@ impl Child {
             Some(Good { trust: Trust::Seen, .. }) | None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
         });
         let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
+        let added = wanted.map(|wanted| additions(live, wanted)).unwrap_or_default();
         match (agreed, wanted) {
-            (Some(wanted), _) => self.good_as(wanted, trust.unwrap_or(Trust::Seen)),
-            (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, ..self },
-            (None, None) => Self { verdict: Verdict::Unknown, good, ..self },
+            (Some(wanted), _) => Self { added, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) },
+            (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, added, ..self },
+            (None, None) => Self { verdict: Verdict::Unknown, good, added, ..self },
         }
     }
 
@@ -91,7 +96,8 @@ impl Child {
     /// The answer to an apply of what is wanted, which it is by definition.
     #[must_use]
     pub fn applied(self, live: &Live, wanted: &Object) -> Self {
-        self.good_as(wanted, if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed })
+        let trust = if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed };
+        Self { added: additions(live, wanted), ..self.good_as(wanted, trust) }
     }
 
     fn good_as(self, wanted: &Object, trust: Trust) -> Self {
@@ -213,6 +219,11 @@ impl Observed {
     pub fn runs_only(&self, wanted: &Object) -> bool {
         let is_alone = |workload: &Workload| workload.is_rolled_out() && workload.terminating == 0;
         self.agrees(wanted) && self.workload(&wanted.name).is_some_and(is_alone)
+    }
+
+    /// What others added to the Deployment of that name, in words.
+    pub fn added(&self, name: &str) -> &[String] {
+        self.child(ChildKind::Deployment, name).map(|child| &*child.added).unwrap_or_default()
     }
 
     /// State of the `PersistentVolumeClaim` of that name.

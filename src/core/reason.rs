@@ -32,6 +32,8 @@ reasons! {
     TooLarge,
     /// Another object holds a name that is needed.
     NameConflict,
+    /// Somebody added to an object of ours what changes what its pods may do.
+    FieldsAdded,
     /// Somebody changes an object of ours again and again.
     Contended,
     /// The API server refused an object as invalid.

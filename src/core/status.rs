@@ -11,6 +11,8 @@ use super::storage;
 use super::text::{MESSAGE, cut, list};
 use crate::api::common::ChildStatus;
 
+/// Most additions of others that are told at once.
+const ADDITIONS: usize = 8;
 /// Most errors of a spec that are told at once.
 pub const ERRORS: usize = 16;
 
@@ -131,6 +133,8 @@ pub struct Running<'a> {
     pub workload: Option<&'a Workload>,
     /// What is wrong with its pods.
     pub problems: &'a Problems,
+    /// What others added to the Deployment that changes what they may do.
+    pub added: &'a [String],
 }
 
 impl Running<'_> {
@@ -165,7 +169,17 @@ impl Running<'_> {
     pub fn conditions(&self, summary: &Summary) -> Vec<Wanted> {
         let mut wanted = summary.conditions();
         wanted.extend([self.available(), self.progressing(summary), self.degraded()]);
+        wanted.extend(self.altered());
         wanted
+    }
+
+    fn altered(&self) -> Option<Wanted> {
+        let (name, added) = (self.name, list(self.added, ADDITIONS, "; "));
+        let message = format!(
+            "Deployment {name}: {added}. It changes what the pods may do and is not declared here; it is left as it is. If it should \
+             not be there, take it out: kubectl edit deployment {name}"
+        );
+        (!self.added.is_empty()).then(|| condition(Type::Altered, true, Reason::FieldsAdded, message))
     }
 
     fn available(&self) -> Wanted {

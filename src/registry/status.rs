@@ -31,7 +31,8 @@ pub fn status(
     let identity = registry.identity();
     let workload = observed.workload(&identity.name);
     let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
-    let running = Running { name: &identity.name, workload, problems: &problems };
+    let running =
+        Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     RegistryStatus {

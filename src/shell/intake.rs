@@ -87,7 +87,7 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
         source == Source::Watch && known.fingerprint == seen.fingerprint && matches!(known.verdict, Verdict::Agrees(_))
     };
     let child = if let Some(known) = known.as_ref().filter(stands) {
-        Child { verdict: known.verdict, good: known.good, ..seen }
+        Child { verdict: known.verdict, good: known.good, added: known.added.clone(), ..seen }
     } else {
         let wanted = wanted(context, kind, &key, &seen);
         seen.compared(live, wanted.as_ref(), known.as_ref())

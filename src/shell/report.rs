@@ -98,7 +98,7 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reaso
 
 /// Whether a condition newly says that something is wrong.
 fn is_alarm(before: &[Condition], condition: &Condition) -> bool {
-    let alarming = [Type::Stalled, Type::Degraded]
+    let alarming = [Type::Stalled, Type::Degraded, Type::Altered]
         .into_iter()
         .find(|type_| type_.as_str() == condition.type_ && condition.status == "True");
     alarming.is_some_and(|type_| {

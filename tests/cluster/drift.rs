@@ -13,6 +13,7 @@ crate::cases![
     deleted_storage_comes_back,
     a_lost_label_comes_back,
     foreign_fields_survive,
+    what_others_let_pods_do_is_told,
     pull_secrets_of_others_survive,
 ];
 
@@ -179,6 +180,47 @@ async fn a_lost_label_comes_back(control_plane: Arc<ControlPlane>) -> Result<()>
             ready(&sandbox, "Registry", "images").await?;
         }
     }
+    Ok(())
+}
+
+async fn inject(sandbox: &Sandbox, operations: &Value) -> Result<()> {
+    let (manager, operations) = ("--field-manager=sidecar-injector", operations.to_string());
+    sandbox.kubectl(&["patch", "deployment", "web", "--type=json", manager, "-p", &operations]).await?;
+    Ok(())
+}
+
+/// What changes what pods may do is told with field and manager, left, and told no longer when it is gone; the rest is not told.
+async fn what_others_let_pods_do_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let mut sandbox = sandbox(&control_plane, "drift-added").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let place = "/spec/template/spec";
+    inject(
+        &sandbox,
+        &json!([
+            {"op": "add", "path": format!("{place}/containers/-"), "value": {"name": "proxy", "image": "proxy:1"}},
+            {"op": "add", "path": format!("{place}/hostPID"), "value": true},
+            {"op": "add", "path": format!("{place}/containers/0/env"), "value": [{"name": "A", "value": "b"}]},
+        ]),
+    )
+    .await?;
+    let altered = |app: &Value| has_reason(app, "Altered", "FieldsAdded") && is_true(app, "Ready");
+    let app = until(&sandbox, "App", "web", "to be Altered and Ready", altered).await?;
+    let told = "Deployment web: sidecar-injector added spec.template.spec.hostPID; sidecar-injector added \
+                spec.template.spec.containers[name=proxy]. ";
+    ensure!(message(&app, "Altered").starts_with(told), "{}", message(&app, "Altered"));
+    sandbox.operator.restart().await?;
+    inject(
+        &sandbox,
+        &json!([
+            {"op": "remove", "path": format!("{place}/containers/1")},
+            {"op": "remove", "path": format!("{place}/hostPID")},
+        ]),
+    )
+    .await?;
+    until(&sandbox, "App", "web", "not to be Altered", |app| condition(app, "Altered").is_none()).await?;
+    let deployment = must_get(&sandbox, "Deployment", "web").await?;
+    ensure!(deployment.pointer(&format!("{place}/containers/0/env/0/name")) == Some(&json!("A")), "{deployment}");
     Ok(())
 }
 

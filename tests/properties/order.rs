@@ -86,6 +86,7 @@ impl World {
             fingerprint: version,
             witness: 0,
             good: None,
+            added: Box::default(),
             owner: Owner::Foreign("nobody".into()),
             deleting: false,
             facts: Facts::None,

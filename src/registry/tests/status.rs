@@ -34,6 +34,7 @@ fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
             fingerprint: 0,
             witness: 0,
             good: None,
+            added: Box::default(),
             owner: Owner::Controller { kind: ParentKind::Registry, name: "images".into(), uid: "uid-1".into() },
             deleting: false,
             facts: if object.kind == ChildKind::Deployment { Facts::Workload(workload.into()) } else { Facts::None },
