@@ -28,6 +28,19 @@ fn manifests_are_current() {
     compare("deploy", generate::manifests());
 }
 
+/// A name that a stranger could register would let them run as the operator wherever it is installed as it stands.
+#[test]
+fn the_operators_image_is_nobodys_until_it_is_published() {
+    let manifests = generate::manifests();
+    let lines = manifests.iter().flat_map(|(_, text)| text.lines());
+    let images: Vec<&str> =
+        lines.filter_map(|line| line.trim().strip_prefix("image: ")).filter(|image| image.contains('/')).collect();
+    assert!(images.len() >= 3, "{images:?}");
+    assert!(images.iter().all(|image| image.starts_with("registry.invalid/")), "{images:?}");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(images[0]), "README.md does not say how to put another name for {}", images[0]);
+}
+
 #[test]
 fn the_reference_is_current() {
     compare("docs/reference", generate::reference());

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "moorage-system";
 const NAME: &str = "moorage";
 const RBAC_API: &str = "rbac.authorization.k8s.io/v1";
-const IMAGE: &str = concat!("ghcr.io/moorage/moorage:", env!("CARGO_PKG_VERSION"));
+/// No image is published yet. This name can never be anybody's (RFC 2606), so nothing is pulled before the installer says whose.
+const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION"));
 
 /// Every file, by its path below `deploy/`.
 pub fn manifests() -> Vec<File> {
