@@ -338,7 +338,8 @@ async fn resolve(
         // It is the very object that was meant; the write was refused for another cause.
         return Err(conflict);
     }
-    match Owner::of(object.kind, &live).to(parent) {
+    let owner = Owner::of(object.kind, &live);
+    match owner.to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
         Ownership::Foreign(_) if is_lost(&live, object) => {
@@ -349,10 +350,11 @@ async fn resolve(
             return take_over(context, parent, object, &whole).await;
         }
         Ownership::Foreign(holder) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
-            return match (owner::is_made_by_us(&live), owner::is_adoptable(&live)) {
-                (made, consents) if object.adopt && (made || consents) => adopt(context, parent, object, &live).await,
-                (true, _) => Ok(Applied::Taken(holder)),
-                (false, _) => Ok(Applied::Adoptable),
+            let made = matches!(owner, Owner::Kept { .. }) || owner::is_made_by_us(&live);
+            return match (made, object.adopt && (made || owner::is_adoptable(&live))) {
+                (_, true) => adopt(context, parent, object, &live).await,
+                (true, false) => Ok(Applied::Taken(holder)),
+                (false, false) => Ok(Applied::Adoptable),
             };
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
