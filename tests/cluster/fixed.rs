@@ -67,9 +67,9 @@ async fn what_somebody_made_immutable_is_made_anew(control_plane: Arc<ControlPla
     ready(&sandbox, "Registry", "images").await.map(drop)
 }
 
-/// Labels, which `kubectl expose` copies, make nothing ours to delete.
+/// What a backup brought back without its owner is a copy of ours to change, not to delete.
 async fn what_is_not_ours_to_delete_is_explained(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let labels = "app.kubernetes.io/managed-by: moorage";
+    let marks = "annotations: {moorage.dev/applied-hash: 1a}, labels: {app.kubernetes.io/managed-by: moorage";
     for (namespace, parent, kind, name, object, told) in [
         (
             "fixed-theirs-service",
@@ -77,7 +77,7 @@ async fn what_is_not_ours_to_delete_is_explained(control_plane: Arc<ControlPlane
             "Service",
             "web",
             format!(
-                "{{apiVersion: v1, kind: Service, metadata: {{name: web, labels: {{{labels}, moorage.dev/app: web}}}}, spec: {{ports: [{{port: 1}}]}}}}"
+                "{{apiVersion: v1, kind: Service, metadata: {{name: web, {marks}, moorage.dev/app: web}}}}, spec: {{ports: [{{port: 1}}]}}}}"
             ),
             "spec.clusterIP",
         ),
@@ -87,7 +87,7 @@ async fn what_is_not_ours_to_delete_is_explained(control_plane: Arc<ControlPlane
             "ConfigMap",
             "images-config",
             format!(
-                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: images-config, labels: {{{labels}, moorage.dev/registry: images}}}}, immutable: true}}"
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: images-config, {marks}, moorage.dev/registry: images}}}}, immutable: true}}"
             ),
             "immutable",
         ),
@@ -97,7 +97,7 @@ async fn what_is_not_ours_to_delete_is_explained(control_plane: Arc<ControlPlane
             "Secret",
             "images-http",
             format!(
-                "{{apiVersion: v1, kind: Secret, type: example.com/other, metadata: {{name: images-http, labels: {{{labels}, moorage.dev/registry: images}}}}}}"
+                "{{apiVersion: v1, kind: Secret, type: example.com/other, metadata: {{name: images-http, {marks}, moorage.dev/registry: images}}}}}}"
             ),
             "type",
         ),
@@ -118,7 +118,10 @@ async fn what_would_cost_data_or_pods_is_explained(control_plane: Arc<ControlPla
             "
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: web, labels: {app.kubernetes.io/managed-by: moorage, moorage.dev/app: web}}
+metadata:
+  name: web
+  annotations: {moorage.dev/applied-hash: 1a}
+  labels: {app.kubernetes.io/managed-by: moorage, moorage.dev/app: web}
 spec:
   selector: {matchLabels: {a: b}}
   template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x}]}}
@@ -149,7 +152,7 @@ spec:
             "
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {name: old}
+metadata: {name: old, annotations: {moorage.dev/adoptable: old}}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ",
         )
