@@ -2,7 +2,7 @@
 //! admin wants, and is not ours.
 
 use super::kind::ChildKind;
-use super::live::Live;
+use super::live::{LARGEST, Live};
 use super::merge::Path;
 use super::object::Object;
 use serde_json::Value;
@@ -18,22 +18,41 @@ const POD: [&str; 6] = [
 ];
 /// Fields of a container by which it does something else.
 const CONTAINER: [&str; 4] = ["command", "args", "volumeDevices", "lifecycle"];
+/// Of these, what runs a command.
+const PROBES: [&str; 3] = ["startupProbe", "livenessProbe", "readinessProbe"];
+/// Settings that let a container do less.
+const HARDENING: [&str; 3] = ["drop", "readOnlyRootFilesystem", "runAsNonRoot"];
 /// Sources of volumes that hold nothing which is not the pod's or the namespace's to read anyway.
 const HARMLESS: [&str; 3] = ["emptyDir", "configMap", "downwardAPI"];
 
-/// Each addition in words, as `sidecar-injector added spec.template.spec.containers[name=proxy]`; none where a kind has no pods.
+/// Most additions that are told of one object.
+const MOST: usize = 8;
+
+/// Each addition in words, as `sidecar-injector added spec.template.spec.containers[name=proxy]`, the first few of them; none where a
+/// kind has no pods.
 pub fn additions(live: &Live, wanted: &Object) -> Box<[String]> {
     if wanted.kind != ChildKind::Deployment {
         return Box::default();
     }
+    if live.too_large {
+        return Box::new([format!(
+            "somebody made it larger than {} KiB, so what they added can't be read",
+            LARGEST / 1024
+        )]);
+    }
     let place = "/spec/template/spec";
     let (Some(pod), Some(ours)) = (live.body.pointer(place), wanted.body.pointer(place)) else { return Box::default() };
+    let place =
+        |path: Path| ["spec", "template", "spec"].iter().rev().fold(path, |path, field| path.within_field(field));
+    // What we applied once and no longer want goes with our next apply.
+    let mut found = in_pod(pod, ours).into_iter().map(place).filter(|path| !path.is_in(&live.ours));
     let told = |path: Path| {
-        let path = ["spec", "template", "spec"].iter().rev().fold(path, |path, field| path.within_field(field));
         let holder = live.holders.iter().find(|(_, fields)| path.is_in(fields));
         format!("{} added {path}", holder.map_or("somebody", |(manager, _)| manager.as_str()))
     };
-    in_pod(pod, ours).into_iter().map(told).collect()
+    let first: Vec<String> = found.by_ref().take(MOST).map(told).collect();
+    let more = found.next().map(|_| "and more was added".to_owned());
+    first.into_iter().chain(more).collect()
 }
 
 fn in_pod(pod: &Value, ours: &Value) -> Vec<Path> {
@@ -58,6 +77,9 @@ fn in_pod(pod: &Value, ours: &Value) -> Vec<Path> {
 
 fn in_container(live: &Value, ours: &Value) -> Vec<Path> {
     let mut found = fields(live, ours, &CONTAINER);
+    for probe in PROBES {
+        found.extend(within(probe, fields(&live[probe], &ours[probe], &["exec"])));
+    }
     found.extend(within("securityContext", settings(&live["securityContext"], &ours["securityContext"])));
     let ports = items(&live["ports"]).filter(|port| says(&port["hostPort"]));
     let ports = ports.filter(|port| !items(&ours["ports"]).any(|ours| ours["hostPort"] == port["hostPort"]));
@@ -77,7 +99,8 @@ fn fields(live: &Value, ours: &Value, names: &[&str]) -> Vec<Path> {
 fn settings(live: &Value, ours: &Value) -> Vec<Path> {
     match live {
         Value::Object(fields) => {
-            let found = fields.iter().flat_map(|(name, live)| within(name, settings(live, &ours[name])));
+            let fields = fields.iter().filter(|(name, _)| !HARDENING.contains(&name.as_str()));
+            let found = fields.flat_map(|(name, live)| within(name, settings(live, &ours[name])));
             found.collect()
         }
         Value::Array(items) if ours.as_array().is_some_and(|ours| items.iter().all(|item| ours.contains(item))) => {
@@ -182,6 +205,14 @@ mod tests {
                 json!(80),
                 Some("containers[name=web].ports[containerPort=80,protocol=TCP].hostPort"),
             ),
+            (
+                "/containers/0/livenessProbe",
+                json!({"exec": {"command": ["sh"]}}),
+                Some("containers[name=web].livenessProbe.exec"),
+            ),
+            ("/containers/0/readinessProbe", json!({"httpGet": {"port": 80}}), None),
+            ("/containers/0/securityContext/readOnlyRootFilesystem", json!(true), None),
+            ("/containers/0/securityContext/capabilities/drop", json!(["ALL", "CHOWN"]), None),
             ("/hostNetwork", json!(false), None),
             ("/volumes/-", json!({"name": "tmp", "emptyDir": {}}), None),
             ("/containers/0/securityContext/privileged", json!(false), None),
@@ -205,5 +236,24 @@ mod tests {
         assert_eq!(*told, ["somebody added spec.template.spec.hostPID"]);
         body["spec"]["template"]["spec"]["hostPID"] = json!(null);
         assert!(additions(&Live::new(body), &wanted()).is_empty());
+    }
+
+    /// As while the App is paused: what we declared once stands until our next apply.
+    #[test]
+    fn what_is_ours_is_not_told() {
+        let mut body = wanted().body;
+        body["spec"]["template"]["spec"]["hostPID"] = json!(true);
+        body["metadata"]["managedFields"] = json!([{"manager": "moorage", "operation": "Apply",
+            "fieldsV1": {"f:spec": {"f:template": {"f:spec": {"f:hostPID": {}}}}}}]);
+        assert!(additions(&Live::new(body), &wanted()).is_empty());
+    }
+
+    #[test]
+    fn of_many_the_first_are_told() {
+        let mut body = wanted().body;
+        let volumes = (0..5000).map(|number| json!({"name": format!("v{number}"), "secret": {}}));
+        body["spec"]["template"]["spec"]["volumes"] = volumes.collect();
+        let told = additions(&Live::new(body), &wanted());
+        assert_eq!((told.len(), told[8].as_str()), (9, "and more was added"));
     }
 }

@@ -59,7 +59,7 @@ pub struct Workload {
     /// Pods can't be created; the controller's message.
     pub refused: Option<String>,
     /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
-    pub default_image: Option<Box<(String, String)>>,
+    pub default_image: Option<Box<str>>,
 }
 
 impl Workload {
@@ -138,9 +138,9 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
 }
 
 fn account(live: &Live) -> Facts {
-    let pull_secrets: Vec<String> = items(&live.body["imagePullSecrets"]).map(|secret| text(&secret["name"])).collect();
-    let declared =
-        live.annotation(super::meta::PULL_SECRETS).map(|names| names.split(',').map(str::to_owned).collect());
+    let pull_secrets: Vec<String> =
+        items(&live.body["imagePullSecrets"]).filter_map(|secret| secret["name"].as_str().map(str::to_owned)).collect();
+    let declared = live.annotation(super::meta::PULL_SECRETS).and_then(|names| serde_json::from_str(names).ok());
     if pull_secrets.is_empty() && declared.is_none() {
         return Facts::None;
     }
@@ -157,7 +157,11 @@ fn workload(live: &Live) -> Workload {
     let observed = status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation();
     Workload {
         observed,
-        desired: live.body["spec"]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(1),
+        desired: match &live.body["spec"] {
+            // It is too large to be read.
+            Value::Null => count("replicas"),
+            spec => spec["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(1),
+        },
         replicas: count("replicas"),
         updated: count("updatedReplicas"),
         ready: count("readyReplicas"),
@@ -165,11 +169,7 @@ fn workload(live: &Live) -> Workload {
         terminating: count("terminatingReplicas"),
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
-        default_image: live.annotation(super::meta::PODS_HASH).map(|hash| {
-            let mut containers = items(&live.body["spec"]["template"]["spec"]["containers"]);
-            let registry = containers.find(|container| container["name"] == "registry");
-            Box::new((registry.map(|container| text(&container["image"])).unwrap_or_default(), hash.to_owned()))
-        }),
+        default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),
     }
 }
 

@@ -26,9 +26,9 @@ pub const ADOPTABLE: &str = "moorage.dev/adoptable";
 pub const PULL_SECRETS: &str = "moorage.dev/pull-secrets";
 /// Annotation on a pod template with the hash of the configuration that the pods read when they start.
 pub const CONFIG_HASH: &str = "moorage.dev/config-hash";
-/// Annotation on the Deployment of a Registry that names no image, with the hash of its pod template as applied: it tells whether
-/// anything but the default image has changed since.
-pub const PODS_HASH: &str = "moorage.dev/pods-hash";
+/// Annotation on the Deployment of a Registry that names no image, with the hash of its pod template as applied and the image that was
+/// the default then: it tells whether anything but the default has changed since.
+pub const DEFAULT_IMAGE: &str = "moorage.dev/default-image";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.
 pub const FINALIZER: &str = "moorage.dev/deletion-policy";
 

@@ -11,8 +11,6 @@ use super::storage;
 use super::text::{MESSAGE, cut, list};
 use crate::api::common::ChildStatus;
 
-/// Most additions of others that are told at once.
-const ADDITIONS: usize = 8;
 /// Most errors of a spec that are told at once.
 pub const ERRORS: usize = 16;
 
@@ -174,7 +172,7 @@ impl Running<'_> {
     }
 
     fn altered(&self) -> Option<Wanted> {
-        let (name, added) = (self.name, list(self.added, ADDITIONS, "; "));
+        let (name, added) = (self.name, self.added.join("; "));
         let message = format!(
             "Deployment {name}: {added}. It changes what the pods may do and is not declared here; it is left as it is. If it should \
              not be there, take it out: kubectl edit deployment {name}"

@@ -1,12 +1,13 @@
 //! Carries out the `objects` of a plan by server-side apply, under the two preconditions that keep strangers' objects
 //! untouched: create only what is missing, update only what was seen.
 
-use super::cache::{Moment, Source};
+use super::cache::{Moment, Source, Wake};
 use super::context::Context;
 use super::error::Error;
-use super::intake::{take_child, take_parent, written};
+use super::intake::{is_selected, take_child, take_parent, written};
 use super::key::{Key, ParentKey};
 use super::metrics::ApplyOutcome;
+use super::queue::Lane;
 use super::repairs::Id;
 use super::writer::reference;
 use crate::core::drift::Drift;
@@ -14,7 +15,7 @@ use crate::core::fixed;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::merge::Path;
-use crate::core::meta::APPLIED_HASH;
+use crate::core::meta::{APPLIED_HASH, MANAGED_BY, MANAGER};
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{self, Owner, Ownership};
@@ -38,8 +39,10 @@ enum Applied {
     Late,
     /// Somebody else holds the name.
     Taken(String),
-    /// Nobody controls it, but it would have to be adopted.
-    Adoptable,
+    /// Nobody controls it, but it would have to be adopted; whether it was kept for an earlier parent, or somebody else made it.
+    Adoptable { kept: bool },
+    /// Something takes the label away by which the operator sees it.
+    Unseen,
     /// It can't become what is wanted, in words for the user.
     Fixed(String),
     /// Somebody changes it again and again; it is left for now.
@@ -79,7 +82,9 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
                 outcome.failures.push(Failure { object: named, class: ErrorClass::Invalid, message });
             }
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
-            Ok(Applied::Adoptable) => outcome.failures.push(adoptable(named, parent, object)),
+            Ok(Applied::Adoptable { kept: true }) => outcome.failures.push(kept(named, parent)),
+            Ok(Applied::Adoptable { kept: false }) => outcome.failures.push(adoptable(named, parent, object)),
+            Ok(Applied::Unseen) => outcome.failures.push(unseen(named)),
             Err(error) => {
                 context.metrics.apply(object.kind, ApplyOutcome::Failed);
                 outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
@@ -114,6 +119,24 @@ fn adoptable(object: String, parent: &Identity, wanted: &Object) -> Failure {
     Failure { object, class: ErrorClass::Conflict, message }
 }
 
+/// The failure of an apply whose object is an earlier parent's, kept with its data.
+fn kept(object: String, parent: &Identity) -> Failure {
+    let message = format!(
+        "holds data that was kept for an earlier {kind}; to use it set spec.adopt to true; else give this {kind} another name",
+        kind = parent.kind.as_str()
+    );
+    Failure { object, class: ErrorClass::Conflict, message }
+}
+
+/// The failure of an apply whose object the operator can't see.
+fn unseen(object: String) -> Failure {
+    let message = format!(
+        "label {MANAGED_BY}={MANAGER} is changed or taken away while it is written, by an admission webhook or policy, so the \
+         operator can't see it; exempt objects that Moorage writes"
+    );
+    Failure { object, class: ErrorClass::Denied, message }
+}
+
 async fn apply_object(
     context: &Context,
     parent: &Identity,
@@ -139,7 +162,7 @@ async fn apply_object(
     match child.owner.to(parent) {
         Ownership::Ours if is_orphan(&child, object) && !stands(context, parent).await? => Ok(Applied::Late),
         Ownership::Ours if child.stood_as(object) => repair(context, parent, object, &child, id).await,
-        Ownership::Ours => update(context, parent, object, &child).await,
+        Ownership::Ours => update(context, parent, object, &child, id).await,
         Ownership::Predecessor => wait(context, parent, object, &child).await,
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
     }
@@ -150,10 +173,23 @@ async fn look(context: &Context, parent: &Identity, object: &Object, child: &Chi
     let key = Key::new(&parent.namespace, &object.name);
     let sent = context.caches().moment(object.kind);
     match context.writer.read(object.kind, &parent.namespace, &object.name).await? {
-        Some(live) => take_child(context, object.kind, &live, Source::Answer(sent)),
-        None => Some(context.caches().remove_child_of(object.kind, &key, &child.uid)),
-    };
+        Some(live) => take(context, parent, object.kind, &live, sent),
+        None => {
+            context.caches().remove_child_of(object.kind, &key, &child.uid);
+        }
+    }
     Ok(context.caches().child(object.kind, &key).cloned())
+}
+
+/// Takes in what an answer shows of a child, and wakes whom else it concerns.
+fn take(context: &Context, parent: &Identity, kind: ChildKind, live: &Live, sent: Moment) {
+    let wake = take_child(context, kind, live, Source::Answer(sent)).unwrap_or_default();
+    wake_others(context, parent, wake);
+}
+
+fn wake_others(context: &Context, parent: &Identity, wake: Wake) {
+    let is_other = |other: &ParentKey| other.kind != parent.kind || *other.key.name != *parent.name;
+    context.wake(wake.into_iter().filter(is_other), Lane::Edit);
 }
 
 /// Changes an object back that stood as wanted, and tells who changed what.
@@ -166,7 +202,7 @@ async fn repair(
 ) -> Result<Applied, Error> {
     let whole = context.writer.read_whole(object.kind, &parent.namespace, &object.name).await;
     let drift = whole.ok().and_then(|whole| Drift::of(whole, object));
-    let applied = update(context, parent, object, child).await?;
+    let applied = update(context, parent, object, child, id).await?;
     let what = drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string);
     context.repairs().note(id, Instant::now(), &what);
     if let (Some(drift), Applied::Done) = (drift, &applied) {
@@ -228,12 +264,14 @@ fn is_orphan(child: &Child, object: &Object) -> bool {
 async fn stands(context: &Context, parent: &Identity) -> Result<bool, Error> {
     let key = ParentKey::new(parent.kind, Key::new(&parent.namespace, &parent.name));
     let Some(live) = context.writer.read_parent(parent).await? else {
-        context.caches().remove_parent_of(&key, &parent.uid);
+        let wake = context.caches().remove_parent_of(&key, &parent.uid);
+        wake_others(context, parent, wake);
         return Ok(false);
     };
     let stands = *live.uid() == *parent.uid && !live.is_deleting();
     if !stands {
-        take_parent(context, parent.kind, live);
+        let wake = take_parent(context, parent.kind, live);
+        wake_others(context, parent, wake);
     }
     Ok(stands)
 }
@@ -246,29 +284,43 @@ async fn create(context: &Context, parent: &Identity, object: &Object, id: Id) -
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Created);
             context.repairs().made(id, Instant::now());
-            Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
+            Ok(told(context, object, &live, sent))
         }
-        Err(error) if error.code() == 409 => resolve(context, parent, object, None, error).await,
+        Err(error) if error.code() == 409 => resolve(context, parent, object, None, error, id).await,
         Err(error) => Err(error),
     }
 }
 
 /// The known UID keeps an object that was deleted and made again by somebody else from being overwritten.
-async fn update(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Applied, Error> {
+async fn update(
+    context: &Context,
+    parent: &Identity,
+    object: &Object,
+    child: &Child,
+    id: Id,
+) -> Result<Applied, Error> {
     let body = with_metadata(object, "uid", &child.uid);
     let sent = context.caches().moment(object.kind);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Updated);
             if let Some(field) = fixed::copied_back(object.kind, &live.body, &object.body) {
-                return replace(context, parent, object, &live, sent, &field).await;
+                return replace(context, parent, object, child, &live, sent, &field).await;
             }
-            Ok(if written(context, object, &live, sent) { Applied::Done } else { Applied::Late })
+            Ok(told(context, object, &live, sent))
         }
-        Err(error) if error.is_mismatch() => resolve(context, parent, object, Some(child), error).await,
+        Err(error) if error.is_mismatch() => resolve(context, parent, object, Some(child), error, id).await,
         Err(error) if error.code() == 422 => refused(context, parent, object, child, error).await,
         Err(error) => Err(error),
     }
+}
+
+/// What the answer to an apply tells.
+fn told(context: &Context, object: &Object, live: &Live, sent: Moment) -> Applied {
+    if !is_selected(live) {
+        return Applied::Unseen;
+    }
+    if written(context, object, live, sent) { Applied::Done } else { Applied::Late }
 }
 
 /// An update was refused as invalid: one read tells whether a field is the cause that keeps its value for good.
@@ -283,7 +335,7 @@ async fn refused(
     let live = context.writer.read(object.kind, &parent.namespace, &object.name).await?;
     let Some(live) = live.filter(|live| *live.uid() == *child.uid) else { return Err(error) };
     match fixed::hindrance(object.kind, &live.body, &object.body) {
-        Some(field) => replace(context, parent, object, &live, sent, &field).await,
+        Some(field) => replace(context, parent, object, child, &live, sent, &field).await,
         None => Err(error),
     }
 }
@@ -294,13 +346,14 @@ async fn replace(
     context: &Context,
     parent: &Identity,
     object: &Object,
+    before: &Child,
     live: &Live,
     sent: Moment,
     field: &Path,
 ) -> Result<Applied, Error> {
     let kind = object.kind;
-    take_child(context, kind, live, Source::Answer(sent));
-    if !Owner::of(kind, live).is_controller(parent) || !fixed::is_replaceable(kind) {
+    take(context, parent, kind, live, sent);
+    if !before.owner.is_controller(parent) || !fixed::is_replaceable(kind) {
         return Ok(Applied::Fixed(fixed::explain(kind, &object.name, field)));
     }
     context.writer.delete(kind, &parent.namespace, &object.name, live.uid(), live.version()).await?;
@@ -325,6 +378,7 @@ async fn resolve(
     object: &Object,
     known: Option<&Child>,
     conflict: Error,
+    id: Id,
 ) -> Result<Applied, Error> {
     let key = Key::new(&parent.namespace, &object.name);
     let sent = context.caches().moment(object.kind);
@@ -339,6 +393,9 @@ async fn resolve(
         return Err(conflict);
     }
     let owner = Owner::of(object.kind, &live);
+    if !is_selected(&live) && !matches!(owner.to(parent), Ownership::Foreign(_)) || is_lost(&live, object) {
+        context.repairs().note(id, Instant::now(), "somebody took the labels by which it is known as ours");
+    }
     match owner.to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
@@ -349,17 +406,18 @@ async fn resolve(
             let whole = with_metadata(object, "uid", live.uid());
             return take_over(context, parent, object, &whole).await;
         }
-        Ownership::Foreign(holder) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
-            let made = matches!(owner, Owner::Kept { .. }) || owner::is_made_by_us(&live);
-            return match (made, object.adopt && (made || owner::is_adoptable(&live))) {
-                (_, true) => adopt(context, parent, object, &live).await,
-                (true, false) => Ok(Applied::Taken(holder)),
-                (false, false) => Ok(Applied::Adoptable),
+        Ownership::Foreign(_) if object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
+            let kept = matches!(owner, Owner::Kept { .. }) || owner::is_made_by_us(&live);
+            let consents = object.adopt && (kept || owner::is_adoptable(&live));
+            return if consents {
+                adopt(context, parent, object, &live).await
+            } else {
+                Ok(Applied::Adoptable { kept })
             };
         }
         Ownership::Foreign(holder) => return Ok(Applied::Taken(holder)),
     }
-    take_child(context, object.kind, &live, Source::Answer(sent));
+    take(context, parent, object.kind, &live, sent);
     let is_known = context.caches().child(object.kind, &key).is_some_and(|child| *child.uid == *live.uid());
     // If it is not, it is gone again by now.
     if is_known { Ok(Applied::Late) } else { Err(conflict) }
@@ -369,7 +427,11 @@ async fn resolve(
 async fn adopt(context: &Context, parent: &Identity, object: &Object, seen: &Live) -> Result<Applied, Error> {
     let mut marks = with_metadata(object, "uid", seen.uid());
     marks["metadata"]["resourceVersion"] = Value::String(seen.version().to_string());
-    let body = json!({"apiVersion": marks["apiVersion"], "kind": marks["kind"], "metadata": marks["metadata"]});
+    let mut body = json!({"apiVersion": marks["apiVersion"], "kind": marks["kind"], "metadata": marks["metadata"]});
+    if !seen.ours.is_null() {
+        // What we declared once and leave out now, the API server would take away, which nothing in a volume's spec allows.
+        body["spec"] = seen.body["spec"].clone();
+    }
     take_over(context, parent, object, &body).await
 }
 
@@ -378,8 +440,14 @@ async fn take_over(context: &Context, parent: &Identity, object: &Object, body: 
     let sent = context.caches().moment(object.kind);
     let live = context.writer.apply(object.kind, &parent.namespace, &object.name, body).await?;
     context.metrics.apply(object.kind, ApplyOutcome::Updated);
-    take_child(context, object.kind, &live, Source::Answer(sent));
-    Ok(Applied::Late)
+    match Owner::of(object.kind, &live).to(parent) {
+        // Something on the way to the store takes what marks it as ours; the next try would find the same.
+        Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
+        Ownership::Ours | Ownership::Predecessor => {
+            take(context, parent, object.kind, &live, sent);
+            Ok(Applied::Late)
+        }
+    }
 }
 
 /// Whether the object was made for this very parent, although nothing says so any more: the hash of what was applied is that of

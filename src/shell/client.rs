@@ -21,8 +21,9 @@ const WRITE: Duration = Duration::from_secs(12);
 /// was cut under a watch, where no byte is due for a minute, is known after 25 s.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
 
-/// How long a page of a list may be, in bytes, unless it has a single object. 250 objects as they usually are take a third of it.
-const PAGE: usize = 4 << 20;
+/// How long a page of a list may be, in bytes, unless it has a single object. Four of the largest that the API server takes fit, so
+/// that they can't turn a list into a request for each object; 250 as they usually are take a quarter of it.
+const PAGE: usize = 6 << 20;
 
 /// The API server did not answer.
 #[derive(Debug, thiserror::Error)]

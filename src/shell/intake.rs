@@ -26,8 +26,11 @@ pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
         ParentKind::StorageClaim => claims::<StorageClaim>(&live),
         ParentKind::Registry => claims::<Registry>(&live),
     };
-    let claims = caught(|| key.to_string(), read).unwrap_or_default();
-    let entry = remembered(kind, live, claims.into());
+    let known =
+        if live.too_large { context.caches().parent(&key).map(|known| Arc::clone(&known.claims)) } else { None };
+    // What is too large to be read keeps what runs, and that mounts what it did.
+    let claims = known.unwrap_or_else(|| caught(|| key.to_string(), read).unwrap_or_default().into());
+    let entry = remembered(kind, live, claims);
     context.caches().set_parent(&key, entry)
 }
 
@@ -114,7 +117,7 @@ pub fn written(context: &Context, object: &Object, live: &Live, sent: Moment) ->
 }
 
 /// Whether the watches of our children tell of it.
-fn is_selected(live: &Live) -> bool {
+pub fn is_selected(live: &Live) -> bool {
     live.label(MANAGED_BY) == Some(MANAGER)
 }
 

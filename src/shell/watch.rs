@@ -51,7 +51,7 @@ fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher
 const RELIST: Duration = Duration::from_secs(6 * 3600);
 
 /// Into how many a page is parted that is too long.
-const PAGE_SHRINKS: u32 = 16;
+const PAGE_SHRINKS: u32 = 4;
 
 fn relist_after() -> Duration {
     RELIST.mul_f64(rand::random_range(0.5..1.0))

@@ -95,3 +95,59 @@ async fn what_was_kept_for_another_claim_is_not_taken() -> Result<()> {
     ensure!(volume["metadata"]["labels"].is_null(), "it was written to: {volume}");
     Ok(())
 }
+
+/// Kept data whose label was lost while no claim stood can still be had, and nobody is told to delete it.
+#[tokio::test(start_paused = true)]
+async fn kept_data_that_lost_its_label_is_adopted() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    let claim = |adopt: bool| {
+        format!(
+            "{{apiVersion: moorage.dev/v1alpha1, kind: StorageClaim, metadata: {{name: data, namespace: default}},
+              spec: {{size: 1Gi, storageClassName: standard, adopt: {adopt}}}}}"
+        )
+    };
+    world.server.apply(&claim(false))?;
+    world.rest(&mut replica).await?;
+    world.server.delete("StorageClaim", "default", "data")?;
+    world.rest(&mut replica).await?;
+    let before = world.server.get("PersistentVolumeClaim", "default", "data").context("the data is gone")?;
+    world.server.edit_as("policy", "PersistentVolumeClaim", "default", "data", |volume| labels(volume).clear())?;
+    world.server.apply(&claim(false))?;
+    world.rest(&mut replica).await?;
+    let stalled = world.condition("StorageClaim", "data", "Stalled").unwrap_or_default();
+    let message = stalled["message"].as_str().unwrap_or_default();
+    ensure!(stalled["reason"] == "NameConflict" && message.contains("set spec.adopt to true"), "{stalled}");
+    ensure!(!message.contains("delete"), "{stalled}");
+    world.server.apply(&claim(true))?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("StorageClaim", "data")?;
+    let after = world.server.get("PersistentVolumeClaim", "default", "data").context("the data is gone")?;
+    ensure!(after["metadata"]["uid"] == before["metadata"]["uid"], "it was made anew");
+    ensure!(after["spec"] == before["spec"], "{}\n{}", before["spec"], after["spec"]);
+    Ok(())
+}
+
+/// What takes the mark away while it is written is told, slowly tried again, and makes no loop.
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_takes_the_mark_is_told() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.server.admit(|object| {
+        if object["kind"] == "Service" {
+            object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("policy");
+        }
+    });
+    world.server.apply(super::watches::WEB)?;
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let before = world.cost();
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    let cost = world.cost() - before;
+    ensure!(cost <= 50, "{cost} requests in ten minutes\n{}", world.summary());
+    let ready = world.condition("App", "web", "Ready").unwrap_or_default();
+    let message = ready["message"].as_str().unwrap_or_default();
+    ensure!(message.contains("app.kubernetes.io/managed-by"), "{ready}");
+    world.server.admit(|_| {});
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")
+}

@@ -6,6 +6,7 @@ use crate::core::meta;
 use crate::core::observed::Observed;
 use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
 
 /// The `ServiceAccount` that the pods run as; its token is mounted only where the pod says so.
 ///
@@ -21,7 +22,7 @@ pub fn service_account(app: &ValidApp<'_>, observed: &Observed) -> ServiceAccoun
         secrets.extend(others.map(|name| LocalObjectReference { name: name.clone() }));
     }
     if !secrets.is_empty() {
-        annotations.insert(meta::PULL_SECRETS.to_owned(), declared.join(","));
+        annotations.insert(meta::PULL_SECRETS.to_owned(), json!(declared).to_string());
     }
     ServiceAccount {
         metadata: ObjectMeta {

@@ -28,7 +28,7 @@ pub fn deployment(
     let (template, record) = template(registry, observed, settings, config);
     Deployment {
         metadata: ObjectMeta {
-            annotations: record.map(|hash| BTreeMap::from([(meta::PODS_HASH.to_owned(), hash)])),
+            annotations: record.map(|record| BTreeMap::from([(meta::DEFAULT_IMAGE.to_owned(), record)])),
             ..meta::owned(&registry.identity, &registry.identity.name)
         },
         spec: Some(DeploymentSpec {
@@ -45,7 +45,7 @@ pub fn deployment(
     }
 }
 
-/// The pod template, and its hash where the image is the default. A new default alone restarts nothing: the image that was the
+/// The pod template, and its record where the image is the default. A new default alone restarts nothing: the image that was the
 /// default when the pods were declared is kept until something else in the template changes.
 fn template(
     registry: &ValidRegistry<'_>,
@@ -55,13 +55,14 @@ fn template(
 ) -> (PodTemplateSpec, Option<String>) {
     let with = |image: &str| {
         let template = pod_template(registry, image, config);
-        let hash = serde_json::to_value(&template).ok().map(|json| format!("{:016x}", hash::of(&json)));
-        (template, hash)
+        let record = serde_json::to_value(&template).ok().map(|json| format!("{:016x} {image}", hash::of(&json)));
+        (template, record)
     };
     if let Some(named) = &registry.spec.image {
         return (with(named).0, None);
     }
     let before = observed.workload(&registry.identity.name).and_then(|workload| workload.default_image.as_deref());
-    let kept = before.map(|(image, hash)| (with(image), hash)).filter(|((_, made), hash)| made.as_ref() == Some(*hash));
-    kept.map_or_else(|| with(&settings.registry_image), |(kept, _)| kept)
+    let kept = before
+        .and_then(|record| Some(with(record.split_once(' ')?.1)).filter(|kept| kept.1.as_deref() == Some(record)));
+    kept.unwrap_or_else(|| with(&settings.registry_image))
 }

@@ -178,12 +178,8 @@ fn a_new_default_image_restarts_nothing_by_itself() {
 
     let mut edited = before.clone();
     edited["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.example.com/intruder:1");
-    assert_eq!(
-        image(&deployment(&images, &edited)),
-        newer.registry_image,
-        "nobody else's image is taken for a default"
-    );
+    assert_eq!(deployment(&images, &edited), before, "somebody else's image is taken back, and that is no upgrade");
     let mut asked = before.clone();
-    asked["metadata"]["annotations"].as_object_mut().unwrap().remove("moorage.dev/pods-hash");
+    asked["metadata"]["annotations"].as_object_mut().unwrap().remove("moorage.dev/default-image");
     assert_eq!(image(&deployment(&images, &asked)), newer.registry_image, "it was asked for");
 }

@@ -31,6 +31,7 @@ pub(crate) fn namespace(store: &Store, resource: &Resource, namespace: &str, nam
 
 /// Fills in what only the server can know. `live` is what the object replaces.
 pub(crate) fn allocate(store: &mut Store, resource: &Resource, live: Option<&Value>, object: &mut Value) {
+    (store.webhook.0)(object);
     if resource.custom {
         return;
     }

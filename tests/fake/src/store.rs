@@ -45,6 +45,8 @@ pub(crate) struct Table {
 /// All tables.
 #[derive(Debug)]
 pub(crate) struct Store {
+    /// What changes objects on their way to the store.
+    pub(crate) webhook: Webhook,
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) version: u64,
     /// Versions below this one are compacted: watching or paging from them is 410.
@@ -58,6 +60,22 @@ pub(crate) struct Store {
     incarnations: BTreeMap<(String, Key), u32>,
 }
 
+/// A mutating admission webhook for every kind.
+#[derive(Clone)]
+pub(crate) struct Webhook(pub(crate) Arc<dyn Fn(&mut Value) + Send + Sync>);
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self(Arc::new(|_| {}))
+    }
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhook")
+    }
+}
+
 impl Store {
     pub(crate) fn new() -> Self {
         let mut store = Self {
@@ -69,6 +87,7 @@ impl Store {
             started: Instant::now(),
             counter: 0,
             incarnations: BTreeMap::new(),
+            webhook: Webhook::default(),
         };
         for resource in standard() {
             store.install(resource);
