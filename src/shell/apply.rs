@@ -9,19 +9,18 @@ use super::key::{Key, ParentKey};
 use super::metrics::ApplyOutcome;
 use super::queue::Lane;
 use super::repairs::Id;
+use super::words::{adoptable, kept, replaced, reverted, taken, unseen};
 use super::writer::reference;
 use crate::core::drift::Drift;
 use crate::core::fixed;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::merge::Path;
-use crate::core::meta::{APPLIED_HASH, MANAGED_BY, MANAGER};
+use crate::core::meta::APPLIED_HASH;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{self, Owner, Ownership};
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -98,45 +97,6 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
     outcome
 }
 
-/// The failure of an apply whose object is somebody else's.
-pub fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
-    let message = format!(
-        "exists already and is not this {kind}'s (holder: {holder}); delete or rename it, or give this {kind} another name",
-        kind = parent.kind.as_str()
-    );
-    Failure { object, class: ErrorClass::Conflict, message }
-}
-
-/// The failure of an apply whose object must be adopted first: what consent is lacking, and how it is given.
-fn adoptable(object: String, parent: &Identity, wanted: &Object) -> Failure {
-    let consent = owner::consent(&parent.namespace, &wanted.name);
-    let asked = if wanted.adopt { "" } else { " set spec.adopt to true and" };
-    let message = format!(
-        "exists already and Moorage did not make it; to let this {kind} have it,{asked} run: {consent}; else delete \
-         it, or give this {kind} another name",
-        kind = parent.kind.as_str()
-    );
-    Failure { object, class: ErrorClass::Conflict, message }
-}
-
-/// The failure of an apply whose object is an earlier parent's, kept with its data.
-fn kept(object: String, parent: &Identity) -> Failure {
-    let message = format!(
-        "holds data that was kept for an earlier {kind}; to use it set spec.adopt to true; else give this {kind} another name",
-        kind = parent.kind.as_str()
-    );
-    Failure { object, class: ErrorClass::Conflict, message }
-}
-
-/// The failure of an apply whose object the operator can't see.
-fn unseen(object: String) -> Failure {
-    let message = format!(
-        "label {MANAGED_BY}={MANAGER} is changed or taken away while it is written, by an admission webhook or policy, so the \
-         operator can't see it; exempt objects that Moorage writes"
-    );
-    Failure { object, class: ErrorClass::Denied, message }
-}
-
 async fn apply_object(
     context: &Context,
     parent: &Identity,
@@ -209,43 +169,6 @@ async fn repair(
         context.writer.event(reverted(parent, object, &drift), &reference(parent)).await;
     }
     Ok(applied)
-}
-
-/// The Event about a change that was taken back.
-fn reverted(parent: &Identity, object: &Object, drift: &Drift) -> Event {
-    let owner = parent.kind.as_str();
-    let undo = if object.kind == ChildKind::Deployment && drift.is_of_pods() {
-        format!(" To run what ran before, declare it in the {owner}: `kubectl rollout undo` can't do it.")
-    } else {
-        String::new()
-    };
-    let note = format!(
-        "{} {}: {drift}, and the {owner} declares it. It was changed back; change the {owner} instead.{undo}",
-        object.kind, object.name
-    );
-    Event {
-        reason: "DriftReverted".to_owned(),
-        action: "Repair".to_owned(),
-        ..about(parent, object, note, &drift.field)
-    }
-}
-
-/// An Event about a field of an object.
-fn about(parent: &Identity, object: &Object, note: String, field: &Path) -> Event {
-    Event {
-        type_: EventType::Normal,
-        reason: String::new(),
-        note: Some(note),
-        action: String::new(),
-        // Events that name the same are told as one, with the first one's words.
-        secondary: Some(ObjectReference {
-            kind: Some(object.kind.as_str().to_owned()),
-            namespace: Some(parent.namespace.clone()),
-            name: Some(object.name.clone()),
-            field_path: Some(field.to_string()),
-            ..ObjectReference::default()
-        }),
-    }
 }
 
 /// Waits for an object to go. That it has gone is told by the watch; this look is for when the watch has not.
@@ -360,14 +283,6 @@ async fn replace(
     context.caches().mark_deleting(kind, &Key::new(&parent.namespace, &object.name), live.uid());
     context.writer.event(replaced(parent, object, field), &reference(parent)).await;
     Ok(Applied::Waiting)
-}
-
-/// The Event about an object that is made anew.
-fn replaced(parent: &Identity, object: &Object, field: &Path) -> Event {
-    let Object { kind, name, .. } = object;
-    let note =
-        format!("{kind} {name}: {field} can't be changed once the {kind} exists, so it was deleted and is made anew");
-    Event { reason: "Replaced".to_owned(), action: "Replace".to_owned(), ..about(parent, object, note, field) }
 }
 
 /// What stands there is not what was `known`: one read tells whose it is. What turns out to be ours is only remembered, as the

@@ -28,4 +28,5 @@ pub mod secret_key;
 pub mod settings;
 pub mod telemetry;
 pub mod watch;
+pub mod words;
 pub mod writer;
