@@ -45,6 +45,11 @@ pub fn entries(managed: Value) -> Result<Managed, serde_json::Error> {
     Entries.deserialize(managed)
 }
 
+/// Whether a manager with that `fieldsV1` holds the annotation with the hash of what we applied.
+pub fn is_copier(fields: &Value) -> bool {
+    Level::Top.deserialize(fields).is_ok_and(|found| found.marks.applied_hash)
+}
+
 /// Reads a list of entries. The fields of others, which are most of it, are skipped unread but for what is asked of them.
 pub struct Entries;
 

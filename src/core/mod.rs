@@ -6,6 +6,7 @@
 pub mod additions;
 pub mod checks;
 pub mod conditions;
+pub mod copy;
 pub mod drift;
 pub mod facts;
 pub mod fixed;

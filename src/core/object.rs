@@ -2,6 +2,7 @@
 
 use super::hash;
 use super::kind::ChildKind;
+use super::live::Live;
 use super::meta::APPLIED_HASH;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -49,6 +50,12 @@ impl Object {
     /// The annotation by which it is known what was applied.
     pub fn applied_hash(&self) -> Option<&str> {
         self.body["metadata"]["annotations"][APPLIED_HASH].as_str()
+    }
+
+    /// Whether a live object says that it was applied as this one. That covers the parent, so it was made for this very one, even
+    /// where nothing else says so any more.
+    pub fn is_told_by(&self, live: &Live) -> bool {
+        live.annotation(APPLIED_HASH).is_some_and(|hash| Some(hash) == self.applied_hash())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
 use super::additions::additions;
+use super::copy::is_copied;
 use super::facts::{Account, Claim, Facts, Volume, Workload};
 use super::fixed;
 use super::hash;
@@ -12,6 +13,7 @@ use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
 use super::subset;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The slim memory of one live child.
@@ -29,6 +31,8 @@ pub struct Child {
     pub fingerprint: u64,
     /// Hash of what the API server lists as ours. It changes when somebody takes a field from us.
     pub witness: u64,
+    /// Whether another manager made it, or wrote over it, with a copy of one of ours, so that it may hold more than is wanted.
+    pub copied: bool,
     /// How it was when it last was what is wanted.
     pub good: Option<Good>,
     /// What others added to it that changes what its pods may do, in words.
@@ -44,13 +48,16 @@ pub struct Child {
 impl Child {
     /// The memory of a live object, not compared yet with what is wanted.
     pub fn of(kind: ChildKind, live: &Live) -> Self {
+        let applied = live.annotation(APPLIED_HASH).and_then(|hash| u64::from_str_radix(hash, 16).ok());
         Self {
             uid: live.uid().into(),
             version: live.version(),
             verdict: Verdict::Unknown,
-            applied: live.annotation(APPLIED_HASH).and_then(|hash| u64::from_str_radix(hash, 16).ok()),
+            applied,
             fingerprint: fingerprint(live),
             witness: hash::of(&live.ours),
+            // Whoever has no hash there has edited it, and copied nothing.
+            copied: applied.is_some() && is_copied(kind, live),
             good: None,
             added: Box::default(),
             owner: Owner::of(kind, live),
@@ -64,9 +71,10 @@ impl Child {
     pub fn compared(self, live: &Live, wanted: Option<&Object>, known: Option<&Self>) -> Self {
         let good = known.filter(|known| known.uid == self.uid).and_then(|known| known.good);
         let agreed = wanted.filter(|wanted| match good.filter(|good| good.hash == wanted.hash) {
+            _ if self.copied => false,
             Some(good) if good.witness != self.witness => false,
             Some(Good { trust: Trust::Applied, .. }) => agrees(live, wanted, Ours::All),
-            Some(Good { trust: Trust::Changed, .. }) => live.annotation(APPLIED_HASH) == wanted.applied_hash(),
+            Some(Good { trust: Trust::Changed, .. }) => wanted.is_told_by(live),
             Some(Good { trust: Trust::Seen, .. }) | None => agrees(live, wanted, Ours::Listed(Some(&live.ours))),
         });
         let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
@@ -167,7 +175,7 @@ pub fn fingerprint(live: &Live) -> u64 {
         fields
             .filter(|(field, _)| !matches!(*field, "status" | "metadata" | "apiVersion" | "kind"))
             .chain(lasting.into_iter().map(|field| (field, &metadata[field])))
-            .chain([("managedFields", &live.ours)]),
+            .chain([("managedFields", &live.ours), ("copied", &Value::Bool(live.others.applied_hash))]),
     )
 }
 

@@ -11,12 +11,12 @@ use super::queue::Lane;
 use super::repairs::Id;
 use super::words::{adoptable, kept, replaced, reverted, taken, unseen};
 use super::writer::reference;
+use crate::core::copy::taken_over;
 use crate::core::drift::Drift;
 use crate::core::fixed;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::merge::Path;
-use crate::core::meta::APPLIED_HASH;
 use crate::core::object::Object;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{self, Owner, Ownership};
@@ -121,7 +121,7 @@ async fn apply_object(
     }
     match child.owner.to(parent) {
         Ownership::Ours if is_orphan(&child, object) && !stands(context, parent).await? => Ok(Applied::Late),
-        Ownership::Ours if child.stood_as(object) => repair(context, parent, object, &child, id).await,
+        Ownership::Ours if child.stood_as(object) || child.copied => repair(context, parent, object, &child, id).await,
         Ownership::Ours => update(context, parent, object, &child, id).await,
         Ownership::Predecessor => wait(context, parent, object, &child).await,
         Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
@@ -152,7 +152,7 @@ fn wake_others(context: &Context, parent: &Identity, wake: Wake) {
     context.wake(wake.into_iter().filter(is_other), Lane::Edit);
 }
 
-/// Changes an object back that stood as wanted, and tells who changed what.
+/// Changes an object back that stood as wanted, and tells who changed what. All of a copy is made ours first.
 async fn repair(
     context: &Context,
     parent: &Identity,
@@ -160,9 +160,20 @@ async fn repair(
     child: &Child,
     id: Id,
 ) -> Result<Applied, Error> {
-    let whole = context.writer.read_whole(object.kind, &parent.namespace, &object.name).await;
-    let drift = whole.ok().and_then(|whole| Drift::of(whole, object));
+    let whole = match context.writer.read_whole(object.kind, &parent.namespace, &object.name).await {
+        Err(error) if child.copied => return Err(error),
+        whole => whole.ok().filter(|whole| whole["metadata"]["uid"] == *child.uid),
+    };
+    if child.copied
+        && let Some(holders) = whole.as_ref().and_then(taken_over)
+    {
+        context.writer.holders(object.kind, &parent.namespace, &object.name, &holders).await?;
+    }
+    let drift = whole.filter(|_| child.stood_as(object)).and_then(|whole| Drift::of(whole, object));
     let applied = update(context, parent, object, child, id).await?;
+    if !child.stood_as(object) {
+        return Ok(applied);
+    }
     let what = drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string);
     context.repairs().note(id, Instant::now(), &what);
     if let (Some(drift), Applied::Done) = (drift, &applied) {
@@ -308,13 +319,14 @@ async fn resolve(
         return Err(conflict);
     }
     let owner = Owner::of(object.kind, &live);
-    if !is_selected(&live) && !matches!(owner.to(parent), Ownership::Foreign(_)) || is_lost(&live, object) {
+    let is_lost = owner::is_free(&live) && object.is_told_by(&live);
+    if !is_selected(&live) && !matches!(owner.to(parent), Ownership::Foreign(_)) || is_lost {
         context.repairs().note(id, Instant::now(), "somebody took the labels by which it is known as ours");
     }
     match owner.to(parent) {
         Ownership::Ours => {}
         Ownership::Predecessor => return Ok(Applied::Waiting),
-        Ownership::Foreign(_) if is_lost(&live, object) => {
+        Ownership::Foreign(_) if is_lost => {
             if !stands(context, parent).await? {
                 return Ok(Applied::Late);
             }
@@ -363,12 +375,6 @@ async fn take_over(context: &Context, parent: &Identity, object: &Object, body: 
             Ok(Applied::Late)
         }
     }
-}
-
-/// Whether the object was made for this very parent, although nothing says so any more: the hash of what was applied is that of
-/// what is wanted, parent included.
-fn is_lost(live: &Live, object: &Object) -> bool {
-    owner::is_free(live) && live.annotation(APPLIED_HASH).is_some_and(|hash| Some(hash) == object.applied_hash())
 }
 
 fn with_metadata(object: &Object, field: &str, value: &str) -> Value {

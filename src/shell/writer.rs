@@ -44,6 +44,15 @@ impl Writer {
         self.children(kind, namespace).patch(name, &params, &Patch::Apply(body)).await.map_err(|e| failed(action, e))
     }
 
+    /// Changes who holds which fields of a child, by a patch that carries its precondition: the `resourceVersion` that was read.
+    pub async fn holders(&self, kind: ChildKind, namespace: &str, name: &str, patch: &Value) -> Result<(), Error> {
+        let action = || format!("take over the fields of {kind} {name}");
+        self.check(action)?;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.children(kind, namespace).patch(name, &params, &Patch::Merge(patch)).await;
+        patched.map(|_| ()).map_err(|error| failed(action, error))
+    }
+
     /// Reads a child as it stands, not as it is remembered.
     pub async fn read(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Option<Live>, Error> {
         let found = self.children(kind, namespace).get_opt(name).await;

@@ -24,6 +24,7 @@ mod quiet;
 mod rbac;
 mod registry;
 mod render;
+mod restored;
 mod reuse;
 mod statuses;
 mod storage;
@@ -81,6 +82,7 @@ fn cases() -> Vec<Case> {
         fixed::cases(),
         merge::cases(),
         owned::cases(),
+        restored::cases(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),

@@ -85,6 +85,7 @@ impl World {
             applied: None,
             fingerprint: version,
             witness: 0,
+            copied: false,
             good: None,
             added: Box::default(),
             owner: Owner::Foreign("nobody".into()),

@@ -33,6 +33,7 @@ fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
             applied: Some(object.hash),
             fingerprint: 0,
             witness: 0,
+            copied: false,
             good: None,
             added: Box::default(),
             owner: Owner::Controller { kind: ParentKind::Registry, name: "images".into(), uid: "uid-1".into() },
