@@ -2,7 +2,7 @@
 //! admin wants, and is not ours.
 
 use super::kind::ChildKind;
-use super::live::{LARGEST, Live};
+use super::live::{LARGEST, Live, items};
 use super::merge::Path;
 use super::object::Object;
 use serde_json::Value;
@@ -42,8 +42,7 @@ pub fn additions(live: &Live, wanted: &Object) -> Box<[String]> {
     }
     let place = "/spec/template/spec";
     let (Some(pod), Some(ours)) = (live.body.pointer(place), wanted.body.pointer(place)) else { return Box::default() };
-    let place =
-        |path: Path| ["spec", "template", "spec"].iter().rev().fold(path, |path, field| path.within_field(field));
+    let place = |path: Path| path.within_fields(&["spec", "template", "spec"]);
     // What we applied once and no longer want goes with our next apply.
     let mut found = in_pod(pod, ours).into_iter().map(place).filter(|path| !path.is_in(&live.ours));
     let told = |path: Path| {
@@ -123,10 +122,6 @@ fn item(item: &Value, key: &str) -> Path {
 
 fn within(field: &str, paths: Vec<Path>) -> Vec<Path> {
     paths.into_iter().map(|path| path.within_field(field)).collect()
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
 }
 
 /// Whether a value is more than the absence of one.

@@ -3,7 +3,7 @@
 
 use super::kind::ChildKind;
 use super::live::Live;
-use super::managed::is_copier;
+use super::managed::{is_copier, is_ours};
 use super::meta::FIELD_MANAGER;
 use serde_json::{Map, Value, json};
 use std::mem;
@@ -19,8 +19,7 @@ pub fn is_copied(kind: ChildKind, live: &Live) -> bool {
 pub fn taken_over(whole: &Value) -> Option<Value> {
     let metadata = &whole["metadata"];
     let entries = metadata["managedFields"].as_array()?.iter().cloned();
-    let (copiers, mut entries): (Vec<_>, Vec<_>) =
-        entries.partition(|entry| !is_ours(entry) && is_copier(&entry["fieldsV1"]));
+    let (copiers, mut entries): (Vec<_>, Vec<_>) = entries.partition(is_copier);
     let like_ours = |entry: &Value| {
         json!({"manager": FIELD_MANAGER, "operation": "Apply", "apiVersion": entry["apiVersion"], "time": entry["time"],
             "fieldsType": "FieldsV1", "fieldsV1": {}})
@@ -43,10 +42,6 @@ pub fn taken_over(whole: &Value) -> Option<Value> {
     Some(json!({"metadata": {
         "uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"], "managedFields": entries,
     }}))
-}
-
-fn is_ours(entry: &Value) -> bool {
-    entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply" && entry.get("subresource").is_none()
 }
 
 /// Takes out of a copier's fields what stays its own, as it is never ours alone: of the metadata all but the annotations (a backup

@@ -1,6 +1,6 @@
 //! Who changed what in an object of ours.
 
-use super::live::Live;
+use super::live::{Live, items};
 use super::merge::{Ours, Path};
 use super::meta::FIELD_MANAGER;
 use super::object::Object;
@@ -34,7 +34,7 @@ impl Drift {
         let entries = whole["metadata"]["managedFields"].clone();
         let live = Live::new(whole);
         let field = difference(&live, wanted, Ours::Listed(Some(&live.ours)))?;
-        let entries = entries.as_array().into_iter().flatten();
+        let entries = items(&entries);
         let mut others =
             entries.filter(|entry| entry["manager"] != FIELD_MANAGER && entry.get("subresource").is_none());
         let holder = others.find(|entry| field.is_in(&entry["fieldsV1"])).and_then(|entry| entry["manager"].as_str());

@@ -1,7 +1,7 @@
 //! What is remembered of a live child once its body is dropped: a few numbers and words per kind.
 
 use super::kind::ChildKind;
-use super::live::Live;
+use super::live::{Live, items};
 use super::text::{QUOTE, WORD, cut};
 use serde_json::Value;
 
@@ -214,10 +214,6 @@ fn claim(live: &Live) -> Claim {
 
 fn true_condition<'a>(status: &'a Value, type_: &str, wanted: &str) -> Option<&'a Value> {
     items(&status["conditions"]).find(|condition| condition["type"] == type_ && condition["status"] == wanted)
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 fn text(value: &Value) -> String {

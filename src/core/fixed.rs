@@ -58,7 +58,7 @@ fn find(kind: ChildKind, live: &Value, wanted: &Value, which: impl Fn(&Fixed) ->
     let value = |object: &Value, path: &[&str]| path.iter().fold(object, |value, field| &value[*field]).clone();
     let hinders = |fixed: &&Fixed| (fixed.hinders)(&value(live, fixed.path), &value(wanted, fixed.path));
     let found = FIXED.iter().filter(|fixed| fixed.kind == kind && which(fixed)).find(hinders)?;
-    Some(found.path.iter().rev().fold(Path::default(), |path, field| path.within_field(field)))
+    Some(Path::default().within_fields(found.path))
 }
 
 /// The first field by which a live object can never become what is wanted.

@@ -91,6 +91,11 @@ impl Live {
     }
 }
 
+/// The items of a list; none of what is no list.
+pub fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
 impl kube::Resource for Live {
     type DynamicType = ApiResource;
     type Scope = DynamicResourceScope;

@@ -45,9 +45,14 @@ pub fn entries(managed: Value) -> Result<Managed, serde_json::Error> {
     Entries.deserialize(managed)
 }
 
-/// Whether a manager with that `fieldsV1` holds the annotation with the hash of what we applied.
-pub fn is_copier(fields: &Value) -> bool {
-    Level::Top.deserialize(fields).is_ok_and(|found| found.marks.applied_hash)
+/// Whether an entry is that of our applies.
+pub fn is_ours(entry: &Value) -> bool {
+    matches!(EntrySeed.deserialize(entry), Ok(Entry::Ours(_)))
+}
+
+/// Whether an entry is that of another manager who holds the annotation with the hash of what we applied.
+pub fn is_copier(entry: &Value) -> bool {
+    matches!(EntrySeed.deserialize(entry), Ok(Entry::Others(_, found)) if found.marks.applied_hash)
 }
 
 /// Reads a list of entries. The fields of others, which are most of it, are skipped unread but for what is asked of them.

@@ -116,6 +116,12 @@ impl Path {
         self
     }
 
+    /// The same place, seen from the object that has it under these fields, one within the other.
+    #[must_use]
+    pub fn within_fields(self, names: &[&str]) -> Self {
+        names.iter().rev().fold(self, |path, name| path.within_field(name))
+    }
+
     /// The same place, seen from the list whose item it is in.
     #[must_use]
     pub fn within_item(mut self, keys: &[String], item: &Value) -> Self {

@@ -1,7 +1,7 @@
 //! Whose a live object is, by its controller reference or its labels.
 
 use super::kind::{ChildKind, Identity, ParentKind};
-use super::live::Live;
+use super::live::{Live, items};
 use super::meta::{ADOPTABLE, APPLIED_HASH, CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
 use serde_json::Value;
 
@@ -106,9 +106,13 @@ impl Owner {
     }
 }
 
+/// The owner reference of whoever controls an object.
+fn controlling(body: &Value) -> Option<&Value> {
+    items(&body["metadata"]["ownerReferences"]).find(|reference| reference["controller"] == true)
+}
+
 fn controller(body: &Value) -> Option<Owner> {
-    let references = body["metadata"]["ownerReferences"].as_array()?;
-    let reference = references.iter().find(|reference| reference["controller"] == true)?;
+    let reference = controlling(body)?;
     let text = |field: &str| reference[field].as_str().unwrap_or_default();
     let ours = text("apiVersion").split('/').next() == Some(crate::api::GROUP);
     Some(match ParentKind::named(text("kind")) {
@@ -144,8 +148,7 @@ pub fn of_pod(live: &Live) -> Option<(ParentKind, Box<str>)> {
         return None;
     };
     let set = format!("{name}-{}", live.label("pod-template-hash")?);
-    let references = live.body["metadata"]["ownerReferences"].as_array()?;
-    let controller = references.iter().find(|reference| reference["controller"] == true)?;
+    let controller = controlling(&live.body)?;
     let is_of_apps = controller["apiVersion"].as_str()?.starts_with("apps/");
     (is_of_apps && controller["kind"] == "ReplicaSet" && controller["name"] == set).then_some((kind, name))
 }
@@ -157,8 +160,7 @@ pub fn is_made_by_us(live: &Live) -> bool {
 
 /// Whether nobody controls a live object, so that it could be adopted.
 pub fn is_free(live: &Live) -> bool {
-    let references = live.body["metadata"]["ownerReferences"].as_array();
-    !references.into_iter().flatten().any(|reference| reference["controller"] == true)
+    controlling(&live.body).is_none()
 }
 
 /// Whether a live object consents to its adoption by whom it shares its name with.

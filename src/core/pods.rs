@@ -1,7 +1,7 @@
 //! What is wrong with pods, in Kubernetes' own words.
 
 use super::kind::ParentKind;
-use super::live::Live;
+use super::live::{Live, items};
 use super::owner::of_pod;
 use super::reason::Reason;
 use super::text::{QUOTE, WORD, cut};
@@ -33,12 +33,12 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
     let (kind, name) = of_pod(live)?;
     let status = &live.body["status"];
     let ready =
-        list(&status["conditions"]).any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        items(&status["conditions"]).any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     let (mut problems, mut late) = (Vec::new(), None);
     if !live.is_deleting() {
         problems.extend(pod_problem(live.name(), status));
         for field in ["initContainerStatuses", "containerStatuses"] {
-            problems.extend(list(&status[field]).filter_map(|container| container_problem(live.name(), container)));
+            problems.extend(items(&status[field]).filter_map(|container| container_problem(live.name(), container)));
         }
         if problems.is_empty() && !ready {
             late = readiness_problem(live, status);
@@ -52,7 +52,7 @@ fn pod_problem(pod: &str, status: &Value) -> Option<Problem> {
     if status["phase"] == "Failed" && status["reason"] == "Evicted" {
         return Some(problem(pod, "", Reason::Evicted.as_str(), &status["message"]));
     }
-    let scheduled = list(&status["conditions"]).find(|condition| condition["type"] == "PodScheduled")?;
+    let scheduled = items(&status["conditions"]).find(|condition| condition["type"] == "PodScheduled")?;
     (scheduled["status"] == "False" && scheduled["reason"] == "Unschedulable")
         .then(|| problem(pod, "", Reason::Unschedulable.as_str(), &scheduled["message"]))
 }
@@ -85,10 +85,10 @@ fn container_problem(pod: &str, container: &Value) -> Option<Problem> {
 
 /// A container that runs and is not ready: a problem once its readiness probe had the time that it declares itself.
 fn readiness_problem(live: &Live, status: &Value) -> Option<(i64, Problem)> {
-    let container = list(&status["containerStatuses"])
+    let container = items(&status["containerStatuses"])
         .find(|container| container["ready"] == false && container["state"]["running"].is_object())?;
     let name = container["name"].as_str().unwrap_or_default();
-    let declared = list(&live.body["spec"]["containers"]).find(|declared| declared["name"] == name)?;
+    let declared = items(&live.body["spec"]["containers"]).find(|declared| declared["name"] == name)?;
     let probe = declared.get("readinessProbe")?;
     let started: Timestamp = container["state"]["running"]["startedAt"].as_str()?.parse().ok()?;
     let number = |field: &str, default: i64| probe[field].as_i64().unwrap_or(default);
@@ -106,10 +106,6 @@ fn problem(pod: &str, container: &str, reason: &str, message: &Value) -> Problem
         exit_code: None,
         restart_count: 0,
     }
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 /// The problems of some pods.

@@ -34,6 +34,9 @@ pub struct WatchSettings {
     pub timeout_seconds: u32,
 }
 
+/// Into how many a page is parted that is too long.
+const PAGE_SHRINKS: u32 = 4;
+
 /// What is asked of the API server; a list comes in pages of so many objects.
 fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher::Config {
     let config = watcher::Config::default().page_size(page_size).timeout(settings.timeout_seconds);
@@ -49,9 +52,6 @@ fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher
 /// Everything is listed again after that time, or up to half of it sooner, so that kinds and replicas do not do so together. No
 /// fault of a watch, of the API server's or of ours, lasts longer.
 const RELIST: Duration = Duration::from_secs(6 * 3600);
-
-/// Into how many a page is parted that is too long.
-const PAGE_SHRINKS: u32 = 4;
 
 fn relist_after() -> Duration {
     RELIST.mul_f64(rand::random_range(0.5..1.0))
