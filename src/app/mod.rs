@@ -3,6 +3,7 @@
 //! [`plan`](Parent::plan) validates once and hands the result to one builder per object.
 
 pub mod build;
+mod limits;
 mod status;
 pub mod validate;
 
@@ -27,8 +28,8 @@ impl Parent for App {
     const KIND: ParentKind = ParentKind::App;
     type Status = AppStatus;
 
-    fn plan(&self, observed: &Observed, _settings: &PlanSettings) -> Plan {
-        match validate(self) {
+    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan {
+        match validate(self).and_then(|valid| limits::check(valid, settings)) {
             Ok(valid) => plan(&valid, observed),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         }

@@ -23,8 +23,6 @@ use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, S
 
 static FIXED: &[Fixed] = &[
     refused(ConfigMap, &["immutable"], is_set),
-    refused(Secret, &["immutable"], is_set),
-    refused(Secret, &["type"], is_other),
     refused(StorageClaim, &["spec", "storageClassName"], differs),
     refused(StorageClaim, &["spec", "accessModes"], differs),
     refused(StorageClaim, &["spec", "volumeMode"], differs),
@@ -75,8 +73,8 @@ pub fn copied_back(kind: ChildKind, live: &Value, wanted: &Value) -> Option<Path
 /// bound to the UID of their `ServiceAccount`.
 pub const fn is_replaceable(kind: ChildKind) -> bool {
     match kind {
-        ConfigMap | Secret | Service => true,
-        ServiceAccount | StorageClaim | PersistentVolumeClaim | Deployment => false,
+        ConfigMap | Service => true,
+        ServiceAccount | Secret | StorageClaim | PersistentVolumeClaim | Deployment => false,
     }
 }
 

@@ -21,6 +21,8 @@ pub const CLAIM_UID: &str = "moorage.dev/claim-uid";
 pub const ADOPTED: &str = "moorage.dev/adopted";
 /// Annotation by which whoever made a `PersistentVolumeClaim` lets the `StorageClaim` that it names have it.
 pub const ADOPTABLE: &str = "moorage.dev/adoptable";
+/// Label of namespaces in which the fence lets the operator write nothing.
+pub const CLOSED: &str = "moorage.dev/closed";
 /// Annotation on a `ServiceAccount` with the names of the pull secrets that its App declares: the others in its list are somebody
 /// else's.
 pub const PULL_SECRETS: &str = "moorage.dev/pull-secrets";

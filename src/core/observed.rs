@@ -205,8 +205,6 @@ pub struct Observed {
     pub consumers: Vec<String>,
     /// The storage driver's last complaint about this claim's volume.
     pub provisioning_failure: Option<String>,
-    /// Whether the operator may write Secrets.
-    pub secrets_allowed: bool,
 }
 
 impl Observed {

@@ -24,6 +24,9 @@ pub enum FinalizerChange {
 pub struct Plan {
     /// Objects that must exist, in the order of applying.
     pub objects: Vec<Object>,
+    /// Objects that are made where there is none of their name, and never looked at: of their kind the operator sees none. Those
+    /// held back are not due, as nothing starts with them now.
+    pub once: Vec<Object>,
     /// Objects of ours that must go, once every apply succeeded.
     pub prune: Vec<(ChildKind, String)>,
     /// What is wrong with the spec, each starting with the field. Nothing is written while there is any.
@@ -49,6 +52,14 @@ impl Plan {
     pub fn adopt<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
         match Object::new(kind, object) {
             Ok(object) => self.objects.push(Object { adopt: true, ..object }),
+            Err(error) => self.invalid.push(format!("{kind}: {error}")),
+        }
+    }
+
+    /// Adds an object that is made only where there is none of its name, and only if that is `due`.
+    pub fn make<K: Serialize>(&mut self, kind: ChildKind, object: &K, due: bool) {
+        match Object::new(kind, object) {
+            Ok(object) => self.once.push(Object { held: !due, ..object }),
             Err(error) => self.invalid.push(format!("{kind}: {error}")),
         }
     }
@@ -144,11 +155,55 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// What an admin may forbid the authors of Apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forbidden {
+    /// Services of type `LoadBalancer`.
+    LoadBalancers,
+    /// Services of type `NodePort`.
+    NodePorts,
+    /// A `ServiceAccount` of the App's own, and so of its name.
+    OwnServiceAccounts,
+    /// Annotations of that account.
+    ServiceAccountAnnotations,
+    /// Naming another `ServiceAccount`.
+    ServiceAccountNames,
+}
+
+impl Forbidden {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::LoadBalancers,
+        Self::NodePorts,
+        Self::OwnServiceAccounts,
+        Self::ServiceAccountAnnotations,
+        Self::ServiceAccountNames,
+    ];
+
+    /// As it is written on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LoadBalancers => "load-balancers",
+            Self::NodePorts => "node-ports",
+            Self::OwnServiceAccounts => "own-service-accounts",
+            Self::ServiceAccountAnnotations => "service-account-annotations",
+            Self::ServiceAccountNames => "service-account-names",
+        }
+    }
+
+    /// That of the name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|forbidden| forbidden.as_str() == name)
+    }
+}
+
 /// Settings that a plan depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlanSettings {
     /// Image of the Distribution registry when a Registry names none.
     pub registry_image: String,
     /// Key from which shared secrets are derived. `None` where the operator has none (as in `render`).
     pub secret_key: Option<SecretKey>,
+    /// What no App may ask for.
+    pub forbidden: BTreeSet<Forbidden>,
 }

@@ -1,7 +1,8 @@
 //! `deploy/`: what installs the operator, as a kustomize base and as single files.
 
+use super::fence::fence;
 use super::files::{File, yaml};
-use super::rbac;
+use super::rbac::{self, COMPONENTS, Grant, Place};
 use serde_json::{Value, json};
 
 const NAMESPACE: &str = "moorage-system";
@@ -12,60 +13,61 @@ const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION
 
 /// Every file, by its path below `deploy/`.
 pub fn manifests() -> Vec<File> {
-    let pieces: Vec<File> = vec![
+    let base = rbac::base();
+    let mut files = vec![
         ("namespace.yaml".to_owned(), yaml(&[namespace()])),
         ("service-account.yaml".to_owned(), yaml(&[service_account()])),
-        ("rbac/roles.yaml".to_owned(), yaml(&roles())),
-        ("rbac/bindings.yaml".to_owned(), yaml(&bindings())),
+        ("rbac/roles.yaml".to_owned(), yaml(&base.iter().map(role).collect::<Vec<_>>())),
+        ("rbac/bindings.yaml".to_owned(), yaml(&base.iter().map(binding).collect::<Vec<_>>())),
         ("rbac/users.yaml".to_owned(), yaml(&user_roles())),
+        ("fence.yaml".to_owned(), yaml(&fence(NAMESPACE, NAME, &labels()))),
         ("deployment.yaml".to_owned(), yaml(&[deployment(&[])])),
         ("disruption-budget.yaml".to_owned(), yaml(&[disruption_budget()])),
+        // kustomize reads nothing above its own folder, and so not `../crds`.
+        ("kustomization.yaml".to_owned(), yaml(&[kustomization("install.yaml")])),
+        ("install.yaml".to_owned(), yaml(&install())),
+        ("namespaced/install.yaml".to_owned(), yaml(&namespaced())),
     ];
-    // kustomize reads nothing above its own folder, and so not `../crds`.
-    let kustomization = json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["install.yaml"],
-    });
-    let mut files = pieces;
-    files.push(("kustomization.yaml".to_owned(), yaml(&[kustomization])));
-    files.push(("install.yaml".to_owned(), yaml(&install())));
-    files.push(("namespaced/install.yaml".to_owned(), yaml(&namespaced())));
+    for component in COMPONENTS {
+        let (folder, grants) = (format!("components/{}", component.name), (component.grants)());
+        let objects: Vec<Value> = grants.iter().flat_map(|grant| [role(grant), binding(grant)]).collect();
+        files.push((format!("{folder}/kustomization.yaml"), yaml(&[kustomization("rbac.yaml")])));
+        files.push((format!("{folder}/rbac.yaml"), yaml(&objects)));
+    }
     files
 }
 
-/// Everything, for all namespaces.
+fn kustomization(resource: &str) -> Value {
+    json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [resource]})
+}
+
+/// Everything but the components, for all namespaces.
 fn install() -> Vec<Value> {
     let crds = crate::core::kind::ParentKind::ALL.into_iter().map(super::crds::crd);
+    let base = rbac::base();
     std::iter::once(namespace())
         .chain(crds)
         .chain([service_account()])
-        .chain(roles())
-        .chain(bindings())
+        .chain(base.iter().map(role))
+        .chain(base.iter().map(binding))
         .chain(user_roles())
+        .chain(fence(NAMESPACE, NAME, &labels()))
         .chain([deployment(&[]), disruption_budget()])
         .collect()
 }
 
-/// The operator for its own namespace only: Roles instead of `ClusterRoles`. The CRDs are installed apart, by an admin.
+/// The operator for its own namespace only, all components included: Roles instead of `ClusterRoles`. The CRDs are installed
+/// apart, by an admin.
 fn namespaced() -> Vec<Value> {
-    let own = [
-        (rbac::BASE, rbac::base()),
-        (rbac::REGISTRY_SECRETS, rbac::registry_secrets()),
-        (rbac::LEADER, rbac::leader()),
-        (rbac::REGISTRY_KEY, rbac::registry_key()),
-    ];
+    let grants = rbac::base().into_iter().chain(COMPONENTS.iter().flat_map(|component| (component.grants)()));
+    let own = grants.filter(|grant| grant.place != Place::Cluster).map(|grant| Grant { place: Place::Own, ..grant });
     let mut objects = vec![service_account()];
-    for (name, rules) in own {
-        objects.push(role("Role", name, &rules));
-        objects.push(binding("RoleBinding", name, "Role"));
-    }
-    objects.push(deployment(&["--watch-namespace=$(POD_NAMESPACE)"]));
-    objects.push(disruption_budget());
+    objects.extend(own.flat_map(|grant| [role(&grant), binding(&grant)]));
+    objects.extend([deployment(&["--watch-namespace=$(POD_NAMESPACE)"]), disruption_budget()]);
     for object in &mut objects {
-        let subjects = object["subjects"].as_array().map_or(0, Vec::len);
-        for place in
-            [Some("/metadata".to_owned()), (subjects > 0).then(|| "/subjects/0".to_owned())].into_iter().flatten()
-        {
-            if let Some(Value::Object(map)) = object.pointer_mut(&place) {
+        let is_bound = object["subjects"].is_array();
+        for place in ["/metadata", "/subjects/0"].into_iter().take(1 + usize::from(is_bound)) {
+            if let Some(Value::Object(map)) = object.pointer_mut(place) {
                 map.remove("namespace");
             }
         }
@@ -93,55 +95,29 @@ fn service_account() -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": false})
 }
 
-fn role(kind: &str, name: &str, rules: &[Value]) -> Value {
-    let mut metadata = metadata(name);
-    if kind == "ClusterRole" {
-        metadata = json!({"name": name, "labels": labels()});
-    }
-    json!({"apiVersion": RBAC_API, "kind": kind, "metadata": metadata, "rules": rules})
+fn role(grant: &Grant) -> Value {
+    let (kind, metadata) = match grant.place {
+        Place::Own => ("Role", metadata(grant.name)),
+        Place::Watched | Place::Cluster => ("ClusterRole", json!({"name": grant.name, "labels": labels()})),
+    };
+    json!({"apiVersion": RBAC_API, "kind": kind, "metadata": metadata, "rules": grant.rules})
 }
 
-fn roles() -> Vec<Value> {
-    vec![
-        role("ClusterRole", rbac::BASE, &rbac::base()),
-        role("ClusterRole", rbac::CLUSTER, &rbac::cluster()),
-        role("ClusterRole", rbac::REGISTRY_SECRETS, &rbac::registry_secrets()),
-        role("Role", rbac::LEADER, &rbac::leader()),
-        role("Role", rbac::REGISTRY_KEY, &rbac::registry_key()),
-    ]
-}
-
-fn binding(kind: &str, name: &str, role_kind: &str) -> Value {
-    let mut metadata = metadata(name);
-    if kind == "ClusterRoleBinding" {
-        metadata = json!({"name": name, "labels": labels()});
-    }
-    let mut subject = json!({"kind": "ServiceAccount", "name": NAME});
-    if role_kind == "ClusterRole" || kind == "ClusterRoleBinding" || name == rbac::LEADER || name == rbac::REGISTRY_KEY
-    {
-        subject["namespace"] = json!(NAMESPACE);
-    }
+fn binding(grant: &Grant) -> Value {
+    let mut bound = role(grant);
+    let kind = bound["kind"].take();
     json!({
-        "apiVersion": RBAC_API, "kind": kind, "metadata": metadata,
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": name},
-        "subjects": [subject],
+        "apiVersion": RBAC_API, "kind": if kind == "Role" { "RoleBinding" } else { "ClusterRoleBinding" },
+        "metadata": bound["metadata"].take(),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": grant.name},
+        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}],
     })
-}
-
-fn bindings() -> Vec<Value> {
-    let cluster = [rbac::BASE, rbac::CLUSTER, rbac::REGISTRY_SECRETS];
-    let own = [rbac::LEADER, rbac::REGISTRY_KEY];
-    cluster
-        .into_iter()
-        .map(|name| binding("ClusterRoleBinding", name, "ClusterRole"))
-        .chain(own.into_iter().map(|name| binding("RoleBinding", name, "Role")))
-        .collect()
 }
 
 /// Whoever may view or edit a namespace may view or edit our kinds in it.
 fn user_roles() -> Vec<Value> {
-    let aggregated = |name: &str, into: &[&str], verbs: &[&str]| {
-        let mut made = role("ClusterRole", name, &rbac::users(verbs));
+    let aggregated = |name: &'static str, into: &[&str], verbs: &[&str]| {
+        let mut made = role(&Grant { name, place: Place::Cluster, rules: rbac::users(verbs) });
         for role in into {
             made["metadata"]["labels"][format!("rbac.authorization.k8s.io/aggregate-to-{role}")] = json!("true");
         }

@@ -2,6 +2,7 @@
 
 pub mod crds;
 pub mod deploy;
+pub mod fence;
 pub mod files;
 pub mod rbac;
 pub mod reference;

@@ -2,80 +2,113 @@
 
 use crate::api::GROUP;
 use crate::core::kind::ParentKind;
-pub use crate::registry::{KEY_ROLE as REGISTRY_KEY, SECRETS_ROLE as REGISTRY_SECRETS};
-use crate::shell::kinds::{MANAGED, OBSERVED, Role, Row};
+use crate::shell::kinds::{MANAGED, OBSERVED, Observable, Rights, Watched};
 use crate::shell::secret_key;
 use serde_json::{Value, json};
 
-/// `ClusterRole` with everything namespaced that the operator can't do without.
-pub const BASE: &str = "moorage";
-/// `ClusterRole` with what is cluster-scoped.
-pub const CLUSTER: &str = "moorage-cluster";
-/// Role on the operator's own Lease.
-pub const LEADER: &str = "moorage-leader";
+/// One role of the operator.
+#[derive(Debug)]
+pub struct Grant {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is bound.
+    pub place: Place,
+    /// Its rules.
+    pub rules: Vec<Value>,
+}
+
+/// Where a role is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In every namespace that is watched.
+    Watched,
+    /// In the operator's own namespace.
+    Own,
+    /// In the cluster.
+    Cluster,
+}
+
+/// Rights that an admin adds where they are wanted; without them the operator says what it lacks.
+#[derive(Debug)]
+pub struct Component {
+    /// Its folder below `deploy/components`.
+    pub name: &'static str,
+    /// What it grants.
+    pub grants: fn() -> Vec<Grant>,
+}
+
+/// Every component.
+pub static COMPONENTS: &[Component] = &[
+    Component { name: "events", grants: events },
+    Component { name: "owner-references", grants: owner_references },
+    Component { name: "registry-secrets", grants: registry_secrets },
+];
 
 fn rule(group: &str, resources: &[String], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
-}
-
-/// Rights on one managed kind. `get` is for the one read after a name turned out to be taken. `delete` is for pruning, and for
-/// all others because of the admission plugin `OwnerReferencesPermissionEnforcement` (it is on on `OpenShift`): whoever changes
-/// the owner references of an object must be allowed to delete it.
-fn managed(row: &Row) -> Value {
-    rule(row.group, &[row.plural.to_owned()], &["get", "list", "watch", "create", "patch", "delete"])
-}
-
-fn of_role(role: Role) -> Vec<Value> {
-    MANAGED.iter().filter(|row| row.role == role).map(managed).collect()
 }
 
 fn parents(suffix: &str) -> Vec<String> {
     ParentKind::ALL.iter().map(|kind| format!("{}{suffix}", kind.plural())).collect()
 }
 
-/// Rules of [`BASE`].
-pub fn base() -> Vec<Value> {
-    let mut rules = vec![
-        rule(GROUP, &parents(""), &["list", "watch"]),
-        rule(GROUP, &parents("/status"), &["patch"]),
-        // Where OwnerReferencesPermissionEnforcement is on (OpenShift), owner references that block deletion ask for this.
-        rule(GROUP, &parents("/finalizers"), &["update"]),
-        rule("events.k8s.io", &["events".to_owned()], &["create", "patch"]),
-    ];
-    rules.extend(of_role(Role::Base));
-    rules.extend(observed(true));
-    rules
+fn managed(which: impl Fn(Rights) -> bool, verbs: &[&str]) -> Vec<Value> {
+    let rows = MANAGED.iter().filter(|row| which(row.rights));
+    rows.map(|row| rule(row.group, &[row.plural.to_owned()], verbs)).collect()
 }
 
-fn observed(namespaced: bool) -> Vec<Value> {
-    let kinds = OBSERVED.iter().filter(|watched| watched.namespaced == namespaced);
+fn observed(which: impl Fn(&Watched) -> bool) -> Vec<Value> {
+    let kinds = OBSERVED.iter().filter(|watched| which(watched));
     kinds.map(|watched| rule(watched.group, &[watched.plural.to_owned()], &["list", "watch"])).collect()
 }
 
-/// Rules of [`CLUSTER`].
-pub fn cluster() -> Vec<Value> {
-    observed(false)
-}
-
-/// Rules of [`REGISTRY_SECRETS`].
-pub fn registry_secrets() -> Vec<Value> {
-    of_role(Role::RegistrySecrets)
-}
-
-/// Rules of [`LEADER`]. A name can't restrict `create`.
-pub fn leader() -> Vec<Value> {
+/// What the operator can't do without, and the classes of storage, without which messages about them are less precise.
+///
+/// `get` is for the one read after a name turned out to be taken. A name can't restrict `create`.
+pub fn base() -> Vec<Grant> {
+    let mut rules = vec![rule(GROUP, &parents(""), &["list", "watch"]), rule(GROUP, &parents("/status"), &["patch"])];
+    rules.extend(managed(|rights| rights == Rights::Keep, &["get", "list", "watch", "create", "patch"]));
+    rules.extend(managed(|rights| rights == Rights::Delete, &["get", "list", "watch", "create", "patch", "delete"]));
+    rules.extend(observed(|watched| watched.namespaced && watched.kind != Observable::Event));
     let lease = |verbs: &[&str]| rule("coordination.k8s.io", &["leases".to_owned()], verbs);
     let mut named = lease(&["list", "watch", "update"]);
     named["resourceNames"] = json!(["moorage"]);
-    vec![named, lease(&["create"])]
+    vec![
+        Grant { name: "moorage", place: Place::Watched, rules },
+        Grant { name: "moorage-cluster", place: Place::Cluster, rules: observed(|watched| !watched.namespaced) },
+        Grant { name: "moorage-leader", place: Place::Own, rules: vec![named, lease(&["create"])] },
+    ]
 }
 
-/// Rules of [`REGISTRY_KEY`]. A name can't restrict `create`.
-pub fn registry_key() -> Vec<Value> {
+/// Events about our objects, and what storage drivers complain of in theirs.
+fn events() -> Vec<Grant> {
+    let mut rules = vec![rule("events.k8s.io", &["events".to_owned()], &["create", "patch"])];
+    rules.extend(observed(|watched| watched.kind == Observable::Event));
+    vec![Grant { name: "moorage-events", place: Place::Watched, rules }]
+}
+
+/// What the admission plugin `OwnerReferencesPermissionEnforcement` asks for (it is on on `OpenShift`): to change the owner
+/// references of an object is for those who may delete it, and to block the deletion of an owner for those who may update its
+/// finalizers.
+fn owner_references() -> Vec<Grant> {
+    let mut rules = vec![rule(GROUP, &parents("/finalizers"), &["update"])];
+    rules.extend(managed(|rights| rights == Rights::Keep, &["delete"]));
+    vec![Grant { name: "moorage-owner-references", place: Place::Watched, rules }]
+}
+
+/// Making the shared Secrets of Registries, and the key from which they are derived.
+fn registry_secrets() -> Vec<Grant> {
     let secret = |verbs: &[&str]| rule("", &["secrets".to_owned()], verbs);
-    let mut named = secret(&["get"]);
-    named["resourceNames"] = json!([secret_key::NAME]);
-    vec![named, secret(&["create"])]
+    let mut key = secret(&["get"]);
+    key["resourceNames"] = json!([secret_key::NAME]);
+    vec![
+        Grant {
+            name: "moorage-registry-secrets",
+            place: Place::Watched,
+            rules: managed(|rights| rights == Rights::Make, &["create"]),
+        },
+        Grant { name: "moorage-registry-key", place: Place::Own, rules: vec![key, secret(&["create"])] },
+    ]
 }
 
 /// Rules of the roles that are aggregated into the cluster's own `view` and `edit`.

@@ -39,7 +39,7 @@ enum Output {
 /// What can't be read, or what is wrong with a spec, each with the field.
 pub fn render(arguments: &RenderArgs) -> Result<(), String> {
     let text = read(&arguments.filename)?;
-    let settings = PlanSettings { registry_image: arguments.registry_image.clone(), secret_key: None };
+    let settings = PlanSettings { registry_image: arguments.registry_image.clone(), ..PlanSettings::default() };
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&text).map_err(|error| format!("{}: {error}", arguments.filename.display()))?;
     let mut out = std::io::stdout().lock();

@@ -11,6 +11,7 @@ pub mod validate;
 
 use crate::api::Registry;
 use crate::api::registry::RegistryStatus;
+use crate::core::facts::Workload;
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
@@ -23,7 +24,6 @@ use build::service::service;
 use build::storage_claim::storage_claim;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-pub use status::{KEY_ROLE, SECRETS_ROLE};
 use validate::{ValidRegistry, claim_name, validate};
 
 impl Parent for Registry {
@@ -64,10 +64,10 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
         }
     };
     plan.apply(ChildKind::ConfigMap, &config_map(registry, &config));
-    if let Some(secret) =
-        settings.secret_key.filter(|_| observed.secrets_allowed).and_then(|key| secret(registry, &key))
-    {
-        plan.apply(ChildKind::Secret, &secret);
+    if let Some(secret) = settings.secret_key.and_then(|key| secret(registry, &key)) {
+        // Pods read it when they start. One that somebody deletes does no harm before, and is made again then.
+        let runs = observed.workload(&registry.identity.name).is_some_and(Workload::is_complete);
+        plan.make(ChildKind::Secret, &secret, !runs);
     }
     if let Some(claim) = storage_claim(registry) {
         plan.apply(ChildKind::StorageClaim, &claim);

@@ -6,7 +6,6 @@ use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
 use crate::core::conditions::{Summary, merge};
 use crate::core::facts::Workload;
-use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
@@ -14,11 +13,6 @@ use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_outcome};
 use crate::core::{pods, storage};
 use jiff::Timestamp;
-
-/// `ClusterRole` that lets the operator write the Secrets of Registries; an admin may leave it out.
-pub const SECRETS_ROLE: &str = "moorage-registry-secrets";
-/// Role on the operator's own key, from which those Secrets are derived.
-pub const KEY_ROLE: &str = "moorage-registry-key";
 
 /// The status of a Registry after its plan was carried out.
 pub fn status(
@@ -48,29 +42,23 @@ pub fn status(
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
         .or_else(|| storage::not_ready(&registry.claims(), plan, observed))
-        .or_else(|| secret_missing(registry, plan, observed, running))
+        .or_else(|| secret_missing(registry, plan, running))
         .unwrap_or_else(|| running.summary())
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read
 /// the secret when they start, which is why those that run must be restarted once it is there.
-fn secret_missing(registry: &Registry, plan: &Plan, observed: &Observed, running: &Running<'_>) -> Option<Summary> {
+fn secret_missing(registry: &Registry, plan: &Plan, running: &Running<'_>) -> Option<Summary> {
     let replicas = registry.spec.replicas.or_else(|| running.workload.map(|workload| workload.desired))?;
-    let (name, secret) = (running.name, secret_name(running.name));
-    if replicas <= 1 || plan.object(ChildKind::Secret, &secret).is_some() {
+    if replicas <= 1 || !plan.once.is_empty() {
         return None;
     }
-    let cure = if observed.secrets_allowed {
-        format!(
-            "the operator can't read or make its own key, Secret moorage-key in its namespace: bind Role {KEY_ROLE} to it, \
-             or delete the Secret if its log says that it holds no key"
-        )
-    } else {
-        format!("the operator may not write Secrets: bind ClusterRole {SECRETS_ROLE} to it")
-    };
+    let (name, secret) = (running.name, secret_name(&registry.identity()));
     let message = format!(
-        "{replicas} replicas must share Secret {secret}, and {cure}, then restart the pods \
-         (kubectl rollout restart deployment/{name}); or set spec.replicas to 1, which works without"
+        "{replicas} replicas must share Secret {secret}, and the operator may not make Secrets, or has no key to derive them \
+         from: apply deploy/components/registry-secrets; if that is done, its log says what is wrong with Secret moorage-key in \
+         its namespace. Then restart the pods (kubectl rollout restart deployment/{name}). Or set spec.replicas to 1, which works \
+         without"
     );
     Some(Summary::Stalled(Reason::SecretAccessMissing, message))
 }

@@ -11,6 +11,7 @@ use crate::core::kind::Identity;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What Kubernetes takes when a pod says nothing.
 const DEFAULT_GRACE_PERIOD: i64 = 30;
@@ -60,7 +61,7 @@ impl ValidRegistry<'_> {
 
     /// Name of the Secret that the pods share.
     pub fn secret_name(&self) -> String {
-        secret_name(&self.identity.name)
+        secret_name(&self.identity)
     }
 }
 
@@ -99,9 +100,10 @@ impl Source<'_> {
     }
 }
 
-/// Name of the Secret that the pods of a Registry share.
-pub fn secret_name(registry: &str) -> String {
-    format!("{registry}-http")
+/// Name of the Secret that the pods of a Registry share. It is made without a look at what there is, so the UID is part of the
+/// name: that of an earlier Registry of the same name, which may still be there, is another.
+pub fn secret_name(registry: &Identity) -> String {
+    format!("{}-http-{:08x}", registry.name, xxh3_64(registry.uid.as_bytes()) >> 32)
 }
 
 /// Name of the claim that a Registry mounts, if it mounts one.

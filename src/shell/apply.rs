@@ -6,6 +6,7 @@ use super::context::Context;
 use super::error::Error;
 use super::intake::{is_selected, take_child, take_parent, written};
 use super::key::{Key, ParentKey};
+use super::make::{fail, make};
 use super::metrics::ApplyOutcome;
 use super::queue::Lane;
 use super::repairs::Id;
@@ -50,7 +51,7 @@ enum Applied {
 
 /// Applies what differs; what agrees costs no request.
 pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed) -> Outcome {
-    let mut outcome = Outcome::default();
+    let mut outcome = make(context, parent, plan).await;
     let mut slow = 0;
     for object in &plan.objects {
         let since = Instant::now();
@@ -85,8 +86,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Adoptable { kept: false }) => outcome.failures.push(adoptable(named, parent, object)),
             Ok(Applied::Unseen) => outcome.failures.push(unseen(named)),
             Err(error) => {
-                context.metrics.apply(object.kind, ApplyOutcome::Failed);
-                outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
+                fail(context, &mut outcome, object, &error);
                 slow += u32::from(since.elapsed() >= SLOW);
                 if error.concerns_all() || slow == 2 {
                     break;

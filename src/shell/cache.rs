@@ -66,7 +66,6 @@ pub struct Caches {
     consumers: HashMap<Key, BTreeSet<ParentKey>>,
     failures: HashMap<Key, Box<str>>,
     classes: Option<BTreeMap<String, StorageClass>>,
-    secrets_allowed: bool,
 }
 
 /// A set of parents to wake.
@@ -331,15 +330,6 @@ impl Caches {
         self.classes.clone().unwrap_or_default()
     }
 
-    /// Remembers whether Secrets may be written. Wakes every Registry if it is news.
-    pub fn set_secrets_allowed(&mut self, allowed: bool) -> Wake {
-        if self.secrets_allowed == allowed {
-            return Wake::new();
-        }
-        self.secrets_allowed = allowed;
-        self.parents.keys().filter(|parent| parent.kind == ParentKind::Registry).cloned().collect()
-    }
-
     /// Every parent of that kind not in `seen`.
     pub fn unseen_parents(&self, kind: ParentKind, seen: &BTreeSet<Key>) -> Vec<ParentKey> {
         self.parents.keys().filter(|parent| parent.kind == kind && !seen.contains(&parent.key)).cloned().collect()
@@ -377,7 +367,6 @@ impl Caches {
                 .map(|consumer| format!("{}/{}", consumer.kind.as_str(), consumer.key.name))
                 .collect(),
             provisioning_failure: self.failures.get(&parent.key).filter(|_| is_claim).map(ToString::to_string),
-            secrets_allowed: self.secrets_allowed,
         }
     }
 

@@ -18,17 +18,19 @@ pub struct Row {
     pub plural: &'static str,
     /// The kinds that have such children.
     pub parents: &'static [ParentKind],
-    /// Which role grants it.
-    pub role: Role,
+    /// What the operator may do to it.
+    pub rights: Rights,
 }
 
-/// Which role grants access to a kind.
+/// What the operator may do to a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The role that the operator can't do without.
-    Base,
-    /// A role that an admin may leave out; Registries then say what they lack.
-    RegistrySecrets,
+pub enum Rights {
+    /// To make one where there is none. It sees none, not even its own.
+    Make,
+    /// To keep it as declared.
+    Keep,
+    /// Likewise, and to delete it.
+    Delete,
 }
 
 use ParentKind::{App, Registry, StorageClaim};
@@ -36,13 +38,13 @@ use ParentKind::{App, Registry, StorageClaim};
 /// Every kind that the operator writes.
 #[rustfmt::skip]
 pub static MANAGED: &[Row] = &[
-    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           role: Role::Base },
-    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      role: Role::Base },
-    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      role: Role::RegistrySecrets },
-    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], role: Role::Base },
-    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  role: Role::Base },
-    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], role: Role::Base },
-    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], role: Role::Base },
+    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           rights: Rights::Delete },
+    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      rights: Rights::Delete },
+    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      rights: Rights::Make },
+    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], rights: Rights::Keep },
+    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  rights: Rights::Delete },
+    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], rights: Rights::Keep },
+    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], rights: Rights::Delete },
 ];
 
 impl Row {
@@ -149,15 +151,15 @@ impl Subject {
 
     /// Every other kind.
     pub fn others() -> impl Iterator<Item = Self> {
-        let children = MANAGED.iter().map(|row| Self::Child(row.kind));
+        let seen = MANAGED.iter().filter(|row| row.rights != Rights::Make);
+        let children = seen.map(|row| Self::Child(row.kind));
         children.chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
     }
 
     /// Whether the operator works without it, and then says what it lacks.
     pub fn is_optional(self) -> bool {
         match self {
-            Self::Parent(_) => false,
-            Self::Child(kind) => row(kind).role == Role::RegistrySecrets,
+            Self::Parent(_) | Self::Child(_) => false,
             Self::Observed(kind) => kind != Observable::Pod,
         }
     }

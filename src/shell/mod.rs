@@ -15,6 +15,7 @@ pub mod intake;
 pub mod key;
 pub mod kinds;
 pub mod leader;
+pub mod make;
 pub mod metrics;
 pub mod observe;
 pub mod prune;

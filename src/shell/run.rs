@@ -121,13 +121,17 @@ impl Engine {
             leader::start(client.clone(), settings.election(), metrics.clone(), fit.subscribe(), release.clone());
         let reporter = Reporter { controller: "moorage".into(), instance: Some(settings.identity.clone()) };
         let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
-        let secret_key = secret_key(client.clone(), &settings.namespace).await;
-        let plan_settings = PlanSettings { registry_image: settings.registry_image.clone(), secret_key };
+        let secret_key = secret_key(client.clone(), &settings.namespace, settings.watch_namespace.as_deref()).await;
+        let plan_settings = PlanSettings {
+            registry_image: settings.registry_image.clone(),
+            secret_key,
+            forbidden: settings.forbid.iter().copied().collect(),
+        };
         let context = Context::new(writer, plan_settings, settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);
         tasks.spawn(judge(health.clone(), fit));
         if secret_key.is_none() {
-            tasks.spawn(learn_key(client, context.clone(), settings.namespace.clone()));
+            tasks.spawn(learn_key(client, context.clone(), settings.clone()));
         }
         tasks.spawn(lead(context.clone(), leadership, health, stop));
         let mut workers = JoinSet::new();
@@ -203,8 +207,9 @@ async fn judge(health: Health, fit: watch::Sender<bool>) {
     }
 }
 
-async fn learn_key(client: Client, context: Context, namespace: String) {
-    context.learn_secret_key(wait_for_secret_key(client, &namespace).await);
+async fn learn_key(client: Client, context: Context, settings: Settings) {
+    let key = wait_for_secret_key(client, &settings.namespace, settings.watch_namespace.as_deref());
+    context.learn_secret_key(key.await);
     std::future::pending::<()>().await;
 }
 

@@ -1,7 +1,9 @@
 //! The one key from which shared secrets are derived, kept in a Secret of the operator's own namespace.
 
+use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::plan::SecretKey;
 use k8s_openapi::ByteString;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -16,10 +18,14 @@ const FIELD: &str = "key";
 /// Waits between tries: where the Role is not bound, one request in five minutes notices that it is now.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
-/// Reads the key, making it on the first start. `None` where that failed: Registries then say what they lack.
-pub async fn secret_key(client: Client, namespace: &str) -> Option<SecretKey> {
-    let api: Api<Secret> = Api::namespaced(client, namespace);
-    match read_or_create(&api, namespace).await {
+/// Reads the key, making it on the first start. `None` where that failed, or where no Secret may be made of it in the namespace that
+/// is watched (all if none is named): Registries then say what they lack.
+pub async fn secret_key(client: Client, namespace: &str, watched: Option<&str>) -> Option<SecretKey> {
+    let key = async {
+        may_make(&client, watched).await?;
+        read_or_create(&Api::namespaced(client, namespace), namespace).await
+    };
+    match key.await {
         Ok(key) => Some(key),
         Err(error) => {
             tracing::info!(%error, "no key of shared secrets; until there is, Registries are limited to one replica");
@@ -29,12 +35,12 @@ pub async fn secret_key(client: Client, namespace: &str) -> Option<SecretKey> {
 }
 
 /// Tries until the key is there.
-pub async fn wait_for_secret_key(client: Client, namespace: &str) -> SecretKey {
+pub async fn wait_for_secret_key(client: Client, namespace: &str, watched: Option<&str>) -> SecretKey {
     let mut wait = RETRY.0;
     loop {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY.1);
-        if let Some(key) = secret_key(client.clone(), namespace).await {
+        if let Some(key) = secret_key(client.clone(), namespace, watched).await {
             return key;
         }
     }
@@ -46,9 +52,32 @@ enum KeyError {
     /// The API server said no, or nothing.
     #[error(transparent)]
     Api(#[from] kube::Error),
+    /// There would be no use for it.
+    #[error("the operator may not make Secrets in {0}; apply deploy/components/registry-secrets")]
+    Denied(String),
     /// Somebody else wrote it.
     #[error("Secret {NAME} holds no {FIELD} of 32 bytes; delete it and it is made anew")]
     Malformed,
+}
+
+/// Asks whether Secrets may be made there, as nothing else tells before one is.
+async fn may_make(client: &Client, namespace: Option<&str>) -> Result<(), KeyError> {
+    let attributes = ResourceAttributes {
+        verb: Some("create".to_owned()),
+        version: Some("v1".to_owned()),
+        resource: Some("secrets".to_owned()),
+        namespace: namespace.map(str::to_owned),
+        ..ResourceAttributes::default()
+    };
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    if answer.status.is_some_and(|status| status.allowed) {
+        return Ok(());
+    }
+    Err(KeyError::Denied(namespace.map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"))))
 }
 
 async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<SecretKey, KeyError> {
@@ -60,9 +89,11 @@ async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<SecretKey,
         metadata: ObjectMeta {
             name: Some(NAME.to_owned()),
             namespace: Some(namespace.to_owned()),
+            labels: Some([(MANAGED_BY.to_owned(), MANAGER.to_owned())].into()),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(FIELD.to_owned(), ByteString(fresh.to_vec()))])),
+        type_: Some("Opaque".to_owned()),
         immutable: Some(true),
         ..Secret::default()
     };

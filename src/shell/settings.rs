@@ -1,6 +1,7 @@
 //! Settings of `moorage run`: each by flag and by environment variable.
 
 use super::leader::Election;
+use crate::core::plan::Forbidden;
 use clap::{Args, ValueEnum};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -50,6 +51,10 @@ pub struct Settings {
     /// Image of Registries that name none.
     #[arg(long, env = "MOORAGE_REGISTRY_IMAGE", default_value = REGISTRY_IMAGE)]
     pub registry_image: String,
+    /// What no App may ask for: load-balancers, node-ports, own-service-accounts, service-account-annotations,
+    /// service-account-names. May be given several times, or as a list.
+    #[arg(long, env = "MOORAGE_FORBID", value_delimiter = ',', value_parser = forbidden)]
+    pub forbid: Vec<Forbidden>,
     /// Form of the log.
     #[arg(long, env = "MOORAGE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
@@ -76,6 +81,11 @@ pub enum SettingsError {
     /// The leader would never renew in time.
     #[error("--renew-period-seconds ({0}) must be at least 1 and less than --renew-deadline-seconds ({1})")]
     Period(u32, u32),
+}
+
+fn forbidden(text: &str) -> Result<Forbidden, String> {
+    let known = || Forbidden::ALL.map(Forbidden::as_str).join(", ");
+    Forbidden::named(text).ok_or_else(|| format!("must be one of {}", known()))
 }
 
 /// Random, for a process outside a cluster: two of them on one machine must differ.

@@ -10,7 +10,6 @@ use super::intake::{take_child, take_parent, take_pod};
 use super::key::{Key, ParentKey};
 use super::kinds::{Observable, Subject};
 use super::queue::Lane;
-use crate::core::kind::ChildKind;
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::observed::StorageClass;
@@ -238,15 +237,7 @@ pub fn key(subject: Subject, live: &Live) -> Key {
 pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> Wake {
     match subject {
         Subject::Parent(kind) => take_parent(context, kind, live),
-        Subject::Child(kind) => {
-            let mut wake = Wake::new();
-            if kind == ChildKind::Secret {
-                // Whoever sees one may write them, and what is wanted of it depends on that.
-                wake = context.caches().set_secrets_allowed(true);
-            }
-            wake.extend(take_child(context, kind, &live, source).unwrap_or_default());
-            wake
-        }
+        Subject::Child(kind) => take_child(context, kind, &live, source).unwrap_or_default(),
         Subject::Observed(Observable::Pod) => take_pod(context, &live),
         Subject::Observed(Observable::Event) => {
             context.caches().set_failure(&key(subject, &live), live.body["message"].as_str())
@@ -299,7 +290,6 @@ pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake 
     wake.extend(match subject {
         // Each is planned again, as a plan that finds everything as it should be costs no request.
         Subject::Parent(kind) => context.caches().parents().filter(|parent| parent.kind == kind).cloned().collect(),
-        Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(true),
         Subject::Observed(Observable::StorageClass) => {
             let mut caches = context.caches();
             let classes = caches.classes();
@@ -327,7 +317,6 @@ fn unseen(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Vec<Key>
 /// Remembers that a kind may not be looked at.
 fn denied(context: &Context, subject: Subject) -> Wake {
     match subject {
-        Subject::Child(ChildKind::Secret) => context.caches().set_secrets_allowed(false),
         Subject::Observed(Observable::StorageClass) => context.caches().set_classes(None),
         Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
     }

@@ -9,13 +9,22 @@ use crate::core::meta::FIELD_MANAGER;
 use crate::core::text::cut;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::api::{Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{
+    Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+};
 use kube::core::{ApiResource, Request};
 use kube::runtime::events::{Event, Recorder};
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Longest note of an Event that the API server takes, in bytes.
 const NOTE: usize = 1024;
+/// For how long no Event is published where one was refused.
+const MUTE: Duration = Duration::from_secs(600);
 
 /// Writes to the cluster while this replica leads.
 #[derive(Clone)]
@@ -23,12 +32,14 @@ pub struct Writer {
     client: Client,
     leadership: Leadership,
     recorder: Recorder,
+    /// Until when no Event is published in a namespace, as it was refused there.
+    mute: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl Writer {
     /// A writer over that client.
     pub fn new(client: Client, leadership: Leadership, recorder: Recorder) -> Self {
-        Self { client, leadership, recorder }
+        Self { client, leadership, recorder, mute: Arc::default() }
     }
 
     /// Whether this replica may write.
@@ -42,6 +53,21 @@ impl Writer {
         self.check(action)?;
         let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
         self.children(kind, namespace).patch(name, &params, &Patch::Apply(body)).await.map_err(|e| failed(action, e))
+    }
+
+    /// Makes a child where there is none of its name; whether it did. What there is, is neither read nor changed.
+    pub async fn make(&self, kind: ChildKind, namespace: &str, name: &str, body: &Value) -> Result<bool, Error> {
+        let action = || format!("make {kind} {name}");
+        self.check(action)?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let path = self.children(kind, namespace).resource_url().to_owned();
+        let request = Request::new(path).create(&params, body.to_string().into_bytes());
+        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
+        match self.client.request::<IgnoredAny>(request).await {
+            Ok(IgnoredAny) => Ok(true),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+            Err(error) => Err(failed(action, error)),
+        }
     }
 
     /// Changes who holds which fields of a child, by a patch that carries its precondition: the `resourceVersion` that was read.
@@ -126,14 +152,26 @@ impl Writer {
             .map_err(|error| failed(action, error))
     }
 
-    /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not.
+    /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not. The right to do so is
+    /// optional: where it is refused, it is not asked for again for a while.
     pub async fn event(&self, event: Event, about: &ObjectReference) {
         let event = Event { note: event.note.as_deref().map(|note| cut(note, NOTE)), ..event };
-        if self.leads()
-            && let Err(error) = self.recorder.publish(&event, about).await
-        {
-            tracing::debug!(%error, "failed to publish an Event");
+        let namespace = about.namespace.clone().unwrap_or_default();
+        if !self.leads() || self.mute().get(&namespace).is_some_and(|until| Instant::now() < *until) {
+            return;
         }
+        match self.recorder.publish(&event, about).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                tracing::debug!(namespace, "Events may not be published; deploy/components/events grants it");
+                self.mute().insert(namespace, Instant::now() + MUTE);
+            }
+            Err(error) => tracing::debug!(%error, "failed to publish an Event"),
+            Ok(()) => {}
+        }
+    }
+
+    fn mute(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.mute.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self, action: impl Fn() -> String) -> Result<(), Error> {

@@ -11,7 +11,7 @@ crate::cases![
     a_foreign_deployment_is_untouched,
     a_foreign_service_account_is_untouched,
     a_foreign_volume_claim_is_untouched,
-    a_foreign_config_map_and_secret_are_untouched,
+    a_foreign_config_map_is_untouched,
     a_foreign_storage_claim_is_untouched,
     a_foreign_volume_is_not_mounted,
     a_service_with_copied_labels_stays,
@@ -97,15 +97,11 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
     Ok(())
 }
 
-async fn a_foreign_config_map_and_secret_are_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+async fn a_foreign_config_map_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
     let foreign = "{apiVersion: v1, kind: ConfigMap, metadata: {name: images-config}, data: {a: b}}";
     let foreign = ("ConfigMap", "images-config", foreign);
     let sandbox = untouched(&control_plane, "taken-config", foreign, ("Registry", "images", IMAGES)).await?;
     ensure!(get(&sandbox, "Deployment", "images").await?.is_none(), "pods would read a foreign configuration");
-    let foreign = "{apiVersion: v1, kind: Secret, metadata: {name: images-http}, stringData: {secret: theirs}}";
-    let foreign = ("Secret", "images-http", foreign);
-    let sandbox = untouched(&control_plane, "taken-secret", foreign, ("Registry", "images", IMAGES)).await?;
-    ensure!(get(&sandbox, "Deployment", "images").await?.is_none(), "pods would share a foreign secret");
     Ok(())
 }
 

@@ -31,7 +31,6 @@ fn children() -> Vec<(&'static str, &'static str, Value)> {
         ("Service", "shop", json!({"spec": {"selector": {"moorage.dev/app": "other"}}})),
         ("Deployment", "shop", json!({"spec": {"template": {"spec": {"containers": null}}}})),
         ("ConfigMap", "images-config", json!({"data": {"config.yml": "version: 0.1"}})),
-        ("Secret", "images-http", json!({"data": {"secret": "Zm9yZ2Vk"}})),
         ("Service", "images", replaced("moorage.dev/registry")),
     ]
 }

@@ -9,6 +9,7 @@ mod bad_specs;
 mod conflict;
 mod crds;
 mod drift;
+mod fence;
 mod fixed;
 mod generation;
 mod install;
@@ -79,6 +80,7 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         bad_specs::cases(),
         drift::cases(),
+        fence::cases(),
         fixed::cases(),
         merge::cases(),
         owned::cases(),

@@ -9,7 +9,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-crate::cases![secrets_are_optional, the_key_may_come_late, rights_asked_for_inside_others_are_needed];
+crate::cases![
+    secrets_are_optional,
+    a_shared_secret_that_is_deleted_is_there_when_pods_start,
+    the_key_may_come_late,
+    rights_asked_for_inside_others_are_needed
+];
 crate::cases![last: every_granted_verb_is_used_and_no_more_is_asked_for];
 
 /// Group, resource and verb.
@@ -25,7 +30,7 @@ fn is_asked_for_inside_others((_, resource, verb): &Grant) -> bool {
         "create" => applied.contains(&resource.as_str()),
         // The admission plugin for owner references asks for these.
         "update" => resource.ends_with("/finalizers"),
-        "delete" => ["deployments", "configmaps", "secrets", "storageclaims"].contains(&resource.as_str()),
+        "delete" => ["deployments", "storageclaims"].contains(&resource.as_str()),
         _ => false,
     }
 }
@@ -42,24 +47,41 @@ spec:
 
 /// Without the role for Secrets a Registry of one replica works; one of several says what it lacks.
 async fn secrets_are_optional(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let options = OperatorOptions { namespaced_roles: vec!["moorage".to_owned()], ..options() };
+    let options = OperatorOptions {
+        namespaced_roles: ["moorage", "moorage-owner-references"].map(Into::into).into(),
+        own_roles: vec!["moorage-leader".to_owned()],
+        ..options()
+    };
     let sandbox = control_plane.sandbox("no-secrets", options).await?;
     sandbox.apply(IMAGES).await?;
     ready(&sandbox, "Registry", "images").await?;
     sandbox.apply(SEVERAL).await?;
     let registry = reason(&sandbox, "Registry", "many", "Stalled", "SecretAccessMissing").await?;
-    ensure!(message(&registry, "Ready").contains("moorage-registry-secrets"), "{}", message(&registry, "Ready"));
+    ensure!(message(&registry, "Ready").contains("components/registry-secrets"), "{}", message(&registry, "Ready"));
     // The grant is noticed without a restart.
-    let grant = [
-        "create",
-        "rolebinding",
-        "secrets",
-        "--clusterrole=moorage-registry-secrets",
-        "--serviceaccount=no-secrets:moorage",
-    ];
-    sandbox.kubectl(&grant).await?;
+    let account = "--serviceaccount=no-secrets:moorage";
+    sandbox.kubectl(&["create", "role", "key", "--verb=get,create", "--resource=secrets"]).await?;
+    sandbox.kubectl(&["create", "rolebinding", "key", "--role=key", account]).await?;
+    sandbox.kubectl(&["create", "rolebinding", "make", "--clusterrole=moorage-registry-secrets", account]).await?;
     ready(&sandbox, "Registry", "many").await?;
     Ok(())
+}
+
+/// Pods read the secret when they start; until then nobody misses it, and nobody looks.
+async fn a_shared_secret_that_is_deleted_is_there_when_pods_start(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "shared-secret").await?;
+    sandbox.apply(IMAGES).await?;
+    let registry = ready(&sandbox, "Registry", "images").await?;
+    let deployment = must_get(&sandbox, "Deployment", "images").await?;
+    let environment = &deployment["spec"]["template"]["spec"]["containers"][0]["env"][1]["valueFrom"];
+    let name = environment["secretKeyRef"]["name"].as_str().context("pods read no secret")?;
+    let before = must_get(&sandbox, "Secret", name).await?;
+    ensure!(before["metadata"]["ownerReferences"][0]["uid"] == registry["metadata"]["uid"], "{before}");
+    sandbox.kubectl(&["delete", "secret", name]).await?;
+    sandbox.kubectl(&["rollout", "restart", "deployment/images"]).await?;
+    let after = until(&sandbox, "Secret", name, "to be made anew", |_| true).await?;
+    ensure!(after["data"] == before["data"], "it is another secret");
+    ready(&sandbox, "Registry", "images").await.map(drop)
 }
 
 /// A key that is no key is told, and made anew once it is gone, without a restart.
@@ -79,14 +101,18 @@ async fn the_key_may_come_late(control_plane: Arc<ControlPlane>) -> Result<()> {
 
 /// Without one of the rights that the API server asks for inside other requests, something is refused.
 async fn rights_asked_for_inside_others_are_needed(control_plane: Arc<ControlPlane>) -> Result<()> {
-    for (verb, resources, refused) in [
-        ("create", "", "cannot create resource"),
-        ("update", "apps/finalizers", "cannot set blockOwnerDeletion"),
-        ("delete", "deployments", "cannot set an ownerRef on a resource you can't delete"),
+    let owners = "moorage-owner-references";
+    for (role, verb, resources, refused) in [
+        ("moorage", "create", "", "cannot create resource"),
+        (owners, "update", "apps/finalizers", "cannot set blockOwnerDeletion"),
+        (owners, "delete", "deployments", "cannot set an ownerRef on a resource you can't delete"),
     ] {
         let name = format!("no-{verb}");
-        let role = without(&control_plane, &format!("moorage-{name}"), verb, resources).await?;
-        let options = OperatorOptions { namespaced_roles: vec![role], ..options() };
+        let less = without(&control_plane, role, &format!("moorage-{name}"), verb, resources).await?;
+        let mut roles = vec!["moorage".to_owned(), owners.to_owned()];
+        roles.retain(|other| other != role);
+        roles.push(less);
+        let options = OperatorOptions { namespaced_roles: roles, ..options() };
         let sandbox = control_plane.sandbox(&name, options).await?;
         if verb == "delete" {
             // Only what exists is asked for: an orphan is taken back.
@@ -101,15 +127,14 @@ async fn rights_asked_for_inside_others_are_needed(control_plane: Arc<ControlPla
     Ok(())
 }
 
-/// A copy of the operator's role that lacks a verb on the resources; on all of them when none is named.
-async fn without(control_plane: &ControlPlane, name: &str, verb: &str, resource: &str) -> Result<String> {
-    let role = control_plane.run_kubectl(&["get", "clusterrole/moorage", "--output=json"]).await?;
+/// A copy of one of the operator's roles that lacks a verb on the resources; on all of them when none is named.
+async fn without(control_plane: &ControlPlane, role: &str, name: &str, verb: &str, resource: &str) -> Result<String> {
+    let role = control_plane.run_kubectl(&["get", "clusterrole", role, "--output=json"]).await?;
     let mut rules = serde_json::from_str::<Value>(&role)?["rules"].take();
     for rule in rules.as_array_mut().into_iter().flatten() {
         let concerns = |rule: &Value| {
             let resources = rule["resources"].as_array().into_iter().flatten();
-            resource.is_empty() && rule["apiGroups"][0] != "events.k8s.io"
-                || resources.into_iter().any(|one| one == resource)
+            resource.is_empty() || resources.into_iter().any(|one| one == resource)
         };
         if concerns(rule)
             && let Some(verbs) = rule["verbs"].as_array_mut()
@@ -142,6 +167,15 @@ async fn every_granted_verb_is_used_and_no_more_is_asked_for(control_plane: Arc<
         .cloned()
         .collect();
     ensure!(refused.is_empty(), "the operator was refused:\n{}", lines(&refused));
+    let looks = ["get", "list", "watch", "patch", "update"];
+    let read: Vec<AuditEvent> = events
+        .iter()
+        .filter(|event| {
+            event.resource == "secrets" && looks.contains(&event.verb.as_str()) && event.name != "moorage-key"
+        })
+        .cloned()
+        .collect();
+    ensure!(read.is_empty(), "the operator looked at Secrets:\n{}", lines(&read));
     let used: BTreeSet<Grant> = events
         .into_iter()
         .filter(|event| event.code < 400)
@@ -167,7 +201,8 @@ fn is_rbac(event: &AuditEvent) -> bool {
 
 async fn granted(control_plane: &ControlPlane) -> Result<BTreeSet<Grant>> {
     let mut grants = BTreeSet::new();
-    for name in ["moorage", "moorage-cluster", "moorage-registry-secrets"] {
+    for name in ["moorage", "moorage-cluster", "moorage-events", "moorage-owner-references", "moorage-registry-secrets"]
+    {
         grants.extend(rules(control_plane, "ClusterRole", name).await?);
     }
     for name in ["moorage-leader", "moorage-registry-key"] {

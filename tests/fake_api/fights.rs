@@ -3,6 +3,7 @@
 use super::scenarios::SHOP;
 use super::world::{Replica, World, line, settings};
 use anyhow::{Result, ensure};
+use moorage::core::plan::Forbidden;
 use moorage_fake::{Entry, Faults, Server};
 use serde_json::json;
 use std::time::Duration;
@@ -72,7 +73,7 @@ async fn a_deletion_that_comes_again_and_again_is_repaired_ever_more_rarely() ->
     Ok(())
 }
 
-/// Two installs, each with a Lease and a key of its own, watch the same namespace.
+/// Two installs, each with a Lease, a key and limits of its own, watch the same namespace.
 #[tokio::test(start_paused = true)]
 async fn two_installs_over_one_namespace_do_not_run_hot() -> Result<()> {
     let world = World::new();
@@ -86,6 +87,8 @@ async fn two_installs_over_one_namespace_do_not_run_hot() -> Result<()> {
         settings.lease_name = name.to_owned();
         if name == "second" {
             settings.namespace = name.to_owned();
+            settings.registry_image = "registry.example.com/other:1".to_owned();
+            settings.forbid = vec![Forbidden::LoadBalancers];
         }
         let server = world.server.clone();
         async move { Replica::start_with(&server, &settings, Faults::default()).await }
@@ -94,16 +97,15 @@ async fn two_installs_over_one_namespace_do_not_run_hot() -> Result<()> {
     world.server.apply(
         "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {name: images, namespace: default}, spec: {storage: {emptyDir: {}}}}",
     )?;
+    world.server.apply(
+        "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: web, namespace: default},
+          spec: {image: 'web:1', ports: [{port: 80}], service: {type: LoadBalancer}}}",
+    )?;
     sleep(10 * MINUTE).await;
-    let applies = writes(&world, "secrets");
-    ensure!(applies < 40, "{applies} applies in ten minutes\n{}", world.summary());
-    let statuses = writes(&world, "registries");
-    ensure!(statuses < 450, "{statuses} statuses in ten minutes\n{}", world.summary());
-    // They fight over the status too: whoever writes it, each tells what it sees.
-    let mut told = world.server.writes().into_iter().filter(|entry| entry.call.resource == "registries");
-    let names_it =
-        |entry: Entry| entry.body.is_some_and(|body| body.to_string().contains("another install of Moorage"));
-    ensure!(told.any(names_it), "no status tells of another install\n{}", world.summary());
+    for (kind, most) in [("secrets", 8), ("deployments", 8), ("services", 4), ("registries", 20), ("apps", 450)] {
+        let count = writes(&world, kind);
+        ensure!(count <= most, "{count} writes of {kind} in ten minutes\n{}", world.summary());
+    }
     Ok(())
 }
 

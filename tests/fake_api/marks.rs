@@ -7,14 +7,13 @@ use moorage_fake::Faults;
 use serde_json::{Value, json};
 
 /// Kind and name of a child of every kind, with the fields that it is found by.
-const CHILDREN: [(&str, &str); 7] = [
+const CHILDREN: [(&str, &str); 6] = [
     ("ServiceAccount", "shop"),
     ("StorageClaim", "shop-data"),
     ("PersistentVolumeClaim", "shop-data"),
     ("Deployment", "shop"),
     ("Service", "shop"),
     ("ConfigMap", "images-config"),
-    ("Secret", "images-http"),
 ];
 
 type Loss = fn(&mut Value);

@@ -10,10 +10,9 @@ const IMAGES: &str = "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadat
     spec: {storage: {emptyDir: {}}}}";
 
 /// What pods start with: its parent, its kind and name, its plural.
-const NEEDS: [(&str, &str, &str, &str, &str); 3] = [
+const NEEDS: [(&str, &str, &str, &str, &str); 2] = [
     ("App", "web", "ServiceAccount", "web", "serviceaccounts"),
     ("Registry", "images", "ConfigMap", "images-config", "configmaps"),
-    ("Registry", "images", "Secret", "images-http", "secrets"),
 ];
 
 fn declare(server: &Server, parent: &str) -> Result<()> {
@@ -86,7 +85,7 @@ async fn no_pod_is_changed_to_start_with_what_became_a_strangers() -> Result<()>
 /// A registry reads its configuration when it starts; a role that an account does not name yet is not given to pods.
 #[tokio::test(start_paused = true)]
 async fn no_pod_starts_with_what_is_not_as_declared_yet() -> Result<()> {
-    for (parent, parent_name, kind, _, plural) in NEEDS.into_iter().filter(|(_, _, kind, ..)| *kind != "Secret") {
+    for (parent, parent_name, kind, _, plural) in NEEDS {
         let world = World::new();
         declare(&world.server, parent)?;
         let mut replica = world.start("first", Faults::default()).await;
@@ -102,6 +101,27 @@ async fn no_pod_starts_with_what_is_not_as_declared_yet() -> Result<()> {
         world.rest(&mut replica).await?;
         world.expect_ready(parent, parent_name)?;
         ensure!(template(&world, parent_name) != before, "the pods were never changed");
+    }
+    Ok(())
+}
+
+/// The Secret is made without a look; where that fails, nothing starts without it, and what stands in its place is left.
+#[tokio::test(start_paused = true)]
+async fn no_registry_starts_before_its_secret_is_made() -> Result<()> {
+    for (code, reason) in [(403, "Denied"), (500, "Unavailable")] {
+        let world = World::new();
+        let refuse =
+            move |call: &moorage_fake::Call| call.resource == "secrets" && call.namespace.as_deref() == Some("default");
+        let faults = Faults::new(move |call| if refuse(call) { Fault::Status(code) } else { Fault::None });
+        let mut replica = world.start("first", faults).await;
+        declare(&world.server, "Registry")?;
+        world.rest(&mut replica).await?;
+        ensure!(template(&world, "images").is_none(), "pods run without their secret\n{}", world.summary());
+        let ready = world.condition("Registry", "images", "Ready").unwrap_or_default();
+        ensure!(ready["reason"] == reason && ready["message"].to_string().contains("Secret images-http-"), "{ready}");
+        replica.endpoint.set_faults(Faults::default());
+        world.rest(&mut replica).await?;
+        world.expect_ready("Registry", "images")?;
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ async fn a_panic_is_told_on_its_object() -> Result<()> {
     }
     let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
     let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
-    let settings = PlanSettings { registry_image: String::new(), secret_key: None };
+    let settings = PlanSettings::default();
     let context = Context::new(Writer::new(client, leadership, recorder), settings, 4, Metrics::new());
     let live = moorage::core::live::Live::new(world.server.get("App", "default", "shop").unwrap());
     take_parent(&context, ParentKind::App, live);

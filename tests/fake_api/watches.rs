@@ -75,6 +75,27 @@ async fn a_refused_optional_kind_delays_nothing() -> Result<()> {
     Ok(())
 }
 
+/// The right to publish Events is optional, and used once in ten minutes where it is not given.
+#[tokio::test(start_paused = true)]
+async fn refused_events_are_not_tried_again_and_again() -> Result<()> {
+    let world = World::new();
+    let is_event = |call: &Call| call.resource == "events" && call.is_write();
+    let faults = Faults::new(move |call| if is_event(call) { Fault::Status(403) } else { Fault::None });
+    let mut replica = world.start("first", faults).await;
+    world.server.apply(WEB)?;
+    for port in 1..4 {
+        world.rest(&mut replica).await?;
+        world.server.edit_as("kubectl", "Service", "default", "web", |service| {
+            service["spec"]["selector"] = json!({"moorage.dev/app": format!("other-{port}")});
+        })?;
+    }
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")?;
+    let tried = world.server.count_requests(|entry| is_event(&entry.call));
+    ensure!(tried == 1, "{tried} tries\n{}", world.summary());
+    Ok(())
+}
+
 /// Without a kind that it can't do without the operator does nothing, says which, and goes on when it may.
 #[tokio::test(start_paused = true)]
 async fn a_refused_required_kind_is_told_and_waited_for() -> Result<()> {

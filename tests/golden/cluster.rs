@@ -38,10 +38,10 @@ pub fn documents(text: &str) -> Result<Vec<Value>> {
     Ok(all.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-/// What the operator makes of `input` in a cluster that holds `world`.
-pub fn planned(input: Value, world: &[Value]) -> Result<Value> {
+/// What the operator, with a key or without, makes of `input` in a cluster that holds `world`.
+pub fn planned(input: Value, world: &[Value], has_key: bool) -> Result<Value> {
     let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).context("input.yaml is none of ours")?;
-    let cluster = Paper::new().context();
+    let cluster = Paper::new().context_with(has_key.then_some(KEY));
     cluster.show_input(input);
     world.iter().try_for_each(|document| cluster.show(document))?;
     match kind {
@@ -50,6 +50,8 @@ pub fn planned(input: Value, world: &[Value]) -> Result<Value> {
         ParentKind::Registry => cluster.shown::<Registry>(world),
     }
 }
+
+const KEY: SecretKey = SecretKey([7; 32]);
 
 /// Where clusters on paper come from. Needs a tokio runtime, as a client does, though none is ever used.
 pub struct Paper {
@@ -73,8 +75,12 @@ impl Paper {
 
     /// An empty cluster.
     pub fn context(&self) -> Cluster {
+        self.context_with(Some(KEY))
+    }
+
+    fn context_with(&self, secret_key: Option<SecretKey>) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
-        let settings = PlanSettings { registry_image, secret_key: Some(SecretKey([7; 32])) };
+        let settings = PlanSettings { registry_image, secret_key, ..PlanSettings::default() };
         let context = Context::new(self.writer.clone(), settings, 4, Metrics::new());
         Cluster { context, key: RefCell::default() }
     }
@@ -228,8 +234,12 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     let status = parent.status(plan, outcome, observed, now);
     let mut shown = Map::new();
     let mut show = |key: &str, value: Value| shown.insert(key.to_owned(), value);
-    let Plan { objects, prune, invalid, paused, finalizer, requeue } = plan;
+    let Plan { objects, once, prune, invalid, paused, finalizer, requeue } = plan;
     show("objects", objects.iter().map(|object| object.body.clone()).collect());
+    let due: Vec<Value> = once.iter().filter(|object| !object.held).map(|object| object.body.clone()).collect();
+    if !due.is_empty() {
+        show("makes", due.into());
+    }
     if objects.iter().any(|object| object.adopt) {
         show("adopts", objects.iter().filter(|object| object.adopt).map(|object| json!(object.name)).collect());
     }

@@ -2,7 +2,7 @@
 //!
 //! `input.yaml` is what a user wrote, `observed.yaml` what the cluster holds besides (as `kubectl get -o yaml` shows it; a
 //! `...List` is a complete list of its kind), `plan.yaml` what the operator makes of it: the exact objects, what it deletes,
-//! and what it tells once its writes are done. Everything is decoded by the code that the watches use.
+//! and what it tells once its writes are done; `settings.yaml` with `secretKey: false` is an operator without a key. Everything is decoded by the code that the watches use.
 //!
 //! `GOLDEN=update cargo test --test golden` writes `plan.yaml` and `template-hashes.yaml` anew; read the diff.
 
@@ -43,7 +43,8 @@ fn plan_of(case: &Path) -> Result<Value> {
     let read = |name: &str| fs::read_to_string(case.join(name));
     let input = documents(&read("input.yaml")?)?.pop().context("input.yaml is empty")?;
     let observed = if case.join("observed.yaml").exists() { documents(&read("observed.yaml")?)? } else { Vec::new() };
-    planned(input, &observed)
+    let settings = if case.join("settings.yaml").exists() { documents(&read("settings.yaml")?)? } else { Vec::new() };
+    planned(input, &observed, settings.iter().all(|settings| settings["secretKey"] != false))
 }
 
 /// Compares a file with what it should hold, or writes it.
@@ -68,8 +69,9 @@ async fn plans_are_as_recorded() -> Result<()> {
         let plan = plan_of(&path).with_context(|| name.clone())?;
         let files: BTreeSet<_> =
             fs::read_dir(&path)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        if let Some(stray) =
-            files.iter().find(|file| !["input.yaml", "observed.yaml", "plan.yaml"].contains(&file.as_str()))
+        if let Some(stray) = files
+            .iter()
+            .find(|file| !["input.yaml", "observed.yaml", "plan.yaml", "settings.yaml"].contains(&file.as_str()))
         {
             bail!("{name}/{stray} is no part of a case");
         }
@@ -106,7 +108,7 @@ async fn every_child_kind_and_every_field_has_a_case() -> Result<()> {
     for (_, path) in cases()? {
         count += 1;
         let plan = plan_of(&path)?;
-        let objects = plan["objects"].as_array().into_iter().flatten();
+        let objects = ["objects", "makes"].into_iter().flat_map(|list| plan[list].as_array().into_iter().flatten());
         kinds.extend(objects.filter_map(|object| Some(object["kind"].as_str()?.to_owned())));
         let input = documents(&fs::read_to_string(path.join("input.yaml"))?)?;
         for input in input {

@@ -130,13 +130,6 @@ fn volumes() -> Vec<Value> {
     made
 }
 
-/// The complete list of Secrets, which is how the operator knows that it may see them.
-fn secrets(parent: (&str, &str)) -> Vec<Value> {
-    let list = |items: Vec<Value>| json!({"kind": "SecretList", "items": items});
-    let one = owned("Secret", "images-http", parent, &json!({"data": {}}));
-    one.into_iter().map(|secret| list(vec![secret])).chain([list(vec![])]).collect()
-}
-
 /// Around an App named `web`.
 pub fn app() -> BoxedStrategy<Vec<Value>> {
     let parent = ("App", "web");
@@ -174,6 +167,5 @@ pub fn registry() -> BoxedStrategy<Vec<Value>> {
         object(pods(parent, "registry")),
         object(claims("images-storage")),
         object(claims("other")),
-        object(secrets(parent)),
     ])
 }

@@ -1,6 +1,6 @@
 //! The pod template: a function of the declared inputs that concern pods, and of nothing else.
 //!
-//! It does not depend on `replicas`, nor on whether the operator may write Secrets, so neither restarts a pod.
+//! It does not depend on `replicas`, nor on whether the operator may make Secrets, so neither restarts a pod.
 
 use super::config::{DATA_PATH, FILE, PORT};
 use super::secret;

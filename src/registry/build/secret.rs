@@ -1,6 +1,7 @@
 //! The Secret that the pods share: they sign the state of an upload with it, and any of them must be able to go on.
 //!
-//! It is derived, never random, so nothing is stored elsewhere and a deleted Secret comes back as it was.
+//! It is derived, never random, so nothing is stored elsewhere, a deleted Secret comes back as it was, and the operator needs no
+//! right to read one.
 
 use crate::core::kind::Identity;
 use crate::core::meta;
@@ -26,6 +27,7 @@ pub fn secret(registry: &ValidRegistry<'_>, key: &SecretKey) -> Option<Secret> {
         metadata: meta::owned(&registry.identity, &registry.secret_name()),
         type_: Some("Opaque".to_owned()),
         data: Some(BTreeMap::from([(FIELD.to_owned(), ByteString(derived.into_bytes()))])),
+        immutable: Some(true),
         ..Secret::default()
     })
 }

@@ -43,20 +43,24 @@ fn empty_dir() -> RegistryStorage {
 fn with_claim(access_modes: &[&str]) -> Observed {
     let access_modes = access_modes.iter().map(|&mode| mode.to_owned()).collect();
     let claim = Claim { ready: true, access_modes, ..Claim::default() };
-    Observed { claims: [("shared".to_owned(), claim)].into(), secrets_allowed: true, ..Observed::default() }
-}
-
-fn seen() -> Observed {
-    Observed { secrets_allowed: true, ..Observed::default() }
+    Observed { claims: [("shared".to_owned(), claim)].into(), ..Observed::default() }
 }
 
 fn settings() -> PlanSettings {
     let key = SecretKey(std::array::from_fn(|index| u8::try_from(index).unwrap()));
-    PlanSettings { registry_image: "registry.example.com/distribution:3.1.1".to_owned(), secret_key: Some(key) }
+    PlanSettings {
+        registry_image: "registry.example.com/distribution:3.1.1".to_owned(),
+        secret_key: Some(key),
+        ..PlanSettings::default()
+    }
+}
+
+fn keyless() -> PlanSettings {
+    PlanSettings { secret_key: None, ..settings() }
 }
 
 fn planned(registry: &Registry) -> Plan {
-    let plan = registry.plan(&seen(), &settings());
+    let plan = registry.plan(&Observed::default(), &settings());
     assert_eq!(plan.invalid, Vec::<String>::new());
     plan
 }

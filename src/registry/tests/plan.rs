@@ -1,6 +1,6 @@
 //! Which objects there are, and what the small ones say.
 
-use super::{body, claim, deployment_spec, empty_dir, planned, registry, seen, settings, volume, with_claim};
+use super::{body, claim, deployment_spec, empty_dir, keyless, planned, registry, settings, volume, with_claim};
 use crate::api::Registry;
 use crate::api::common::{AccessMode, DeletionPolicy, PodSettings};
 use crate::core::kind::ChildKind;
@@ -16,7 +16,7 @@ fn config(registry: &Registry) -> Value {
 }
 
 fn secret(registry: &Registry) -> String {
-    let text = body(&planned(registry), ChildKind::Secret, "images-http")["data"]["secret"].clone();
+    let text = planned(registry).once[0].body["data"]["secret"].clone();
     let bytes: k8s_openapi::ByteString = serde_json::from_value(text).unwrap();
     String::from_utf8(bytes.0).unwrap()
 }
@@ -25,13 +25,7 @@ fn secret(registry: &Registry) -> String {
 fn every_object_is_planned_in_the_order_of_applying() {
     let plan = planned(&registry(volume(&[])));
     let names: Vec<_> = plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
-    let wanted = [
-        "ConfigMap images-config",
-        "Secret images-http",
-        "StorageClaim images-storage",
-        "Deployment images",
-        "Service images",
-    ];
+    let wanted = ["ConfigMap images-config", "StorageClaim images-storage", "Deployment images", "Service images"];
     assert_eq!(names, wanted);
     assert!(plan.objects.is_sorted_by_key(|object| object.kind));
     assert_eq!(plan.prune, []);
@@ -77,14 +71,19 @@ fn secret_is_derived_from_key_and_uid() {
 }
 
 #[test]
-fn secret_needs_key_and_permission() {
-    let images = registry(empty_dir());
-    let keyless = PlanSettings { secret_key: None, ..settings() };
-    for (observed, settings) in [(seen(), keyless), (Observed::default(), settings())] {
-        let plan = images.plan(&observed, &settings);
-        assert!(plan.object(ChildKind::Secret, "images-http").is_none());
-        assert_eq!(plan.objects.len(), 3);
-    }
+fn secret_needs_a_key() {
+    let plan = registry(empty_dir()).plan(&Observed::default(), &keyless());
+    assert_eq!((plan.once.len(), plan.objects.len()), (0, 3));
+}
+
+#[test]
+fn secret_of_each_registry_has_a_name_of_its_own() {
+    let mut images = registry(empty_dir());
+    let name = |images: &Registry| planned(images).once[0].name.clone();
+    let before = name(&images);
+    assert!(before.starts_with("images-http-"), "{before}");
+    images.metadata.uid = Some("uid-2".to_owned());
+    assert_ne!(name(&images), before);
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn mounted_claims() {
     {
         let images = registry(storage);
         assert_eq!(images.claims(), names);
-        let data = deployment_spec(&images, &seen())["template"]["spec"]["volumes"][1].clone();
+        let data = deployment_spec(&images, &Observed::default())["template"]["spec"]["volumes"][1].clone();
         assert_eq!(data["persistentVolumeClaim"]["claimName"].as_str(), names.first().copied());
         assert_eq!(data.get("emptyDir").is_some(), names.is_empty());
     }
@@ -124,7 +123,7 @@ fn service_leads_to_the_pods() {
 #[test]
 fn storage_that_one_pod_can_write_has_one_pod_at_a_time() {
     use AccessMode::{ReadOnlyMany, ReadWriteMany, ReadWriteOnce, ReadWriteOncePod};
-    let nothing = seen();
+    let nothing = Observed::default();
     let (one, many) = (with_claim(&["ReadWriteOnce"]), with_claim(&["ReadWriteOnce", "ReadWriteMany"]));
     for (storage, observed, asked, replicas, strategy) in [
         (volume(&[]), &nothing, None, Some(1), "Recreate"),
@@ -155,7 +154,7 @@ fn a_new_default_image_restarts_nothing_by_itself() {
     let images = registry(empty_dir());
     let before = body(&planned(&images), ChildKind::Deployment, "images");
     let standing = |live: &Value| {
-        let mut observed = seen();
+        let mut observed = Observed::default();
         let child = Child::of(ChildKind::Deployment, &Live::new(live.clone()));
         observed.children.insert((ChildKind::Deployment, "images".to_owned()), child);
         observed

@@ -1,18 +1,17 @@
 //! What restarts pods, and what they run with.
 
-use super::{deployment_spec, empty_dir, registry, seen, settings, volume};
+use super::{deployment_spec, empty_dir, keyless, registry, settings, volume};
 use crate::api::Registry;
 use crate::api::common::{AccessMode, PodSettings};
 use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
-use crate::core::plan::PlanSettings;
 use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 fn template(registry: &Registry) -> Value {
-    deployment_spec(registry, &seen())["template"].clone()
+    deployment_spec(registry, &Observed::default())["template"].clone()
 }
 
 fn with_pod(pod: PodSettings) -> Registry {
@@ -46,8 +45,7 @@ fn what_does_not_concern_pods_does_not_restart_them() {
     images.metadata.annotations = Some(BTreeMap::from([("note".to_owned(), "x".to_owned())]));
     images.spec.storage.volume.as_mut().unwrap().size = "40Gi".to_owned();
     assert_eq!(template(&images), before);
-    let keyless = PlanSettings { secret_key: None, ..settings() };
-    let plan = images.plan(&Observed::default(), &keyless);
+    let plan = images.plan(&Observed::default(), &keyless());
     let without_secret = &plan.object(ChildKind::Deployment, "images").unwrap().body["spec"]["template"];
     assert_eq!(without_secret, &before);
 }
@@ -97,7 +95,7 @@ fn container_runs_the_named_image_with_our_configuration() {
     let container = template(&images)["spec"]["containers"][0].clone();
     assert_eq!(container["image"], settings().registry_image);
     assert_eq!(container["command"], json!(["registry", "serve", "/etc/distribution-config/config.yml"]));
-    let secret = json!({"secretKeyRef": {"name": "images-http", "key": "secret", "optional": true}});
+    let secret = json!({"secretKeyRef": {"name": "images-http-73b9df32", "key": "secret", "optional": true}});
     let env = json!([
         {"name": "OTEL_TRACES_EXPORTER", "value": "none"},
         {"name": "REGISTRY_HTTP_SECRET", "valueFrom": secret}

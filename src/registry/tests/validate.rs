@@ -1,15 +1,16 @@
 //! Specs that can't be carried out.
 
-use super::{claim, empty_dir, registry, seen, settings, volume, with_claim};
+use super::{claim, empty_dir, registry, settings, volume, with_claim};
 use crate::api::common::AccessMode;
 use crate::api::registry::RegistryStorage;
+use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 
 #[test]
 fn storage_is_exactly_one() {
     let both = RegistryStorage { claim: claim("shared").claim, ..empty_dir() };
     for storage in [RegistryStorage::default(), both] {
-        let plan = registry(storage).plan(&seen(), &settings());
+        let plan = registry(storage).plan(&Observed::default(), &settings());
         assert_eq!(plan.invalid, ["spec.storage: must have exactly one of volume, claim and emptyDir"]);
         assert_eq!(plan.objects, []);
     }
@@ -22,7 +23,7 @@ fn every_error_is_told_at_once_and_names_its_field() {
     bad.spec.image = Some("https://registry.example.com/x".to_owned());
     bad.spec.storage.volume.as_mut().unwrap().size = "much".to_owned();
     bad.spec.replicas = Some(-1);
-    let invalid = bad.plan(&seen(), &settings()).invalid;
+    let invalid = bad.plan(&Observed::default(), &settings()).invalid;
     let fields: Vec<_> = invalid.iter().map(|error| error.split(": ").next().unwrap()).collect();
     assert_eq!(fields, ["spec.image", "spec.replicas", "spec.storage.volume.size", "metadata.name"]);
 }
@@ -30,10 +31,10 @@ fn every_error_is_told_at_once_and_names_its_field() {
 #[test]
 fn several_replicas_need_shared_storage() {
     for (storage, observed, why) in [
-        (volume(&[AccessMode::ReadWriteOnce]), seen(), "spec.storage.volume.accessModes has no mode"),
-        (volume(&[AccessMode::ReadOnlyMany]), seen(), "spec.storage.volume.accessModes has no mode"),
+        (volume(&[AccessMode::ReadWriteOnce]), Observed::default(), "spec.storage.volume.accessModes has no mode"),
+        (volume(&[AccessMode::ReadOnlyMany]), Observed::default(), "spec.storage.volume.accessModes has no mode"),
         (claim("shared"), with_claim(&[]), "StorageClaim shared has no access mode"),
-        (empty_dir(), seen(), "with spec.storage.emptyDir each pod would"),
+        (empty_dir(), Observed::default(), "with spec.storage.emptyDir each pod would"),
     ] {
         let mut images = registry(storage);
         images.spec.replicas = Some(2);

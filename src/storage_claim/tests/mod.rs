@@ -111,7 +111,7 @@ fn seen(body: &Value) -> Observed {
 }
 
 fn plan(claim: &StorageClaim, observed: &Observed) -> Plan {
-    claim.plan(observed, &PlanSettings { registry_image: String::new(), secret_key: None })
+    claim.plan(observed, &PlanSettings::default())
 }
 
 fn request(plan: &Plan) -> &str {

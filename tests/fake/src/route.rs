@@ -40,6 +40,7 @@ impl Call {
     /// Whether the verb writes.
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+            && !self.resource.ends_with("reviews")
     }
 
     /// `verb resource[/subresource]`, for short assertions.

@@ -57,6 +57,7 @@ impl AuditEvent {
     /// Whether the request asked for a change.
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+            && !self.resource.ends_with("reviews")
     }
 
     /// `patch deployments/scale ns/name -> 200`: one line for a test's message.

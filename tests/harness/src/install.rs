@@ -10,6 +10,8 @@ use crate::{
     wait::eventually,
 };
 
+/// Whom the fence is around.
+const FENCED: &str = "request.userInfo.username == 'system:serviceaccount:moorage-system:moorage'";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Applies every CRD of a folder and waits until each is Established and discoverable.
@@ -47,11 +49,16 @@ async fn wait_until_served(access: &Access, crd: &Value) -> Result<()> {
     .await
 }
 
-/// Applies all that the operator's process needs to be somebody: `<deploy>/service-account.yaml` and
-/// `<deploy>/rbac/*.yaml`, creating the namespaces that they name.
+/// Applies all that the operator's process needs to be somebody: `<deploy>/service-account.yaml`, `<deploy>/rbac/*.yaml` and every
+/// component, creating the namespaces that they name. The fence is put around the operator of every sandbox.
 pub async fn rbac(access: &Access, deploy: &Path) -> Result<()> {
     let mut manifests = manifests(&deploy.join("rbac"))?;
+    for component in fs::read_dir(deploy.join("components"))? {
+        manifests.extend(self::manifests(&component?.path())?);
+    }
     manifests.extend(documents(&fs::read_to_string(deploy.join("service-account.yaml"))?)?);
+    let fence = fs::read_to_string(deploy.join("fence.yaml"))?;
+    manifests.extend(documents(&fence.replace(FENCED, "request.userInfo.username.endsWith(':moorage')"))?);
     let mut namespaces: Vec<&str> = manifests.iter().flat_map(namespaces_of).collect();
     namespaces.sort_unstable();
     namespaces.dedup();

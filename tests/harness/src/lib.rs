@@ -35,7 +35,7 @@ mod sandbox;
 mod wait;
 mod work_dir;
 
-pub use access::Access;
+pub use access::{Access, documents};
 pub use audit::{AuditEvent, AuditLog, Mark};
 pub use cluster::Cluster;
 pub use control_plane::{ControlPlane, Options};

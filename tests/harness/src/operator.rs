@@ -32,6 +32,8 @@ pub struct OperatorOptions {
     pub log_filter: String,
     /// The generated `ClusterRoles` that a [`crate::Sandbox`] binds inside its namespace.
     pub namespaced_roles: Vec<String>,
+    /// The generated Roles of the operator's own namespace, likewise.
+    pub own_roles: Vec<String>,
 }
 
 impl OperatorOptions {
@@ -45,7 +47,10 @@ impl OperatorOptions {
             name: "moorage".into(),
             extra_args: Vec::new(),
             log_filter: "info".into(),
-            namespaced_roles: vec!["moorage".into(), "moorage-registry-secrets".into()],
+            namespaced_roles: ["moorage", "moorage-events", "moorage-owner-references", "moorage-registry-secrets"]
+                .map(Into::into)
+                .into(),
+            own_roles: ["moorage-leader", "moorage-registry-key"].map(Into::into).into(),
         }
     }
 }

@@ -15,8 +15,6 @@ use crate::{
 
 /// Cluster-scoped reads, bound cluster-wide even for an operator that watches one namespace.
 const CLUSTER_ROLE: &str = "moorage-cluster";
-/// The rights to its own Lease and its own key.
-const OWN_ROLES: [&str; 2] = ["moorage-leader", "moorage-registry-key"];
 /// Where the generated manifests put these Roles.
 const OPERATOR_NAMESPACE: &str = "moorage-system";
 
@@ -70,7 +68,7 @@ impl ControlPlane {
         let name = format!("{CLUSTER_ROLE}-{namespace}");
         let reference = ("ClusterRole", CLUSTER_ROLE);
         objects.push(binding("ClusterRoleBinding", &name, reference, namespace, account));
-        for role in OWN_ROLES {
+        for role in &options.own_roles {
             objects.extend(self.own_role(namespace, role, account).await?);
         }
         Ok(objects)

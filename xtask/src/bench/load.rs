@@ -93,7 +93,7 @@ pub async fn apply_apps(rig: &ControlPlane, count: usize) -> Result<()> {
 
 /// Applies the children that the operator would make, without owner references, as there is no owner.
 pub async fn apply_children(rig: &ControlPlane, count: usize, order: Order) -> Result<()> {
-    let settings = PlanSettings { registry_image: String::new(), secret_key: None };
+    let settings = PlanSettings::default();
     let mut children = Vec::new();
     for index in 0..count {
         for (rank, object) in objects(app(index), &settings).map_err(|error| anyhow!(error))?.into_iter().enumerate() {

@@ -1,0 +1,211 @@
+//! `ValidatingAdmissionPolicies` that fence the operator's own account in: what a stolen token can't do, although RBAC, which
+//! knows neither labels nor specs, would let it. `tests/cluster/fence.yaml` shows each clause refusing what it should.
+
+use crate::api::GROUP;
+use crate::core::kind::ChildKind::{
+    self, ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim,
+};
+use crate::core::meta::{ADOPTABLE, APPLIED_HASH, CLOSED, FIELD_MANAGER, MANAGED_BY, MANAGER};
+use crate::shell::kinds::row;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const API: &str = "admissionregistration.k8s.io/v1";
+
+/// What must be true of the account's requests about some kinds.
+struct Policy {
+    name: &'static str,
+    kinds: &'static [ChildKind],
+    operations: &'static [&'static str],
+    variables: &'static [(&'static str, &'static str)],
+    /// CEL that must be true, and what is told when it is not.
+    clauses: Vec<(String, &'static str)>,
+}
+
+const ALL: &[ChildKind] =
+    &[ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Deployment, Service];
+/// Those that no user writes.
+const CHILDREN: &[ChildKind] = &[ServiceAccount, ConfigMap, Secret, PersistentVolumeClaim, Deployment, Service];
+const ANY: &[&str] = &["CREATE", "UPDATE", "DELETE"];
+const WRITE: &[&str] = &["CREATE", "UPDATE"];
+
+/// The policies, each followed by its binding, with those labels, for the account of that name and namespace.
+pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
+    let user = format!("request.userInfo.username == 'system:serviceaccount:{namespace}:{account}'");
+    let ours = ours();
+    // The account changes the finalizers of claims that users made, and nothing else of them.
+    let claims = format!("request.operation == 'UPDATE' && object.spec == oldObject.spec || {ours}");
+    [
+        Policy { name: "moorage-places", kinds: ALL, operations: ANY, variables: &[], clauses: places() },
+        Policy {
+            name: "moorage-marks",
+            kinds: CHILDREN,
+            operations: ANY,
+            variables: &[],
+            clauses: vec![(ours, NOT_OURS)],
+        },
+        Policy {
+            name: "moorage-claims",
+            kinds: &[StorageClaim],
+            operations: ANY,
+            variables: &[],
+            clauses: vec![(claims, NOT_OURS)],
+        },
+        Policy { name: "moorage-secrets", kinds: &[Secret], operations: WRITE, variables: &[], clauses: secrets() },
+        Policy { name: "moorage-services", kinds: &[Service], operations: WRITE, variables: &[], clauses: services() },
+        Policy { name: "moorage-pods", kinds: &[Deployment], operations: WRITE, variables: PODS, clauses: pods() },
+    ]
+    .iter()
+    .flat_map(|policy| policy.objects(&user, labels))
+    .collect()
+}
+
+const NOT_OURS: &str = "the operator may only write what carries its label app.kubernetes.io/managed-by: moorage";
+
+/// What it leaves carries our label. What it finds does too, or shows that it lost it, or its owner gave it to us.
+fn ours() -> String {
+    let marked = |object: &str| format!("{object}.metadata.?labels['{MANAGED_BY}'].orValue('') == '{MANAGER}'");
+    let found = [
+        marked("oldObject"),
+        format!("'{APPLIED_HASH}' in oldObject.metadata.?annotations.orValue({{}})"),
+        format!("'{ADOPTABLE}' in oldObject.metadata.?annotations.orValue({{}})"),
+        format!("oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.apiVersion.startsWith('{GROUP}/'))"),
+        format!(
+            "oldObject.metadata.?managedFields.orValue([]).exists(f, f.?manager.orValue('') == '{FIELD_MANAGER}' \
+             && f.?operation.orValue('') == 'Apply' && f.?subresource.orValue('') == '')"
+        ),
+    ];
+    format!(
+        "(request.operation == 'DELETE' || {}) && (request.operation == 'CREATE' || {})",
+        marked("object"),
+        found.join(" || ")
+    )
+}
+
+fn places() -> Vec<(String, &'static str)> {
+    vec![
+        ("!request.namespace.startsWith('kube-')".to_owned(), "the operator may write nothing in namespaces kube-*"),
+        (
+            format!("namespaceObject.metadata.?labels['{CLOSED}'].orValue('') != 'true'"),
+            "the operator may write nothing in a namespace with the label moorage.dev/closed: true",
+        ),
+    ]
+}
+
+fn secrets() -> Vec<(String, &'static str)> {
+    vec![("object.type == 'Opaque'".to_owned(), "type must be Opaque, as others are credentials of the cluster's own")]
+}
+
+/// What was there before, others put there, and it stays theirs.
+fn services() -> Vec<(String, &'static str)> {
+    let before = "request.operation == 'UPDATE' ? oldObject.spec.?externalIPs.orValue([]) : []";
+    vec![
+        (
+            format!("object.spec.?externalIPs.orValue([]).all(ip, ip in ({before}))"),
+            "spec.externalIPs must not be added to, as they draw others' traffic",
+        ),
+        ("object.spec.?type.orValue('') != 'ExternalName'".to_owned(), "spec.type must not be ExternalName"),
+    ]
+}
+
+/// What the clauses about pods speak of.
+const PODS: &[(&str, &str)] = &[
+    ("pod", "object.spec.template.spec"),
+    ("annotations", "object.spec.template.?metadata.?annotations.orValue({})"),
+    ("containers", "variables.pod.containers + variables.pod.?initContainers.orValue([])"),
+    ("contexts", "[variables.pod.?securityContext] + variables.containers.map(c, c.?securityContext)"),
+];
+
+/// The controls of the Pod Security Standard `baseline`, <https://kubernetes.io/docs/concepts/security/pod-security-standards/>; that
+/// about `hostProcess` is in the first, as such pods must have `hostNetwork`.
+fn pods() -> Vec<(String, &'static str)> {
+    let handlers =
+        "c.?livenessProbe, c.?readinessProbe, c.?startupProbe, c.?lifecycle.?postStart, c.?lifecycle.?preStop";
+    let no_host = "h.?httpGet.?host.orValue('') == '' && h.?tcpSocket.?host.orValue('') == ''";
+    let capabilities = "'AUDIT_WRITE', 'CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'MKNOD', 'NET_BIND_SERVICE', \
+                        'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_CHROOT'";
+    let types = "'', 'container_t', 'container_init_t', 'container_kvm_t', 'container_engine_t'";
+    let sysctls = "'kernel.shm_rmid_forced', 'net.ipv4.ip_local_port_range', 'net.ipv4.ip_local_reserved_ports', \
+                   'net.ipv4.ip_unprivileged_port_start', 'net.ipv4.ping_group_range', 'net.ipv4.tcp_fin_timeout', \
+                   'net.ipv4.tcp_keepalive_intvl', 'net.ipv4.tcp_keepalive_probes', 'net.ipv4.tcp_keepalive_time', \
+                   'net.ipv4.tcp_rmem', 'net.ipv4.tcp_syncookies', 'net.ipv4.tcp_wmem'";
+    let contexts = |rule: &str| format!("variables.contexts.all(s, {rule})");
+    let containers = |rule: &str| format!("variables.containers.all(c, {rule})");
+    vec![
+        (
+            ["hostNetwork", "hostPID", "hostIPC"]
+                .map(|field| format!("!variables.pod.?{field}.orValue(false)"))
+                .join(" && "),
+            "hostNetwork, hostPID and hostIPC must be unset",
+        ),
+        (contexts("!s.?privileged.orValue(false)"), "securityContext.privileged must be unset"),
+        (
+            contexts(&format!("s.?capabilities.?add.orValue([]).all(a, a in [{capabilities}])")),
+            "securityContext.capabilities.add must have only what container runtimes give anyway",
+        ),
+        ("variables.pod.?volumes.orValue([]).all(v, !has(v.hostPath))".to_owned(), "volumes must have no hostPath"),
+        (containers("c.?ports.orValue([]).all(p, p.?hostPort.orValue(0) == 0)"), "ports must have no hostPort"),
+        (containers(&format!("[{handlers}].all(h, {no_host})")), "probes and lifecycle handlers must name no host"),
+        (
+            contexts("s.?appArmorProfile.?type.orValue('') != 'Unconfined'")
+                + " && variables.annotations.all(k, !k.startsWith('container.apparmor.security.beta.kubernetes.io/') \
+                   || variables.annotations[k] != 'unconfined')",
+            "the AppArmor profile must not be Unconfined",
+        ),
+        (contexts("s.?seccompProfile.?type.orValue('') != 'Unconfined'"), "the seccomp profile must not be Unconfined"),
+        (
+            contexts(&format!(
+                "s.?seLinuxOptions.?type.orValue('') in [{types}] && s.?seLinuxOptions.?user.orValue('') == '' \
+                 && s.?seLinuxOptions.?role.orValue('') == ''"
+            )),
+            "seLinuxOptions must have no user, no role, and only types of containers",
+        ),
+        (contexts("s.?procMount.orValue('Default') == 'Default'"), "securityContext.procMount must be Default"),
+        (
+            format!("variables.pod.?securityContext.?sysctls.orValue([]).all(s, s.name in [{sysctls}])"),
+            "securityContext.sysctls must have only those that concern nothing but the pod",
+        ),
+    ]
+}
+
+impl Policy {
+    /// The policy and its binding.
+    fn objects(&self, user: &str, labels: &Value) -> [Value; 2] {
+        let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for row in self.kinds.iter().map(|kind| row(*kind)) {
+            groups.entry((row.group, row.version)).or_default().push(row.plural);
+        }
+        let resources: Vec<Value> = groups
+            .into_iter()
+            .map(|((group, version), plurals)| {
+                json!({
+                    "apiGroups": [group], "apiVersions": [version], "operations": self.operations, "resources": plurals,
+                })
+            })
+            .collect();
+        let validations: Vec<Value> = self
+            .clauses
+            .iter()
+            .map(|(rule, message)| json!({"expression": rule, "message": message, "reason": "Forbidden"}))
+            .collect();
+        let mut spec = json!({
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": resources},
+            "matchConditions": [{"name": "operator", "expression": user}],
+            "validations": validations,
+        });
+        if !self.variables.is_empty() {
+            let variables = self.variables.iter();
+            spec["variables"] =
+                variables.map(|(name, expression)| json!({"name": name, "expression": expression})).collect();
+        }
+        let metadata = json!({"name": self.name, "labels": labels});
+        [
+            json!({"apiVersion": API, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": spec}),
+            json!({
+                "apiVersion": API, "kind": "ValidatingAdmissionPolicyBinding", "metadata": metadata,
+                "spec": {"policyName": self.name, "validationActions": ["Deny"]},
+            }),
+        ]
+    }
+}

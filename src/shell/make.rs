@@ -1,0 +1,29 @@
+//! Makes the `once` of a plan: what is never looked at, so that no right to read its kind is needed.
+
+use super::context::Context;
+use super::error::Error;
+use super::metrics::ApplyOutcome;
+use crate::core::kind::Identity;
+use crate::core::object::Object;
+use crate::core::plan::{Failure, Outcome, Plan};
+
+/// Makes what is due to be made and is never looked at.
+pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
+    let mut outcome = Outcome::default();
+    for object in plan.once.iter().filter(|object| !object.held) {
+        match context.writer.make(object.kind, &parent.namespace, &object.name, &object.body).await {
+            Ok(true) => context.metrics.apply(object.kind, ApplyOutcome::Created),
+            Ok(false) => context.metrics.apply(object.kind, ApplyOutcome::Skipped),
+            Err(error) => fail(context, &mut outcome, object, &error),
+        }
+    }
+    outcome
+}
+
+/// Takes a failure down: nothing that starts with an object of that kind is written after it.
+pub fn fail(context: &Context, outcome: &mut Outcome, object: &Object, error: &Error) {
+    context.metrics.apply(object.kind, ApplyOutcome::Failed);
+    outcome.unmet.insert(object.kind);
+    let named = format!("{} {}", object.kind, object.name);
+    outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
+}
