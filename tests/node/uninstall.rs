@@ -24,7 +24,13 @@ pub async fn what_was_installed_goes_and_the_rest_stays(cluster: Arc<NodeCluster
     ensure!(identities(&cluster, "kept", "web").await? == before, "the pods were disturbed");
     let kept = get(&cluster, "v1", "PersistentVolumeClaim", ("kept", "web-data")).await?;
     ensure!(kept["metadata"]["uid"] == volume && kept["metadata"]["deletionTimestamp"] == json!(null), "{kept}");
-    for kind in ["customresourcedefinitions", "clusterroles", "clusterrolebindings", "namespaces"] {
+    for kind in [
+        "customresourcedefinitions",
+        "clusterroles",
+        "clusterrolebindings",
+        "validatingadmissionpolicies",
+        "namespaces",
+    ] {
         let names = cluster.run_kubectl(&["get", kind, "--output=name"]).await?;
         ensure!(!names.contains("moorage"), "left are {names}");
     }
@@ -43,6 +49,6 @@ fn commands() -> Result<Vec<Vec<String>>> {
         Ok(words.map(|word| if word.starts_with("deploy/") { file(word) } else { word.to_owned() }).collect())
     };
     let found = Regex::new(r"\n\d\. ")?.split(steps).map(command).collect::<Result<Vec<_>>>()?;
-    ensure!(found.len() == 4 && found.iter().all(|words| words.contains(&"delete".to_owned())), "{found:?}");
+    ensure!(found.len() == 5 && found.iter().all(|words| words.contains(&"delete".to_owned())), "{found:?}");
     Ok(found)
 }

@@ -25,6 +25,8 @@ use crate::{
 pub const OPERATOR_NAMESPACE: &str = "moorage-system";
 /// The manifest that a user applies.
 const MANIFEST: &str = "deploy/install.yaml";
+/// What adds rights to it.
+const COMPONENTS: &str = "deploy/components";
 /// Pulling, starting and electing takes seconds.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -81,11 +83,15 @@ pub fn image() -> Result<String> {
 }
 
 impl NodeCluster {
-    /// Installs the operator with `kubectl apply`, as its manifest stands in the repository, and waits until every
+    /// Installs the operator with `kubectl apply`, as its manifest and components stand in the repository, and waits until every
     /// replica that it asks for is available.
     pub async fn install_operator(&self) -> Result<()> {
         let manifest = workspace().join(MANIFEST).display().to_string();
         self.run_kubectl(&["apply", "--server-side", "--filename", &manifest]).await?;
+        for component in fs::read_dir(workspace().join(COMPONENTS))? {
+            let component = component?.path().display().to_string();
+            self.run_kubectl(&["apply", "--server-side", "--kustomize", &component]).await?;
+        }
         self.operator_available().await
     }
 
