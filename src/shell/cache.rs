@@ -1,8 +1,9 @@
-//! What the process remembers of the cluster: parents as compact JSON, children and pods as slim facts.
+//! What the process remembers of the cluster: parents as compressed JSON, children and pods as slim facts.
 //!
 //! Synchronous and free of I/O. Versions are compared as numbers, and nothing goes back: what is older than what is known is
 //! passed over, whichever way it came, and so is the late answer about an object that is gone by now.
 
+use super::body::Body;
 use super::key::{Key, ParentKey};
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, ParentKind};
@@ -18,8 +19,10 @@ pub struct ParentEntry {
     pub version: u64,
     /// `metadata.uid`
     pub uid: Box<str>,
-    /// The object as JSON, without managedFields.
-    pub body: Arc<[u8]>,
+    /// The object, without managedFields.
+    pub body: Body,
+    /// Hash of all of it but its status and version.
+    pub declared: u64,
     /// Whether its spec is not in there, as it is too large.
     pub too_large: bool,
     /// Names of the claims that it mounts.

@@ -22,7 +22,7 @@ const WRITE: Duration = Duration::from_secs(12);
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
 
 /// How long a page of a list may be, in bytes, unless it has a single object. Four of the largest that the API server takes fit, so
-/// that they can't turn a list into a request for each object; 250 as they usually are take a quarter of it.
+/// that they can't turn a list into a request for each object; a hundred as they usually are take a tenth of it.
 const PAGE: usize = 6 << 20;
 
 /// The API server did not answer.

@@ -1,5 +1,6 @@
 //! Errors of the shell, each with the class that decides on the retry.
 
+use super::body::BodyError;
 use crate::core::live::LARGEST;
 use crate::core::plan::ErrorClass;
 use crate::core::reason::Reason;
@@ -30,7 +31,7 @@ pub enum Error {
         object: String,
         /// Why.
         #[source]
-        source: serde_json::Error,
+        source: BodyError,
     },
     /// An object is larger than what is read of one.
     #[error("spec: larger than {} KiB, which is all that is read of one object; nothing is changed until it is smaller. Move what \

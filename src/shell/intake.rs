@@ -1,5 +1,6 @@
 //! From live objects to caches: what came off a watch, and what a write returned. No request is made here.
 
+use super::body::Body;
 use super::cache::{Caches, Moment, ParentEntry, Source, Wake};
 use super::context::Context;
 use super::guard::caught;
@@ -7,6 +8,7 @@ use super::key::{Key, ParentKey};
 use super::observe::observe;
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::facts::{Facts, facts};
+use crate::core::hash;
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER};
@@ -48,7 +50,8 @@ fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> Parent
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
     let (version, uid, too_large) = (live.version(), live.uid().into(), live.too_large);
-    ParentEntry { version, uid, body: live.body.to_string().into_bytes().into(), too_large, claims, facts }
+    let body = Body::new(&live.body);
+    ParentEntry { version, uid, body, declared: declared(live.body), too_large, claims, facts }
 }
 
 /// Takes in what a write of a parent's status returned. If it holds an edit as well, it is passed over: the event of that edit is
@@ -57,8 +60,7 @@ pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
     let known = context.caches().parent(key).cloned();
     let Some(known) = known else { return Wake::new() };
     let written = remembered(key.kind, live, known.claims);
-    let only_status = without_status(&known.body) == without_status(&written.body);
-    if only_status { context.caches().written_parent(key, written) } else { Wake::new() }
+    if known.declared == written.declared { context.caches().written_parent(key, written) } else { Wake::new() }
 }
 
 /// Takes in what a write of a parent's finalizers returned, which was refused if anything else had changed.
@@ -68,11 +70,15 @@ pub fn finalizers_written(context: &Context, key: &ParentKey, live: Live) -> Wak
     context.caches().written_parent(key, remembered(key.kind, live, known.claims))
 }
 
-fn without_status(body: &[u8]) -> Option<Value> {
-    let mut body: Value = serde_json::from_slice(body).ok()?;
-    body.as_object_mut()?.remove("status");
-    body["metadata"].as_object_mut()?.remove("resourceVersion");
-    Some(body)
+/// Hash of all of a body but its status and version.
+fn declared(mut body: Value) -> u64 {
+    if let Some(body) = body.as_object_mut() {
+        body.remove("status");
+    }
+    if let Some(metadata) = body["metadata"].as_object_mut() {
+        metadata.remove("resourceVersion");
+    }
+    hash::of(&body)
 }
 
 /// Takes in a child: compares it with what its parent wants, and drops the body. `None` if it is no news, because what is

@@ -3,6 +3,7 @@
 //! It fills caches from watches, calls the pure core, and carries out what the core plans. It decides nothing itself.
 
 pub mod apply;
+pub mod body;
 pub mod cache;
 pub mod client;
 pub mod context;

@@ -5,19 +5,18 @@ use super::error::Error;
 use super::key::ParentKey;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
-use std::sync::Arc;
 
 /// A parent and everything seen around it; `None` when it is gone.
 pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(P, Observed)>, Error> {
     let look = || {
         let caches = context.caches();
         let entry = caches.parent(key)?;
-        Some((Arc::clone(&entry.body), entry.too_large, caches.observed(key, &entry.claims)))
+        Some((entry.body.clone(), entry.too_large, caches.observed(key, &entry.claims)))
     };
     let Some((body, too_large, observed)) = look() else { return Ok(None) };
     if too_large {
         return Err(Error::TooLarge);
     }
-    let parent = serde_json::from_slice(&body).map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    let parent = body.read().map_err(|source| Error::Decode { object: key.to_string(), source })?;
     Ok(Some((parent, observed)))
 }

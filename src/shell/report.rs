@@ -15,7 +15,6 @@ use crate::core::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
@@ -43,7 +42,8 @@ pub async fn report<P: Parent>(
 }
 
 async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<(), Error> {
-    let value = serde_json::to_value(status).map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    let value = serde_json::to_value(status)
+        .map_err(|error| Error::Decode { object: key.to_string(), source: error.into() })?;
     match context.writer.status(&parent.identity(), &value).await {
         Ok(live) => {
             context.metrics.status_write(key.kind);
@@ -69,15 +69,15 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
 /// Tells that this operator can't read a resource, as one of an older version can't read a field of a newer one. What
 /// else stands in the status stays.
 pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reason, why: String) -> Result<(), Error> {
-    let Some(body) = context.caches().parent(key).map(|entry| Arc::clone(&entry.body)) else { return Ok(()) };
+    let Some(body) = context.caches().parent(key).map(|entry| entry.body.clone()) else { return Ok(()) };
     let unreadable = |source| Error::Decode { object: key.to_string(), source };
-    let live = Live::new(serde_json::from_slice(&body).map_err(unreadable)?);
+    let live = Live::new(body.read().map_err(unreadable)?);
     let old: Vec<Condition> = serde_json::from_value(live.body["status"]["conditions"].clone()).unwrap_or_default();
     let summary = Summary::Stalled(reason, why);
     let conditions = merge(&old, summary.conditions(), live.generation(), Timestamp::now());
     let mut status = live.body["status"].clone();
     status["observedGeneration"] = live.generation().into();
-    status["conditions"] = serde_json::to_value(conditions).map_err(unreadable)?;
+    status["conditions"] = serde_json::to_value(conditions).map_err(|error| unreadable(error.into()))?;
     if status == live.body["status"] {
         return Ok(());
     }

@@ -43,7 +43,7 @@ pub struct Settings {
     #[arg(long, env = "MOORAGE_RENEW_PERIOD_SECONDS", default_value_t = 5)]
     pub renew_period_seconds: u32,
     /// Objects per page when a kind is listed; smaller pages need less memory at start.
-    #[arg(long, env = "MOORAGE_PAGE_SIZE", default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    #[arg(long, env = "MOORAGE_PAGE_SIZE", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub page_size: u32,
     /// Seconds after which the API server ends a watch, which is then renewed.
     #[arg(long, env = "MOORAGE_WATCH_TIMEOUT_SECONDS", default_value_t = 290, value_parser = clap::value_parser!(u32).range(5..=294))]

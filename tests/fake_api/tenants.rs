@@ -5,6 +5,7 @@ use super::world::World;
 use anyhow::{Result, ensure};
 use moorage::core::facts::{Claim, Facts};
 use moorage::core::kind::ParentKind;
+use moorage::shell::body::Body;
 use moorage::shell::cache::{Caches, ParentEntry};
 use moorage::shell::key::{Key, ParentKey};
 use moorage_fake::{Call, Entry, Fault, Faults};
@@ -86,7 +87,8 @@ fn who_mounts_a_claim_is_woken_by_what_concerns_it() {
     let entry = |version, claims: &[&str], facts| ParentEntry {
         version,
         uid: "uid".into(),
-        body: b"{}".as_slice().into(),
+        body: Body::new(&serde_json::json!({})),
+        declared: 0,
         too_large: false,
         claims: claims.iter().map(|name| (*name).to_owned()).collect(),
         facts,
