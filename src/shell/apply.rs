@@ -1,13 +1,14 @@
 //! Carries out the `objects` of a plan by server-side apply, under the two preconditions that keep strangers' objects
 //! untouched: create only what is missing, update only what was seen.
 
-use super::cache::{Moment, Source, Wake};
+use super::cache::Wake;
 use super::context::Context;
 use super::error::Error;
 use super::intake::{is_selected, take_child, take_parent, written};
 use super::key::{Key, ParentKey};
 use super::make::{fail, make};
 use super::metrics::ApplyOutcome;
+use super::progress::{Moment, Source};
 use super::queue::Lane;
 use super::repairs::Id;
 use super::words::{adoptable, kept, replaced, reverted, taken, unseen};
@@ -131,7 +132,7 @@ async fn apply_object(
 /// Reads a child and compares it anew with what is wanted of it; `None` if it is gone.
 async fn look(context: &Context, parent: &Identity, object: &Object, child: &Child) -> Result<Option<Child>, Error> {
     let key = Key::new(&parent.namespace, &object.name);
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     match context.writer.read(object.kind, &parent.namespace, &object.name).await? {
         Some(live) => take(context, parent, object.kind, &live, sent),
         None => {
@@ -213,7 +214,7 @@ async fn stands(context: &Context, parent: &Identity) -> Result<bool, Error> {
 /// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.
 async fn create(context: &Context, parent: &Identity, object: &Object, id: Id) -> Result<Applied, Error> {
     let body = with_metadata(object, "resourceVersion", "1");
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Created);
@@ -234,7 +235,7 @@ async fn update(
     id: Id,
 ) -> Result<Applied, Error> {
     let body = with_metadata(object, "uid", &child.uid);
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     match context.writer.apply(object.kind, &parent.namespace, &object.name, &body).await {
         Ok(live) => {
             context.metrics.apply(object.kind, ApplyOutcome::Updated);
@@ -265,7 +266,7 @@ async fn refused(
     child: &Child,
     error: Error,
 ) -> Result<Applied, Error> {
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     let live = context.writer.read(object.kind, &parent.namespace, &object.name).await?;
     let Some(live) = live.filter(|live| *live.uid() == *child.uid) else { return Err(error) };
     match fixed::hindrance(object.kind, &live.body, &object.body) {
@@ -307,7 +308,7 @@ async fn resolve(
     id: Id,
 ) -> Result<Applied, Error> {
     let key = Key::new(&parent.namespace, &object.name);
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     let Some(live) = context.writer.read(object.kind, &parent.namespace, &object.name).await? else {
         if let Some(known) = known {
             context.caches().remove_child_of(object.kind, &key, &known.uid);
@@ -364,7 +365,7 @@ async fn adopt(context: &Context, parent: &Identity, object: &Object, seen: &Liv
 
 /// Marks an object ours that was not known as ours; what it should become is planned once it is seen.
 async fn take_over(context: &Context, parent: &Identity, object: &Object, body: &Value) -> Result<Applied, Error> {
-    let sent = context.caches().moment(object.kind);
+    let sent = context.caches().moment(object.kind, &parent.namespace);
     let live = context.writer.apply(object.kind, &parent.namespace, &object.name, body).await?;
     context.metrics.apply(object.kind, ApplyOutcome::Updated);
     match Owner::of(object.kind, &live).to(parent) {

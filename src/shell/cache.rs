@@ -5,6 +5,9 @@
 
 use super::body::Body;
 use super::key::{Key, ParentKey};
+use super::kinds::Subject;
+use super::progress::{Moment, Progress, Source};
+use super::scope::{Place, Scope, Watch};
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
@@ -31,38 +34,13 @@ pub struct ParentEntry {
     pub facts: Facts,
 }
 
-/// Which way the state of a child came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The watch told of it.
-    Watch,
-    /// The list under way has it.
-    List,
-    /// It is the answer to a request that was sent at that moment.
-    Answer(Moment),
-}
-
-/// When a request about a kind was sent: after that many of the kind's lists had begun or ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(u64);
-
-/// How far the watch of a kind is.
-#[derive(Debug, Default)]
-struct Progress {
-    /// The newest version that was news when the watch told it. Everything that happened before, it told as well.
-    newest: u64,
-    /// The newest version in the list under way.
-    listed: u64,
-    /// How many times a list has begun or ended.
-    turns: u64,
-}
-
 /// Everything remembered.
 #[derive(Debug, Default)]
 pub struct Caches {
+    scope: Scope,
     parents: HashMap<ParentKey, ParentEntry>,
     children: HashMap<(ChildKind, Key), Child>,
-    progress: HashMap<ChildKind, Progress>,
+    progress: Progress,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
     pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
     pod_parents: HashMap<Key, ParentKey>,
@@ -75,6 +53,11 @@ pub struct Caches {
 pub type Wake = Vec<ParentKey>;
 
 impl Caches {
+    /// Empty ones, filled by the watches of that scope.
+    pub fn new(scope: Scope) -> Self {
+        Self { scope, ..Self::default() }
+    }
+
     /// The parent of that key.
     pub fn parent(&self, key: &ParentKey) -> Option<&ParentEntry> {
         self.parents.get(key)
@@ -170,27 +153,28 @@ impl Caches {
         self.children.get(&(kind, key.clone()))
     }
 
-    /// Now, for a request about that kind.
-    pub fn moment(&self, kind: ChildKind) -> Moment {
-        Moment(self.progress.get(&kind).map_or(0, |progress| progress.turns))
+    /// The watch that tells of children of that kind in that namespace.
+    fn watch(&self, kind: ChildKind, namespace: &str) -> Watch {
+        Watch { place: self.scope.place(namespace), subject: Subject::Child(kind) }
+    }
+
+    /// Now, for a request about an object of that kind in that namespace.
+    pub fn moment(&self, kind: ChildKind, namespace: &str) -> Moment {
+        self.progress.moment(&self.watch(kind, namespace))
     }
 
     /// A list of that kind begins.
-    pub fn begin_list(&mut self, kind: ChildKind) {
-        let progress = self.progress.entry(kind).or_default();
-        progress.turns += 1;
-        progress.listed = 0;
+    pub fn begin_list(&mut self, kind: ChildKind, place: &Place) {
+        self.progress.list_begins(Watch { place: place.clone(), subject: Subject::Child(kind) });
     }
 
-    /// A list of that kind is complete and has shown these: every other child is forgotten, and its parent woken.
+    /// A list of that kind is complete and has shown these: every other child of that place is forgotten, and its parent woken.
     ///
     /// One that was made after the list was taken is forgotten too. The watch that follows tells of it, and whoever wants it
     /// sooner finds out by one refused creation and a look.
-    pub fn end_list(&mut self, kind: ChildKind, seen: &BTreeSet<Key>) -> Wake {
-        let progress = self.progress.entry(kind).or_default();
-        progress.turns += 1;
-        progress.newest = progress.newest.max(progress.listed);
-        let of_kind = self.children.keys().filter(|(other, key)| *other == kind && !seen.contains(key));
+    pub fn end_list(&mut self, kind: ChildKind, place: &Place, seen: &BTreeSet<Key>) -> Wake {
+        self.progress.list_ends(Watch { place: place.clone(), subject: Subject::Child(kind) });
+        let of_kind = self.children.keys().filter(|(other, key)| *other == kind && is_unseen(key, place, seen));
         let gone: Vec<Key> = of_kind.map(|(_, key)| key.clone()).collect();
         gone.iter().flat_map(|key| self.remove_child(kind, key)).collect()
     }
@@ -203,11 +187,8 @@ impl Caches {
         }
         match source {
             Source::Watch | Source::List => true,
-            // What the watch has told by now includes that the object is gone; a list that began or ended meanwhile may do so
-            // too.
             Source::Answer(sent) => {
-                let told = self.progress.get(&kind).map_or(0, |progress| progress.newest);
-                !selected || (version > told && sent == self.moment(kind))
+                !selected || self.progress.may_be_news(&self.watch(kind, &key.namespace), version, sent)
             }
         }
     }
@@ -216,12 +197,7 @@ impl Caches {
     pub fn set_child(&mut self, kind: ChildKind, key: &Key, child: Child, source: Source) -> Wake {
         let parent = parent_of(&child, key);
         let id = (kind, key.clone());
-        let progress = self.progress.entry(kind).or_default();
-        match source {
-            Source::Watch => progress.newest = progress.newest.max(child.version),
-            Source::List => progress.listed = progress.listed.max(child.version),
-            Source::Answer(_) => {}
-        }
+        self.progress.taken(self.watch(kind, &key.namespace), child.version, source);
         let before = self.children.get(&id);
         let news = before.is_none_or(|before| Child { version: child.version, ..before.clone() } != child);
         let former = before.and_then(|before| parent_of(before, key)).filter(|former| Some(former) != parent.as_ref());
@@ -237,8 +213,7 @@ impl Caches {
 
     /// The watch told that a child is gone, at that version.
     pub fn child_is_gone(&mut self, kind: ChildKind, key: &Key, version: u64) -> Wake {
-        let progress = self.progress.entry(kind).or_default();
-        progress.newest = progress.newest.max(version);
+        self.progress.taken(self.watch(kind, &key.namespace), version, Source::Watch);
         if self.child(kind, key).is_some_and(|known| known.version > version) {
             // It has been made again, which an answer told before the watch does.
             return Wake::new();
@@ -333,19 +308,20 @@ impl Caches {
         self.classes.clone().unwrap_or_default()
     }
 
-    /// Every parent of that kind not in `seen`.
-    pub fn unseen_parents(&self, kind: ParentKind, seen: &BTreeSet<Key>) -> Vec<ParentKey> {
-        self.parents.keys().filter(|parent| parent.kind == kind && !seen.contains(&parent.key)).cloned().collect()
+    /// Every parent of that kind in that place which is not in `seen`.
+    pub fn unseen_parents(&self, kind: ParentKind, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
+        let keys = self.parents.keys().filter(|parent| parent.kind == kind).map(|parent| &parent.key);
+        keys.filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 
-    /// Every pod not in `seen`.
-    pub fn unseen_pods(&self, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.pod_parents.keys().filter(|key| !seen.contains(key)).cloned().collect()
+    /// Every pod in that place which is not in `seen`.
+    pub fn unseen_pods(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
+        self.pod_parents.keys().filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 
-    /// Every claim with a complaint not in `seen`.
-    pub fn unseen_failures(&self, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.failures.keys().filter(|key| !seen.contains(key)).cloned().collect()
+    /// Every claim in that place with a complaint which is not in `seen`.
+    pub fn unseen_failures(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
+        self.failures.keys().filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 
     /// Everything a plan for that parent may look at.
@@ -385,4 +361,9 @@ impl Caches {
 /// The parent that a child names, in the child's own namespace: an owner reference can't cross it.
 fn parent_of(child: &Child, key: &Key) -> Option<ParentKey> {
     child.owner.parent().map(|(kind, name)| ParentKey::new(kind, key.sibling(name)))
+}
+
+/// Whether a complete list of that place should have shown an object and has not.
+fn is_unseen(key: &Key, place: &Place, seen: &BTreeSet<Key>) -> bool {
+    place.covers(&key.namespace) && !seen.contains(key)
 }

@@ -6,10 +6,11 @@ use super::metrics::{Levels, Metrics};
 use super::queue::{Lane, Queue};
 use super::repairs::Repairs;
 use super::reported::Reported;
+use super::scope::{Place, Scope};
 use super::writer::Writer;
 use crate::core::kind::ParentKind;
 use crate::core::plan::{PlanSettings, SecretKey};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Shared state of the process, cheap to clone.
@@ -26,12 +27,13 @@ pub struct Context {
     pub metrics: Metrics,
     repairs: Arc<Mutex<Repairs>>,
     reported: Arc<Mutex<HashMap<ParentKey, Reported>>>,
+    seen: Arc<RwLock<BTreeSet<Place>>>,
 }
 
 impl Context {
-    /// A context with empty caches, for so many workers.
-    pub fn new(writer: Writer, settings: PlanSettings, workers: u16, metrics: Metrics) -> Self {
-        let (caches, queue) = (Arc::<Mutex<Caches>>::default(), Queue::new(workers.into()));
+    /// A context with empty caches, for what is watched and so many workers.
+    pub fn new(writer: Writer, settings: PlanSettings, scope: Scope, workers: u16, metrics: Metrics) -> Self {
+        let (caches, queue) = (Arc::new(Mutex::new(Caches::new(scope))), Queue::new(workers.into()));
         let (counted, waiting) = (Arc::clone(&caches), queue.clone());
         metrics.measure_by(move || {
             let (parents, children, pods) = counted.lock().unwrap_or_else(PoisonError::into_inner).sizes();
@@ -45,6 +47,26 @@ impl Context {
             metrics,
             repairs: Arc::default(),
             reported: Arc::default(),
+            seen: Arc::default(),
+        }
+    }
+
+    /// Whether everything that is needed is seen where an object lives. Else it is left as it is: it comes again when it is.
+    pub fn sees(&self, parent: &ParentKey) -> bool {
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        seen.contains(&Place::Everywhere) || seen.contains(&Place::In(Arc::clone(&parent.key.namespace)))
+    }
+
+    /// Takes in where everything that is needed is seen now, and queues what lives where it was not before.
+    pub fn set_seen(&self, seen: &BTreeSet<Place>) {
+        let before = {
+            let mut known = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *known, seen.clone())
+        };
+        for place in seen.difference(&before) {
+            let parents: Vec<ParentKey> =
+                self.caches().parents().filter(|parent| place.covers(&parent.key.namespace)).cloned().collect();
+            self.wake(parents, Lane::Background);
         }
     }
 

@@ -1,7 +1,8 @@
 //! How the watches are: what `/readyz` and `/healthz` say, and whether this replica is fit to lead.
 
 use super::kinds::Subject;
-use std::collections::HashMap;
+use super::scope::{Place, Scope, Watch};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,13 +14,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The watches as they are, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Health {
-    watches: Arc<Mutex<HashMap<Subject, Watching>>>,
+    watches: Arc<Mutex<BTreeMap<Watch, Watching>>>,
+    /// Where objects are worked on.
+    places: Arc<[Place]>,
     changes: watch::Sender<u64>,
     silence: Duration,
 }
 
 /// One watch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Watching {
     /// Whether a list was complete once. It stays in: a watch that breaks later is renewed from where it stood.
     listed: bool,
@@ -31,67 +34,107 @@ struct Watching {
     failure: Option<String>,
 }
 
+/// What this replica sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Where everything that is needed is seen.
+    pub seen: BTreeSet<Place>,
+    /// What keeps this replica from working, one line each; nothing when it is ready.
+    pub missing: Vec<String>,
+    /// What can't be seen of some namespaces while others are worked on, one line each.
+    pub unseen: BTreeMap<Place, Vec<String>>,
+}
+
+/// What a place lacks, one line each.
+#[derive(Debug, Default)]
+struct Lacks {
+    /// What has failed.
+    failed: Vec<String>,
+    /// What has not been listed yet.
+    waiting: Vec<String>,
+}
+
 impl Health {
     /// That of a process that starts now. A watch that makes no sign of life for so long is taken to be stuck; it must be more than
     /// the API server and the pauses between tries take.
-    pub fn new(silence: Duration) -> Self {
-        let watching = |subject| (subject, Watching { listed: false, heard: None, failing: None, failure: None });
-        let watches = Subject::all().map(watching).collect();
-        Self { watches: Arc::new(Mutex::new(watches)), changes: watch::Sender::new(0), silence }
+    pub fn new(scope: &Scope, silence: Duration) -> Self {
+        let watches = scope.watches().into_iter().map(|watch| (watch, Watching::default())).collect();
+        let (watches, places) = (Arc::new(Mutex::new(watches)), scope.places().into());
+        Self { watches, places, changes: watch::Sender::new(0), silence }
     }
 
     /// The watch begins.
-    pub fn begins(&self, subject: Subject) {
-        self.change(subject, |watching| watching.heard = Some(Instant::now()));
+    pub fn begins(&self, watch: &Watch) {
+        self.change(watch, |watching| watching.heard = Some(Instant::now()));
     }
 
     /// A list is complete.
-    pub fn listed(&self, subject: Subject) {
-        self.change(subject, |watching| {
+    pub fn listed(&self, watch: &Watch) {
+        self.change(watch, |watching| {
             watching.listed = true;
             watching.failure = None;
         });
     }
 
     /// A list or a watch failed, and that is taken in.
-    pub fn failed(&self, subject: Subject, message: String) {
-        self.change(subject, |watching| watching.failure = Some(message));
+    pub fn failed(&self, watch: &Watch, message: String) {
+        self.change(watch, |watching| watching.failure = Some(message));
     }
 
     /// There was a sign of life; `works` says whether it was an answer that served.
-    pub fn heard(&self, subject: Subject, works: bool) {
+    pub fn heard(&self, watch: &Watch, works: bool) {
         let now = Instant::now();
-        if let Some(watching) = self.lock().get_mut(&subject) {
+        if let Some(watching) = self.lock().get_mut(watch) {
             watching.heard = Some(now);
             watching.failing = if works { None } else { watching.failing.or(Some(now)) };
         }
     }
 
-    fn change(&self, subject: Subject, change: impl FnOnce(&mut Watching)) {
-        if let Some(watching) = self.lock().get_mut(&subject) {
+    fn change(&self, watch: &Watch, change: impl FnOnce(&mut Watching)) {
+        if let Some(watching) = self.lock().get_mut(watch) {
             change(watching);
         }
         self.changes.send_modify(|changes| *changes += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Watching>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Watch, Watching>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What keeps this replica from working, one line each; nothing when it is ready.
-    pub fn missing(&self) -> Vec<String> {
-        let watches = self.lock();
-        Subject::all().filter_map(|subject| watches[&subject].missing(subject)).collect()
+    /// What this replica sees now.
+    ///
+    /// A namespace of which a watch is refused or fails keeps nobody from working in others. One that has not been heard of does,
+    /// as it will be in a moment, and so does what lacks where there is nothing else to work on.
+    pub fn sight(&self) -> Sight {
+        let mut lacking: BTreeMap<Place, Lacks> = BTreeMap::new();
+        for (watch, watching) in self.lock().iter() {
+            watching.note(watch, lacking.entry(watch.place.clone()).or_default());
+        }
+        lacking.retain(|_, lacks| !lacks.failed.is_empty() || !lacks.waiting.is_empty());
+        let seen: BTreeSet<Place> = self.places.iter().filter(|place| !lacking.contains_key(place)).cloned().collect();
+        let mut sight = Sight { seen, ..Sight::default() };
+        for (place, Lacks { failed, waiting }) in lacking {
+            if sight.seen.is_empty() || failed.is_empty() {
+                sight.missing.extend(failed.into_iter().chain(waiting));
+            } else {
+                sight.unseen.insert(place, failed);
+            }
+        }
+        sight
+    }
+
+    /// Where objects are worked on.
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// Watches that are stuck, one line each. Only a new process helps them.
     pub fn stuck(&self) -> Vec<String> {
-        let watches = self.lock();
-        let silent = |subject: Subject| {
-            let silence = watches[&subject].heard?.elapsed();
-            (silence > self.silence).then(|| format!("{subject}: no sign of life for {} s", silence.as_secs()))
+        let silent = |(watch, watching): (&Watch, &Watching)| {
+            let silence = watching.heard?.elapsed();
+            (silence > self.silence).then(|| format!("{watch}: no sign of life for {} s", silence.as_secs()))
         };
-        Subject::all().filter_map(silent).collect()
+        self.lock().iter().filter_map(silent).collect()
     }
 
     /// Tells of every list and every failure from now on.
@@ -99,42 +142,37 @@ impl Health {
         self.changes.subscribe()
     }
 
-    /// Waits until every one of these is listed, or has failed if it is optional.
-    pub async fn settled(&self, subjects: impl Iterator<Item = Subject>) {
-        let subjects: Vec<Subject> = subjects.collect();
+    /// Waits until every parent of that place is listed.
+    pub async fn parents_listed(&self, place: &Place) {
         let mut changes = self.changes.subscribe();
-        let settled = |_: &u64| {
-            let watches = self.lock();
-            subjects.iter().all(|subject| {
-                let watching = &watches[subject];
-                watching.listed || subject.is_optional() && watching.failure.is_some()
-            })
-        };
+        let is_parent = |watch: &Watch| watch.place == *place && matches!(watch.subject, Subject::Parent(_));
+        let listed =
+            |_: &u64| self.lock().iter().filter(|(watch, _)| is_parent(watch)).all(|(_, watching)| watching.listed);
         // The sender lives as long as `self`.
-        let _ = changes.wait_for(settled).await;
+        let _ = changes.wait_for(listed).await;
     }
 }
 
 impl Watching {
-    fn missing(&self, subject: Subject) -> Option<String> {
-        if subject.is_optional() {
-            return (!self.listed && self.failure.is_none()).then(|| format!("{subject}: no list yet"));
-        }
-        let failure = self.failure.clone();
-        match self.failing.filter(|since| since.elapsed() > PATIENCE) {
-            _ if !self.listed => Some(failure.unwrap_or_else(|| format!("{subject}: no list yet"))),
-            Some(since) => {
-                let why = failure.unwrap_or_else(|| format!("{subject}: refused"));
-                Some(format!("{why} (for {} s)", since.elapsed().as_secs()))
+    /// Adds what is wrong with this watch to what its place lacks.
+    fn note(&self, watch: &Watch, lacks: &mut Lacks) {
+        let failing = self.failing.map(|since| since.elapsed()).filter(|time| *time > PATIENCE);
+        match (self.listed, &self.failure, failing) {
+            (false, None, _) => lacks.waiting.push(format!("{watch}: no list yet")),
+            _ if watch.subject.is_optional() => {}
+            (false, Some(failure), _) => lacks.failed.push(failure.clone()),
+            (true, failure, Some(time)) => {
+                let why = failure.clone().unwrap_or_else(|| format!("{watch}: refused"));
+                lacks.failed.push(format!("{why} (for {} s)", time.as_secs()));
             }
-            None => None,
+            (true, _, None) => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, Health, PATIENCE, Subject};
+    use super::{Duration, Health, PATIENCE, Place, Scope, Subject, Watch};
     use crate::core::kind::{ChildKind, ParentKind};
     use crate::shell::kinds::Observable;
 
@@ -142,49 +180,86 @@ mod tests {
     const APPS: Subject = Subject::Parent(ParentKind::App);
     const SERVICES: Subject = Subject::Child(ChildKind::Service);
 
-    fn all_listed() -> Health {
-        let health = Health::new(SILENCE);
-        Subject::all().for_each(|subject| health.begins(subject));
-        Subject::all().for_each(|subject| health.listed(subject));
+    fn everywhere(subject: Subject) -> Watch {
+        Watch { place: Place::Everywhere, subject }
+    }
+
+    fn listed(scope: &Scope, which: impl Fn(&Watch) -> bool) -> Health {
+        let health = Health::new(scope, SILENCE);
+        for watch in scope.watches().iter().filter(|watch| which(watch)) {
+            health.begins(watch);
+            health.listed(watch);
+        }
         health
+    }
+
+    fn all_listed() -> Health {
+        listed(&Scope::default(), |_| true)
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_listed_is_missing_unless_it_is_optional_and_refused() {
-        let health = Health::new(SILENCE);
-        assert_eq!(health.missing().len(), Subject::all().count());
-        Subject::all().filter(|subject| *subject != SERVICES && !subject.is_optional()).for_each(|s| health.listed(s));
-        Subject::all().filter(|s| s.is_optional()).for_each(|s| health.failed(s, "forbidden".to_owned()));
-        assert_eq!(health.missing(), ["services: no list yet"]);
-        health.failed(SERVICES, "services: forbidden".to_owned());
-        assert_eq!(health.missing(), ["services: forbidden"]);
-        health.listed(SERVICES);
-        assert_eq!(health.missing(), [""; 0]);
+        let health = Health::new(&Scope::default(), SILENCE);
+        assert_eq!(health.sight().missing.len(), Subject::all().count());
+        let health = listed(&Scope::default(), |watch| watch.subject != SERVICES && !watch.subject.is_optional());
+        let optional = Subject::all().filter(|subject| subject.is_optional());
+        optional.for_each(|subject| health.failed(&everywhere(subject), "forbidden".to_owned()));
+        assert_eq!(health.sight().missing, ["services: no list yet"]);
+        health.failed(&everywhere(SERVICES), "services: forbidden".to_owned());
+        assert_eq!(health.sight().missing, ["services: forbidden"]);
+        health.listed(&everywhere(SERVICES));
+        assert_eq!(health.sight().missing, [""; 0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_for_minutes_is_missing_until_it_works() {
-        let health = all_listed();
-        health.heard(APPS, false);
-        health.failed(APPS, "apps: forbidden".to_owned());
-        health.heard(Subject::Observed(Observable::Event), false);
+        let (health, apps) = (all_listed(), everywhere(APPS));
+        health.heard(&apps, false);
+        health.failed(&apps, "apps: forbidden".to_owned());
+        health.heard(&everywhere(Subject::Observed(Observable::Event)), false);
         tokio::time::advance(PATIENCE).await;
-        assert_eq!(health.missing(), [""; 0], "not at once");
+        assert_eq!(health.sight().missing, [""; 0], "not at once");
         tokio::time::advance(Duration::from_secs(1)).await;
-        health.heard(APPS, false);
-        assert_eq!(health.missing(), ["apps: forbidden (for 121 s)"], "an optional one is not missed");
-        health.heard(APPS, true);
-        assert_eq!(health.missing(), [""; 0]);
+        health.heard(&apps, false);
+        assert_eq!(health.sight().missing, ["apps: forbidden (for 121 s)"], "an optional one is not missed");
+        health.heard(&apps, true);
+        assert_eq!(health.sight().missing, [""; 0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_makes_no_sign_of_life_is_stuck_also_while_it_fails() {
-        let (health, waiting) = (all_listed(), Health::new(SILENCE));
+        let (health, waiting) = (all_listed(), Health::new(&Scope::default(), SILENCE));
         tokio::time::advance(SILENCE).await;
         assert_eq!(health.stuck(), [""; 0]);
         tokio::time::advance(Duration::from_secs(1)).await;
-        Subject::all().filter(|subject| *subject != SERVICES).for_each(|s| health.heard(s, s != APPS));
+        for subject in Subject::all().filter(|subject| *subject != SERVICES) {
+            health.heard(&everywhere(subject), subject != APPS);
+        }
         assert_eq!(health.stuck(), ["services: no sign of life for 401 s"]);
         assert_eq!(waiting.stuck(), [""; 0], "what has not begun waits for others");
+    }
+
+    /// A namespace is judged by its own watches; nobody waits for one that is refused unless there is no other.
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_namespace_is_told_and_keeps_nobody_from_the_others() {
+        let scope = Scope::new(&["blog".to_owned(), "shop".to_owned()]);
+        let (blog, shop) = (scope.place("blog"), scope.place("shop"));
+        let apps = |place: &Place| Watch { place: place.clone(), subject: APPS };
+        let health = listed(&scope, |watch| watch.place != blog);
+        let waiting = Subject::all().count() - 1;
+        assert_eq!(health.sight().missing.len(), waiting, "it will be heard of in a moment");
+        health.failed(&apps(&blog), "apps in blog: forbidden".to_owned());
+        let sight = health.sight();
+        assert_eq!((sight.missing, sight.seen), (Vec::new(), [shop.clone()].into()));
+        assert_eq!(sight.unseen, [(blog.clone(), vec!["apps in blog: forbidden".to_owned()])].into());
+        health.heard(&apps(&shop), false);
+        tokio::time::advance(PATIENCE + Duration::from_secs(1)).await;
+        let sight = health.sight();
+        assert_eq!((sight.missing.len(), sight.seen.len()), (waiting + 1, 0), "no namespace is left");
+        assert!(sight.missing.contains(&"apps in shop: refused (for 121 s)".to_owned()), "{:?}", sight.missing);
+        health.heard(&apps(&shop), true);
+        scope.watches().iter().for_each(|watch| health.listed(watch));
+        let sight = health.sight();
+        assert_eq!((sight.missing, sight.unseen, sight.seen), (Vec::new(), [].into(), [blog, shop].into()));
     }
 }

@@ -48,8 +48,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `stop`.
 pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics, stop: CancellationToken) {
     let app = Router::new()
-        .route("/healthz", get(async |State((health, _)): State<(Health, Metrics)>| check(&health.stuck())))
-        .route("/readyz", get(async |State((health, _)): State<(Health, Metrics)>| check(&health.missing())))
+        .route("/healthz", get(async |State((health, _)): State<(Health, Metrics)>| check(health.stuck(), [])))
+        .route("/readyz", get(readiness))
         .route("/metrics", get(metrics_text))
         .with_state((health, metrics));
     let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::new();
@@ -80,12 +80,19 @@ async fn answer(stream: TcpStream, app: Router) {
     let _ = tokio::time::timeout(PATIENCE, connection).await;
 }
 
-/// All is well if nothing is wrong.
-fn check(wrong: &[String]) -> Response {
-    if wrong.is_empty() {
-        return "ok\n".into_response();
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n") + "\n").into_response()
+async fn readiness(State((health, _)): State<(Health, Metrics)>) -> Response {
+    let sight = health.sight();
+    check(sight.missing, sight.unseen.into_values().flatten())
+}
+
+/// All is well if nothing is wrong; what is worth knowing all the same stands below.
+fn check(wrong: Vec<String>, notes: impl IntoIterator<Item = String>) -> Response {
+    let (code, lines) = if wrong.is_empty() {
+        (StatusCode::OK, std::iter::once("ok".to_owned()).chain(notes).collect())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, wrong)
+    };
+    (code, lines.join("\n") + "\n").into_response()
 }
 
 async fn metrics_text(State((_, metrics)): State<(Health, Metrics)>) -> Response {
@@ -96,6 +103,7 @@ async fn metrics_text(State((_, metrics)): State<(Health, Metrics)>) -> Response
 #[cfg(test)]
 mod tests {
     use super::{CONNECTIONS, CancellationToken, Duration, Health, Metrics, SocketAddr, listen, serve};
+    use crate::shell::scope::Scope;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::time::{Instant, timeout};
@@ -103,7 +111,7 @@ mod tests {
     fn start(address: &str) -> (SocketAddr, CancellationToken) {
         let (listener, stop) = (listen(address.parse().unwrap()).unwrap(), CancellationToken::new());
         let address = listener.local_addr().unwrap();
-        let health = Health::new(Duration::from_secs(1));
+        let health = Health::new(&Scope::default(), Duration::from_secs(1));
         tokio::spawn(serve(listener, health, Metrics::new(), stop.clone()));
         (address, stop)
     }

@@ -1,11 +1,12 @@
 //! From live objects to caches: what came off a watch, and what a write returned. No request is made here.
 
 use super::body::Body;
-use super::cache::{Caches, Moment, ParentEntry, Source, Wake};
+use super::cache::{Caches, ParentEntry, Wake};
 use super::context::Context;
 use super::guard::caught;
 use super::key::{Key, ParentKey};
 use super::observe::observe;
+use super::progress::{Moment, Source};
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::facts::{Facts, facts};
 use crate::core::hash;

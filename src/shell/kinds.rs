@@ -69,7 +69,7 @@ pub fn parent_resource(kind: ParentKind) -> ApiResource {
 }
 
 /// A kind that is watched and never written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Observable {
     /// Pods of ours, for what is wrong with them.
     Pod,
@@ -128,7 +128,7 @@ fn api_resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiReso
 }
 
 /// What one watch is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A kind that users write.
     Parent(ParentKind),
@@ -141,19 +141,10 @@ pub enum Subject {
 impl Subject {
     /// Every kind that is watched.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::parents().chain(Self::others())
-    }
-
-    /// Every parent kind.
-    pub fn parents() -> impl Iterator<Item = Self> {
-        ParentKind::ALL.into_iter().map(Self::Parent)
-    }
-
-    /// Every other kind.
-    pub fn others() -> impl Iterator<Item = Self> {
+        let parents = ParentKind::ALL.into_iter().map(Self::Parent);
         let seen = MANAGED.iter().filter(|row| row.rights != Rights::Make);
         let children = seen.map(|row| Self::Child(row.kind));
-        children.chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
+        parents.chain(children).chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
     }
 
     /// Whether the operator works without it, and then says what it lacks.

@@ -90,6 +90,7 @@ pub struct Metrics {
     watch_errors: Family<ByResource, Counter>,
     queue_depth: Gauge,
     cache_objects: Family<ByKind, Gauge>,
+    unseen_namespaces: Gauge,
     leader: Gauge,
 }
 
@@ -108,7 +109,7 @@ impl Metrics {
             Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 4.0, 10))) as fn() -> _);
         let (applies, prunes, status_writes) = (Family::default(), Family::default(), Family::default());
         let (watch_errors, cache_objects) = (Family::default(), Family::default());
-        let (queue_depth, leader) = (Gauge::default(), Gauge::default());
+        let (queue_depth, unseen_namespaces, leader) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("reconciles", "Reconciles, by kind and how they ended", reconciles.clone());
         registry.register("reconcile_duration_seconds", "Time of one reconcile", durations.clone());
         registry.register("applies", "Objects of plans, by what became of them", applies.clone());
@@ -117,6 +118,8 @@ impl Metrics {
         registry.register("watch_errors", "Failures of watches, by resource and HTTP code", watch_errors.clone());
         registry.register("queue_depth", "Objects that wait for a worker", queue_depth.clone());
         registry.register("cache_objects", "Objects remembered", cache_objects.clone());
+        let unseen = "Watched namespaces of which something that is needed can't be seen; all of them together are one";
+        registry.register("unseen_namespaces", unseen, unseen_namespaces.clone());
         registry.register("leader", "1 while this replica leads", leader.clone());
         registry.register("build", "Version of the operator", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self {
@@ -130,6 +133,7 @@ impl Metrics {
             watch_errors,
             queue_depth,
             cache_objects,
+            unseen_namespaces,
             leader,
         }
     }
@@ -169,11 +173,15 @@ impl Metrics {
     fn take_levels(&self) {
         let Levels { queued, parents, children, pods } =
             self.measure.get().map(|measure| measure()).unwrap_or_default();
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.queue_depth.set(number(queued));
         for (kind, count) in [("parents", parents), ("children", children), ("pods", pods)] {
             self.cache_objects.get_or_create(&ByKind { kind }).set(number(count));
         }
+    }
+
+    /// Sets how many of the watched namespaces can't be seen.
+    pub fn set_unseen(&self, namespaces: usize) {
+        self.unseen_namespaces.set(number(namespaces));
     }
 
     /// Sets whether this replica leads.
@@ -190,6 +198,10 @@ impl Metrics {
         }
         text
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -107,7 +107,6 @@ struct Core<K> {
     failures: HashMap<K, u32>,
     picks: u32,
     tickets: u64,
-    open: bool,
     closed: bool,
 }
 
@@ -128,7 +127,6 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
             failures: HashMap::new(),
             picks: 0,
             tickets: 0,
-            open: false,
             closed: false,
         }
     }
@@ -200,9 +198,6 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
 
     fn pick(&mut self, now: Instant) -> Pick<K> {
         let next = self.promote(now);
-        if !self.open {
-            return Pick::Wait(None);
-        }
         self.picks = self.picks.wrapping_add(1);
         let background_first = self.picks.is_multiple_of(FAIRNESS);
         let may = |tenant: &str| self.busy.get(tenant).is_none_or(|busy| *busy < self.share);
@@ -255,19 +250,13 @@ pub struct Queue<K> {
 }
 
 impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
-    /// An empty queue for so many workers, that hands out nothing until it is opened.
+    /// An empty queue for so many workers.
     pub fn new(workers: usize) -> Self {
         Self { core: Arc::new(Mutex::new(Core::new(workers))), news: Arc::default() }
     }
 
     fn core(&self) -> MutexGuard<'_, Core<K>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts handing out.
-    pub fn open(&self) {
-        self.core().open = true;
-        self.news.notify_one();
     }
 
     /// Stops handing out: [`Queue::next`] returns `None` from now on.
@@ -364,9 +353,7 @@ mod tests {
     }
 
     fn core<K: Clone + Eq + Hash + Tenant>() -> (Core<K>, Instant) {
-        let mut core = Core::new(8);
-        core.open = true;
-        (core, Instant::now())
+        (Core::new(8), Instant::now())
     }
 
     fn ready<K: Clone + Eq + Hash + Tenant>(core: &mut Core<K>, now: Instant) -> Option<K> {
@@ -475,13 +462,5 @@ mod tests {
         assert!(core.fail(&"a", now, 1.0) < BACKOFF_MAX, "jitter shortens");
         core.failures.remove("a");
         assert_eq!(core.fail(&"a", now, 0.0).as_secs(), 1);
-    }
-
-    #[test]
-    fn nothing_is_handed_out_before_the_queue_opens() {
-        let (mut core, now) = core();
-        core.open = false;
-        core.add("a", Lane::Edit);
-        assert_eq!(core.pick(now), Pick::Wait(None));
     }
 }

@@ -23,6 +23,7 @@ use crate::core::kind::ParentKind;
 use crate::core::plan::{ErrorClass, PlanSettings};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -58,7 +59,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
 /// Runs the operator over that client until `stop`.
 pub async fn run_with(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let metrics = Metrics::new();
-    let health = Health::new(watch_settings(&settings).silence());
+    let health = Health::new(&settings.scope(), watch_settings(&settings).silence());
     let listener = http::listen(settings.http_address)?;
     let mut server = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), stop.clone()));
     let mut engine = Engine::start(client, &settings, metrics, health, stop.clone()).await;
@@ -80,12 +81,8 @@ pub async fn run_with(client: Client, settings: Settings, stop: CancellationToke
     ended.map_or(Ok(()), |why| Err(RunError::Ended(why)))
 }
 
-fn watch_settings(settings: &Settings) -> WatchSettings {
-    WatchSettings {
-        namespace: settings.watch_namespace.clone(),
-        page_size: settings.page_size,
-        timeout_seconds: settings.watch_timeout_seconds,
-    }
+const fn watch_settings(settings: &Settings) -> WatchSettings {
+    WatchSettings { page_size: settings.page_size, timeout_seconds: settings.watch_timeout_seconds }
 }
 
 /// Why a task that runs until the end has ended before.
@@ -121,19 +118,19 @@ impl Engine {
             leader::start(client.clone(), settings.election(), metrics.clone(), fit.subscribe(), release.clone());
         let reporter = Reporter { controller: "moorage".into(), instance: Some(settings.identity.clone()) };
         let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
-        let secret_key = secret_key(client.clone(), &settings.namespace, settings.watch_namespace.as_deref()).await;
+        let secret_key = secret_key(client.clone(), &settings.namespace, &settings.watch_namespace).await;
         let plan_settings = PlanSettings {
             registry_image: settings.registry_image.clone(),
             secret_key,
             forbidden: settings.forbid.iter().copied().collect(),
         };
-        let context = Context::new(writer, plan_settings, settings.workers, metrics);
+        let context = Context::new(writer, plan_settings, settings.scope(), settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);
-        tasks.spawn(judge(health.clone(), fit));
+        tasks.spawn(judge(context.clone(), health, fit));
         if secret_key.is_none() {
             tasks.spawn(learn_key(client, context.clone(), settings.clone()));
         }
-        tasks.spawn(lead(context.clone(), leadership, health, stop));
+        tasks.spawn(lead(context.clone(), leadership, stop));
         let mut workers = JoinSet::new();
         for _ in 0..settings.workers {
             workers.spawn(work(context.clone(), settings.reconcile_timeout()));
@@ -175,14 +172,14 @@ fn watches(
     health: &Health,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for subject in Subject::all() {
+    for watch in settings.scope().watches() {
         let (client, context, stop, health) = (client.clone(), context.clone(), stop.clone(), health.clone());
         let settings = watch_settings(settings);
         tasks.spawn(async move {
-            if !matches!(subject, Subject::Parent(_)) {
-                health.settled(Subject::parents()).await;
+            if !matches!(watch.subject, Subject::Parent(_)) {
+                health.parents_listed(&watch.place).await;
             }
-            follow(client, context, subject, settings, stop, health).await;
+            follow(client, context, watch, settings, stop, health).await;
         });
     }
     tasks
@@ -191,34 +188,40 @@ fn watches(
 /// How often it is looked at whether this replica is fit to lead, beside at every change.
 const JUDGE: Duration = Duration::from_secs(10);
 
-/// Says whether this replica is fit to lead: one that sees nothing of a kind can't work, and another may.
-async fn judge(health: Health, fit: watch::Sender<bool>) {
+/// Says what this replica sees, and so whether it is fit to lead: one that sees nothing of a kind can't work, and another may.
+async fn judge(context: Context, health: Health, fit: watch::Sender<bool>) {
     let mut news = health.changes();
+    let mut unseen = BTreeMap::new();
     loop {
-        let missing = health.missing();
+        let sight = health.sight();
+        context.set_seen(&sight.seen);
+        context.metrics.set_unseen(health.places().len() - sight.seen.len());
         fit.send_if_modified(|fit| {
-            let before = std::mem::replace(fit, missing.is_empty());
+            let before = std::mem::replace(fit, sight.missing.is_empty());
             if before && !*fit {
-                tracing::warn!(why = missing.join("; "), "not fit to lead any more");
+                tracing::warn!(why = sight.missing.join("; "), "not fit to lead any more");
             }
             before != *fit
         });
+        for (place, why) in sight.unseen.iter().filter(|(place, _)| !unseen.contains_key(*place)) {
+            tracing::warn!(namespace = %place, why = why.join("; "), "a namespace can't be seen; the others are worked on");
+        }
+        for place in unseen.keys().filter(|place| sight.seen.contains(place)) {
+            tracing::info!(namespace = %place, "a namespace is seen again");
+        }
+        unseen = sight.unseen;
         let _ = tokio::time::timeout(JUDGE, news.changed()).await;
     }
 }
 
 async fn learn_key(client: Client, context: Context, settings: Settings) {
-    let key = wait_for_secret_key(client, &settings.namespace, settings.watch_namespace.as_deref());
+    let key = wait_for_secret_key(client, &settings.namespace, &settings.watch_namespace);
     context.learn_secret_key(key.await);
     std::future::pending::<()>().await;
 }
 
 /// Queues every parent each time this replica comes to lead.
-async fn lead(context: Context, mut leadership: Leadership, health: Health, stop: CancellationToken) {
-    if stop.run_until_cancelled(health.settled(Subject::all())).await.is_none() {
-        return;
-    }
-    context.queue.open();
+async fn lead(context: Context, mut leadership: Leadership, stop: CancellationToken) {
     loop {
         if leadership.is_leader() {
             let parents: Vec<ParentKey> = context.caches().parents().cloned().collect();
@@ -233,8 +236,8 @@ async fn lead(context: Context, mut leadership: Leadership, health: Health, stop
 /// Takes parents off the queue, one at a time.
 async fn work(context: Context, timeout: Duration) {
     while let Some(key) = context.queue.next().await {
-        if !context.writer.leads() {
-            // Whoever leads does it; coming to lead queues everything again.
+        if !context.writer.leads() || !context.sees(&key) {
+            // Whoever leads does it; coming to lead, or to see, queues everything again.
             context.queue.succeed(&key);
             context.queue.done(&key);
             continue;

@@ -18,9 +18,9 @@ const FIELD: &str = "key";
 /// Waits between tries: where the Role is not bound, one request in five minutes notices that it is now.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
-/// Reads the key, making it on the first start. `None` where that failed, or where no Secret may be made of it in the namespace that
+/// Reads the key, making it on the first start. `None` where that failed, or where no Secret may be made of it in any namespace that
 /// is watched (all if none is named): Registries then say what they lack.
-pub async fn secret_key(client: Client, namespace: &str, watched: Option<&str>) -> Option<SecretKey> {
+pub async fn secret_key(client: Client, namespace: &str, watched: &[String]) -> Option<SecretKey> {
     let key = async {
         may_make(&client, watched).await?;
         read_or_create(&Api::namespaced(client, namespace), namespace).await
@@ -35,7 +35,7 @@ pub async fn secret_key(client: Client, namespace: &str, watched: Option<&str>) 
 }
 
 /// Tries until the key is there.
-pub async fn wait_for_secret_key(client: Client, namespace: &str, watched: Option<&str>) -> SecretKey {
+pub async fn wait_for_secret_key(client: Client, namespace: &str, watched: &[String]) -> SecretKey {
     let mut wait = RETRY.0;
     loop {
         tokio::time::sleep(wait).await;
@@ -60,13 +60,30 @@ enum KeyError {
     Malformed,
 }
 
-/// Asks whether Secrets may be made there, as nothing else tells before one is.
-async fn may_make(client: &Client, namespace: Option<&str>) -> Result<(), KeyError> {
+/// Asks whether Secrets may be made in one of these namespaces at least, or in all if none is named, as nothing else tells before
+/// one is.
+async fn may_make(client: &Client, namespaces: &[String]) -> Result<(), KeyError> {
+    if namespaces.is_empty() {
+        return if may_make_in(client, None).await? {
+            Ok(())
+        } else {
+            Err(KeyError::Denied("all namespaces".to_owned()))
+        };
+    }
+    for namespace in namespaces {
+        if may_make_in(client, Some(namespace.clone())).await? {
+            return Ok(());
+        }
+    }
+    Err(KeyError::Denied(namespaces.join(", ")))
+}
+
+async fn may_make_in(client: &Client, namespace: Option<String>) -> Result<bool, kube::Error> {
     let attributes = ResourceAttributes {
         verb: Some("create".to_owned()),
         version: Some("v1".to_owned()),
         resource: Some("secrets".to_owned()),
-        namespace: namespace.map(str::to_owned),
+        namespace,
         ..ResourceAttributes::default()
     };
     let review = SelfSubjectAccessReview {
@@ -74,10 +91,7 @@ async fn may_make(client: &Client, namespace: Option<&str>) -> Result<(), KeyErr
         ..SelfSubjectAccessReview::default()
     };
     let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    if answer.status.is_some_and(|status| status.allowed) {
-        return Ok(());
-    }
-    Err(KeyError::Denied(namespace.map_or_else(|| "all namespaces".to_owned(), |name| format!("namespace {name}"))))
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 async fn read_or_create(api: &Api<Secret>, namespace: &str) -> Result<SecretKey, KeyError> {

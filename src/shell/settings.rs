@@ -1,8 +1,10 @@
 //! Settings of `moorage run`: each by flag and by environment variable.
 
 use super::leader::Election;
+use super::scope::Scope;
 use crate::core::plan::Forbidden;
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,9 +20,10 @@ pub struct Settings {
     /// Name of this replica in the Lease and in Events; in a cluster, the name of the pod.
     #[arg(long, env = "MOORAGE_IDENTITY", default_value_t = default_identity())]
     pub identity: String,
-    /// Watch this namespace only. A Role there is then enough. Default: all namespaces.
-    #[arg(long, env = "MOORAGE_WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// Watch this namespace only; give it several times, or several with commas, for several. A Role in each is then enough.
+    /// Default: all namespaces.
+    #[arg(long, env = "MOORAGE_WATCH_NAMESPACE", value_delimiter = ',', value_parser = namespace)]
+    pub watch_namespace: Vec<String>,
     /// Address of /healthz, /readyz and /metrics; `[::]` is every address, IPv4 too.
     #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
@@ -81,6 +84,25 @@ pub enum SettingsError {
     /// The leader would never renew in time.
     #[error("--renew-period-seconds ({0}) must be at least 1 and less than --renew-deadline-seconds ({1})")]
     Period(u32, u32),
+    /// A namespace is named twice; another may have been meant.
+    #[error("--watch-namespace names {0} twice; name each namespace once")]
+    Twice(String),
+}
+
+/// A namespace, as it may be called.
+///
+/// # Errors
+/// What is wrong with the name.
+pub fn namespace(name: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let valid =
+        (1..=63).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-');
+    if valid {
+        Ok(name.to_owned())
+    } else {
+        Err("a namespace has 1 to 63 lower-case letters, digits and '-', and neither starts nor ends with '-'"
+            .to_owned())
+    }
 }
 
 fn forbidden(text: &str) -> Result<Forbidden, String> {
@@ -98,7 +120,7 @@ impl Settings {
     ///
     /// # Errors
     /// The first two settings that contradict each other.
-    pub const fn validate(&self) -> Result<(), SettingsError> {
+    pub fn validate(&self) -> Result<(), SettingsError> {
         let (duration, deadline, period) =
             (self.lease_duration_seconds, self.renew_deadline_seconds, self.renew_period_seconds);
         if deadline >= duration {
@@ -107,7 +129,16 @@ impl Settings {
         if period == 0 || period >= deadline {
             return Err(SettingsError::Period(period, deadline));
         }
-        Ok(())
+        let mut names = BTreeSet::new();
+        match self.watch_namespace.iter().find(|name| !names.insert(*name)) {
+            Some(twice) => Err(SettingsError::Twice(twice.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// What is watched.
+    pub fn scope(&self) -> Scope {
+        Scope::new(&self.watch_namespace)
     }
 
     /// Longest time of one reconcile.
@@ -125,5 +156,35 @@ impl Settings {
             deadline: Duration::from_secs(u64::from(self.renew_deadline_seconds)),
             period: Duration::from_secs(u64::from(self.renew_period_seconds)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, SettingsError};
+    use clap::{Args, Command, FromArgMatches};
+
+    fn settings(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        let command = Settings::augment_args(Command::new("moorage"));
+        let arguments = ["moorage"].iter().chain(arguments);
+        command.try_get_matches_from(arguments).and_then(|matches| Settings::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn namespaces_are_given_by_flags_or_with_commas() {
+        for arguments in [&["--watch-namespace=shop", "--watch-namespace=blog"][..], &["--watch-namespace=shop,blog"]] {
+            assert_eq!(settings(arguments).unwrap().watch_namespace, ["shop", "blog"], "{arguments:?}");
+        }
+        assert_eq!(settings(&[]).unwrap().watch_namespace, [""; 0]);
+    }
+
+    #[test]
+    fn a_namespace_that_is_none_or_comes_twice_is_refused_by_name() {
+        for bad in ["", "shop,", "shop, blog", "Shop", "-shop", "shop/blog", &"s".repeat(64)] {
+            let error = settings(&[&format!("--watch-namespace={bad}")]).unwrap_err().to_string();
+            assert!(error.contains("--watch-namespace") && error.contains("lower-case letters"), "{bad}: {error}");
+        }
+        let twice = settings(&["--watch-namespace=shop,blog", "--watch-namespace=shop"]).unwrap();
+        assert_eq!(twice.validate(), Err(SettingsError::Twice("shop".to_owned())));
     }
 }

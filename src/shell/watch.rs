@@ -1,6 +1,6 @@
-//! Watches: one task per kind, each with its own backoff, so that a missing API delays no other.
+//! Watches: one task for each, with its own backoff, so that a missing API or right delays no other.
 
-use super::cache::{Source, Wake};
+use super::cache::Wake;
 use super::client::{heard, is_too_long};
 use super::context::Context;
 use super::error::status;
@@ -9,7 +9,9 @@ use super::health::Health;
 use super::intake::{take_child, take_parent, take_pod};
 use super::key::{Key, ParentKey};
 use super::kinds::{Observable, Subject};
+use super::progress::Source;
 use super::queue::Lane;
+use super::scope::{Place, Watch};
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::observed::StorageClass;
@@ -25,8 +27,6 @@ use tokio_util::sync::CancellationToken;
 /// How to watch.
 #[derive(Clone, Debug)]
 pub struct WatchSettings {
-    /// The one namespace to watch, or all.
-    pub namespace: Option<String>,
     /// Objects per page of the initial list.
     pub page_size: u32,
     /// Seconds after which the API server ends a watch, which is then renewed.
@@ -64,35 +64,36 @@ impl WatchSettings {
     }
 }
 
-/// Follows one kind until cancelled; `health` is told how that goes.
+/// Follows one watch until cancelled; `health` is told how that goes.
 pub async fn follow(
     client: Client,
     context: Context,
-    subject: Subject,
+    watch: Watch,
     settings: WatchSettings,
     stop: CancellationToken,
     health: Health,
 ) {
-    health.begins(subject);
-    let pulse = health.clone();
-    let client = heard(client, move |works| pulse.heard(subject, works));
-    let (resource, namespaced) = subject.resource();
-    let api: Api<Live> = match settings.namespace.as_deref().filter(|_| namespaced) {
-        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-        None => Api::all_with(client, &resource),
+    health.begins(&watch);
+    let (pulse, heard_of) = (health.clone(), watch.clone());
+    let client = heard(client, move |works| pulse.heard(&heard_of, works));
+    let (resource, _) = watch.subject.resource();
+    let api: Api<Live> = match &watch.place {
+        Place::In(namespace) => Api::namespaced_with(client, namespace, &resource),
+        Place::Everywhere => Api::all_with(client, &resource),
     };
-    let watch = |page_size| watcher(api.clone(), config(subject, &settings, page_size)).boxed();
+    let begin = |page_size| watcher(api.clone(), config(watch.subject, &settings, page_size)).boxed();
     let mut page_size = settings.page_size;
-    let mut stream = watch(page_size);
+    let mut stream = begin(page_size);
     let mut relist = Instant::now() + relist_after();
-    let mut follower = Follower { context, subject, seen: BTreeSet::new(), failures: 0, told: String::new() };
+    let mut follower =
+        Follower { context, watch: watch.clone(), seen: BTreeSet::new(), failures: 0, told: String::new() };
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep_until(relist) => {
                 relist = Instant::now() + relist_after();
                 page_size = settings.page_size;
-                stream = watch(page_size);
+                stream = begin(page_size);
                 continue;
             }
             event = stream.next() => event,
@@ -101,21 +102,21 @@ pub async fn follow(
             None => return,
             Some(Ok(event)) => {
                 if follower.take(event) {
-                    health.listed(subject);
+                    health.listed(&watch);
                 }
             }
             Some(Err(error)) if page_size > 1 && is_too_long(&error) => {
                 page_size = page_size.div_ceil(PAGE_SHRINKS);
-                tracing::info!(resource = %subject, page_size, "objects are large; listing them in smaller pages");
-                stream = watch(page_size);
+                tracing::info!(%watch, page_size, "objects are large; listing them in smaller pages");
+                stream = begin(page_size);
             }
             Some(Err(error)) => {
                 let (code, delay, message) = follower.fail(&error);
                 if code == 403 {
                     // What was forgotten must be listed again; the old stream would go on where it was.
-                    stream = watch(page_size);
+                    stream = begin(page_size);
                 }
-                health.failed(subject, message);
+                health.failed(&watch, message);
                 if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
                     return;
                 }
@@ -126,7 +127,7 @@ pub async fn follow(
 
 struct Follower {
     context: Context,
-    subject: Subject,
+    watch: Watch,
     /// What the running relist has shown so far.
     seen: BTreeSet<Key>,
     failures: u32,
@@ -140,31 +141,29 @@ impl Follower {
             self.failures = 0;
             self.told.clear();
         }
+        let subject = self.watch.subject;
         match event {
             Event::Init => {
                 self.seen.clear();
-                if let Subject::Child(kind) = self.subject {
-                    self.context.caches().begin_list(kind);
+                if let Subject::Child(kind) = subject {
+                    self.context.caches().begin_list(kind, &self.watch.place);
                 }
             }
             Event::InitApply(live) => {
-                self.seen.insert(key(self.subject, &live));
+                self.seen.insert(key(subject, &live));
                 self.take_object(live, Source::List, Lane::Background);
             }
             Event::InitDone => {
-                let wake = sweep(&self.context, self.subject, &std::mem::take(&mut self.seen));
+                let wake = sweep(&self.context, &self.watch, &std::mem::take(&mut self.seen));
                 self.context.wake(wake, Lane::Background);
                 return true;
             }
             Event::Apply(live) => self.take_object(live, Source::Watch, Lane::Edit),
             Event::Delete(live) => {
-                let wake = match self.subject {
-                    Subject::Child(kind) => {
-                        self.context.caches().child_is_gone(kind, &key(self.subject, &live), live.version())
-                    }
-                    Subject::Parent(_) | Subject::Observed(_) => {
-                        forget(&self.context, self.subject, &key(self.subject, &live))
-                    }
+                let key = key(subject, &live);
+                let wake = match subject {
+                    Subject::Child(kind) => self.context.caches().child_is_gone(kind, &key, live.version()),
+                    Subject::Parent(_) | Subject::Observed(_) => forget(&self.context, subject, &key),
                 };
                 self.context.wake(wake, Lane::Edit);
             }
@@ -174,22 +173,23 @@ impl Follower {
 
     /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
     fn take_object(&self, live: Live, source: Source, lane: Lane) {
-        let key = key(self.subject, &live);
-        let wake = caught(|| format!("{} {key}", self.subject), || take(&self.context, self.subject, live, source));
+        let subject = self.watch.subject;
+        let key = key(subject, &live);
+        let wake = caught(|| format!("{subject} {key}"), || take(&self.context, subject, live, source));
         self.context.wake(wake.unwrap_or_default(), lane);
     }
 
     /// Counts a failure, tells it once, and says its HTTP code and how long to wait.
     fn fail(&mut self, error: &Error) -> (u16, Duration, String) {
         let (code, message) = describe(error);
-        self.context.metrics.watch_error(self.subject, code);
-        let message = format!("{}: {message}", self.subject);
+        self.context.metrics.watch_error(self.watch.subject, code);
+        let message = format!("{}: {message}", self.watch);
         if self.told != message {
-            tracing::warn!(resource = %self.subject, code, "{message}; trying again");
+            tracing::warn!(watch = %self.watch, code, "{message}; trying again");
             self.told.clone_from(&message);
         }
         if code == 403 {
-            let wake = denied(&self.context, self.subject);
+            let wake = denied(&self.context, self.watch.subject);
             self.context.wake(wake, Lane::Edit);
         }
         self.failures += 1;
@@ -222,12 +222,11 @@ fn describe(error: &Error) -> (u16, String) {
     }
 }
 
-/// By what an object is remembered: itself, or the claim that an Event speaks of.
+/// By what an object is remembered: itself, or the claim that an Event speaks of, which lives where it does.
 pub fn key(subject: Subject, live: &Live) -> Key {
     match subject {
         Subject::Observed(Observable::Event) => {
-            let about = &live.body["involvedObject"];
-            Key::new(about["namespace"].as_str().unwrap_or_default(), about["name"].as_str().unwrap_or_default())
+            Key::new(live.namespace(), live.body["involvedObject"]["name"].as_str().unwrap_or_default())
         }
         Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Key::new(live.namespace(), live.name()),
     }
@@ -278,18 +277,23 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
     }
 }
 
-/// Forgets what a complete list no longer shows.
-pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake {
-    let mut wake = match subject {
-        Subject::Child(kind) => context.caches().end_list(kind, seen),
+/// Forgets what a complete list no longer shows, of all that its watch tells of.
+pub fn sweep(context: &Context, watch: &Watch, seen: &BTreeSet<Key>) -> Wake {
+    let Watch { place, subject } = watch;
+    let mut wake = match *subject {
+        Subject::Child(kind) => context.caches().end_list(kind, place, seen),
         Subject::Parent(_) | Subject::Observed(_) => {
-            let gone = unseen(context, subject, seen);
-            gone.iter().flat_map(|key| forget(context, subject, key)).collect()
+            let gone = unseen(context, watch, seen);
+            gone.iter().flat_map(|key| forget(context, *subject, key)).collect()
         }
     };
-    wake.extend(match subject {
+    wake.extend(match *subject {
         // Each is planned again, as a plan that finds everything as it should be costs no request.
-        Subject::Parent(kind) => context.caches().parents().filter(|parent| parent.kind == kind).cloned().collect(),
+        Subject::Parent(kind) => {
+            let caches = context.caches();
+            let listed = |parent: &&ParentKey| parent.kind == kind && place.covers(&parent.key.namespace);
+            caches.parents().filter(listed).cloned().collect()
+        }
         Subject::Observed(Observable::StorageClass) => {
             let mut caches = context.caches();
             let classes = caches.classes();
@@ -300,14 +304,14 @@ pub fn sweep(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Wake 
     wake
 }
 
-/// What is remembered of a kind and a complete list does not show.
-fn unseen(context: &Context, subject: Subject, seen: &BTreeSet<Key>) -> Vec<Key> {
+/// What is remembered and a complete list of its watch does not show.
+fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<Key>) -> Vec<Key> {
     let caches = context.caches();
-    match subject {
-        Subject::Parent(kind) => caches.unseen_parents(kind, seen).into_iter().map(|parent| parent.key).collect(),
+    match *subject {
+        Subject::Parent(kind) => caches.unseen_parents(kind, place, seen),
         Subject::Child(_) => Vec::new(),
-        Subject::Observed(Observable::Pod) => caches.unseen_pods(seen),
-        Subject::Observed(Observable::Event) => caches.unseen_failures(seen),
+        Subject::Observed(Observable::Pod) => caches.unseen_pods(place, seen),
+        Subject::Observed(Observable::Event) => caches.unseen_failures(place, seen),
         Subject::Observed(Observable::StorageClass) => {
             caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()
         }

@@ -24,7 +24,7 @@ async fn crds_come_late_go_and_come_back(_shared: Arc<ControlPlane>) -> Result<(
     }
     let operator = {
         let mut options = options();
-        options.watch_namespace = None;
+        options.watch_namespaces = Vec::new();
         control_plane.operator(options).await?
     };
     eventually(DEADLINE, "the operator to say what is missing", || async {

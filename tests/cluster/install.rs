@@ -32,7 +32,7 @@ async fn one_namespace_needs_nothing_outside(control_plane: Arc<ControlPlane>) -
     control_plane.run_kubectl(&["--namespace", namespace, "apply", "-f", &manifest]).await?;
     let operator = control_plane
         .operator(OperatorOptions {
-            watch_namespace: Some(namespace.to_owned()),
+            watch_namespaces: vec![namespace.to_owned()],
             operator_namespace: namespace.to_owned(),
             ..options()
         })

@@ -12,7 +12,7 @@ crate::cases![a_stopped_leader_hands_over, a_killed_leader_is_replaced, a_frozen
 async fn second(control_plane: &ControlPlane, sandbox: &Sandbox) -> Result<Operator> {
     let options = OperatorOptions {
         name: "second".to_owned(),
-        watch_namespace: Some(sandbox.namespace.clone()),
+        watch_namespaces: vec![sandbox.namespace.clone()],
         operator_namespace: sandbox.namespace.clone(),
         ..options()
     };

@@ -45,7 +45,7 @@ async fn a_replica_that_cannot_see_does_not_campaign() -> Result<()> {
     world.rest(&mut second).await?;
     ensure!(leader(&world).as_deref() == Some("second"), "{:?} leads", leader(&world));
     world.expect_ready("App", "web")?;
-    ensure!(first.health.missing().join(", ").contains("services"), "{:?}", first.health.missing());
+    ensure!(first.health.sight().missing.join(", ").contains("services"), "{:?}", first.health.sight().missing);
     Ok(())
 }
 
@@ -64,10 +64,10 @@ async fn a_leader_that_can_see_no_more_gives_the_lead_away() -> Result<()> {
         world.server.apply(WEB)?;
         sleep(10 * SECOND).await;
         world.expect_ready("App", "web").with_context(|| format!("{fault:?}"))?;
-        ensure!(!first.health.missing().is_empty(), "{fault:?}: the first is ready");
+        ensure!(!first.health.sight().missing.is_empty(), "{fault:?}: the first is ready");
         first.endpoint.set_faults(Faults::default());
         sleep(2 * MINUTE).await;
-        ensure!(first.health.missing().is_empty(), "{fault:?}: {:?}", first.health.missing());
+        ensure!(first.health.sight().missing.is_empty(), "{fault:?}: {:?}", first.health.sight().missing);
         second.stop().await;
         leads(&world, "first", 2 * SECOND).await.with_context(|| format!("{fault:?}"))?;
     }

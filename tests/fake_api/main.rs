@@ -13,6 +13,7 @@ mod faults;
 mod fights;
 mod health;
 mod marks;
+mod namespaces;
 mod needs;
 mod order;
 mod panics;

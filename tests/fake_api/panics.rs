@@ -11,6 +11,7 @@ use moorage::shell::key::{Key, ParentKey};
 use moorage::shell::leader;
 use moorage::shell::metrics::Metrics;
 use moorage::shell::reconcile::tell_panic;
+use moorage::shell::scope::Scope;
 use moorage::shell::writer::Writer;
 use moorage_fake::Faults;
 use tokio::sync::watch;
@@ -30,7 +31,8 @@ async fn a_panic_is_told_on_its_object() -> Result<()> {
     let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
     let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
     let settings = PlanSettings::default();
-    let context = Context::new(Writer::new(client, leadership, recorder), settings, 4, Metrics::new());
+    let context =
+        Context::new(Writer::new(client, leadership, recorder), settings, Scope::default(), 4, Metrics::new());
     let live = moorage::core::live::Live::new(world.server.get("App", "default", "shop").unwrap());
     take_parent(&context, ParentKind::App, live);
     tell_panic::<App>(&context, &ParentKey::new(ParentKind::App, Key::new("default", "shop")), "index 7").await?;

@@ -104,7 +104,7 @@ async fn a_refused_required_kind_is_told_and_waited_for() -> Result<()> {
     world.server.apply(WEB)?;
     world.rest(&mut replica).await?;
     ensure!(world.server.get("Deployment", "default", "web").is_none(), "it works on what it can't see");
-    let missing = replica.health.missing().join(", ");
+    let missing = replica.health.sight().missing.join(", ");
     ensure!(missing.contains("services"), "/readyz says: {missing}");
     replica.endpoint.set_faults(Faults::default());
     world.rest(&mut replica).await?;

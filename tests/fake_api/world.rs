@@ -135,7 +135,7 @@ impl Replica {
     pub async fn start_with(server: &Server, settings: &Settings, faults: Faults) -> Self {
         let endpoint = server.connect(&settings.identity);
         endpoint.set_faults(faults);
-        let (health, stop) = (Health::new(SILENCE), CancellationToken::new());
+        let (health, stop) = (Health::new(&settings.scope(), SILENCE), CancellationToken::new());
         let start = Engine::start(endpoint.client(), settings, Metrics::new(), health.clone(), stop.clone());
         // A request of the start may be the one that the operator dies of.
         let engine = tokio::select! {

@@ -11,7 +11,6 @@ use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
 use moorage::generate::crds::crd;
-use moorage::shell::cache::Source;
 use moorage::shell::context::Context;
 use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
@@ -20,6 +19,8 @@ use moorage::shell::kinds::{MANAGED, OBSERVED};
 use moorage::shell::leader::Leadership;
 use moorage::shell::metrics::Metrics;
 use moorage::shell::observe::observe;
+use moorage::shell::progress::Source;
+use moorage::shell::scope::{Place, Scope, Watch};
 use moorage::shell::watch::{key, sweep, take};
 use moorage::shell::words::taken;
 use moorage::shell::writer::Writer;
@@ -81,7 +82,7 @@ impl Paper {
     fn context_with(&self, secret_key: Option<SecretKey>) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
         let settings = PlanSettings { registry_image, secret_key, ..PlanSettings::default() };
-        let context = Context::new(self.writer.clone(), settings, 4, Metrics::new());
+        let context = Context::new(self.writer.clone(), settings, Scope::default(), 4, Metrics::new());
         Cluster { context, key: RefCell::default() }
     }
 }
@@ -164,7 +165,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
             seen.insert(key(subject, &live));
             take(context, subject, live, Source::List);
         }
-        sweep(context, subject, &seen);
+        sweep(context, &Watch { place: Place::Everywhere, subject }, &seen);
     }
     Ok(())
 }
@@ -208,7 +209,7 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
                     .unwrap_or_else(|| json!({"metadata": {"uid": "made"}}));
                 merge(&mut live, &object.body);
                 live["metadata"]["resourceVersion"] = json!("1000");
-                let sent = context.caches().moment(object.kind);
+                let sent = context.caches().moment(object.kind, &parent.namespace);
                 written(context, object, &Live::new(live), sent);
             }
         }

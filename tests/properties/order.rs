@@ -6,8 +6,10 @@ use moorage::core::facts::Facts;
 use moorage::core::kind::ChildKind;
 use moorage::core::observed::{Child, Verdict};
 use moorage::core::owner::Owner;
-use moorage::shell::cache::{Caches, Moment, Source};
+use moorage::shell::cache::Caches;
 use moorage::shell::key::Key;
+use moorage::shell::progress::{Moment, Source};
+use moorage::shell::scope::Place;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -120,13 +122,13 @@ impl World {
             seen.insert(Self::key());
             self.take(taken as u64, Source::List);
         }
-        self.caches.end_list(KIND, &seen);
+        self.caches.end_list(KIND, &Place::Everywhere, &seen);
         self.newest_known = 0;
         self.told = taken;
     }
 
     fn step(&mut self, step: Step) {
-        let moment = self.caches.moment(KIND);
+        let moment = self.caches.moment(KIND, "default");
         match step {
             Step::Write => self.history.push(true),
             Step::WriteOfOurs => {
@@ -141,7 +143,7 @@ impl World {
                 self.take(version, Source::Answer(sent));
             }
             Step::List if !self.listing => {
-                self.caches.begin_list(KIND);
+                self.caches.begin_list(KIND, &Place::Everywhere);
                 self.listing = true;
             }
             Step::Taken if self.listing && self.taken.is_none() => self.taken = Some(self.history.len()),

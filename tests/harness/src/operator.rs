@@ -18,8 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct OperatorOptions {
     /// The `moorage` binary; in its own package's tests `env!("CARGO_BIN_EXE_moorage")`.
     pub binary: PathBuf,
-    /// The one namespace to watch; `None` is the whole cluster.
-    pub watch_namespace: Option<String>,
+    /// The namespaces to watch; none is the whole cluster.
+    pub watch_namespaces: Vec<String>,
     /// Where its Lease and its `ServiceAccount` are.
     pub operator_namespace: String,
     /// The `ServiceAccount` whose rights it has.
@@ -41,7 +41,7 @@ impl OperatorOptions {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
-            watch_namespace: None,
+            watch_namespaces: Vec::new(),
             operator_namespace: "moorage-system".into(),
             service_account: "moorage".into(),
             name: "moorage".into(),
@@ -163,7 +163,7 @@ fn command(options: &OperatorOptions, kubeconfig: &Path, address: SocketAddr) ->
         .args(["--identity", &options.name])
         .args(["--http-address", &address.to_string()])
         .args(["--log-format", "text"]);
-    if let Some(namespace) = &options.watch_namespace {
+    for namespace in &options.watch_namespaces {
         command.args(["--watch-namespace", namespace]);
     }
     command

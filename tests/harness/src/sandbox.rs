@@ -40,9 +40,9 @@ impl ControlPlane {
     /// Makes a namespace `name`, gives a `ServiceAccount` in it the generated RBAC for that namespace only,
     /// starts the operator there and waits until it is ready. Needs [`ControlPlane::install`] first.
     ///
-    /// `watch_namespace` and `operator_namespace` of the options are set to `name`.
+    /// `watch_namespaces` and `operator_namespace` of the options are set to `name`.
     pub async fn sandbox(&self, name: &str, mut options: OperatorOptions) -> Result<Sandbox> {
-        options.watch_namespace = Some(name.to_owned());
+        options.watch_namespaces = vec![name.to_owned()];
         options.operator_namespace = name.to_owned();
         self.apply_object(namespace_object(name), "").await?;
         for object in self.grants(name, &options).await? {
