@@ -1,21 +1,26 @@
-//! What an App may not ask for here, although it makes sense: what the admin forbids.
+//! What an App may not ask for here, although it makes sense: what the admin forbids, and the operator's own power.
 
+use super::references::references;
 use super::validate::ValidApp;
 use crate::api::app::ServiceType;
 use crate::core::plan::{Forbidden, PlanSettings};
 
-/// Checks an App against the admin's limits.
+/// Checks an App against the admin's limits and the operator's.
 ///
 /// # Errors
 /// Everything that it may not ask for, each starting with the field.
 pub fn check<'a>(app: ValidApp<'a>, settings: &PlanSettings) -> Result<ValidApp<'a>, Vec<String>> {
     let asked = Forbidden::ALL.into_iter().filter(|what| settings.forbidden.contains(what));
-    let errors: Vec<String> = asked
+    let mut errors: Vec<String> = asked
         .filter_map(|what| {
             let (field, remedy) = asks_for(&app, what)?;
             Some(format!("{field}: {remedy}, as this cluster forbids Apps {}", what.as_str()))
         })
         .collect();
+    if let Some(own) = &settings.own {
+        let refusal = |(field, named): (String, _)| own.refusal(&app.identity.namespace, &field, named);
+        errors.extend(references(app.spec).into_iter().filter_map(refusal));
+    }
     if errors.is_empty() { Ok(app) } else { Err(errors) }
 }
 

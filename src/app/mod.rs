@@ -4,6 +4,7 @@
 
 pub mod build;
 mod limits;
+mod references;
 mod status;
 pub mod validate;
 

@@ -19,6 +19,7 @@ pub mod merge;
 pub mod meta;
 pub mod object;
 pub mod observed;
+pub mod own;
 pub mod owner;
 pub mod parent;
 pub mod plan;

@@ -2,6 +2,7 @@
 
 use super::kind::ChildKind;
 use super::object::Object;
+use super::own::Own;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -206,4 +207,6 @@ pub struct PlanSettings {
     pub secret_key: Option<SecretKey>,
     /// What no App may ask for.
     pub forbidden: BTreeSet<Forbidden>,
+    /// What holds the operator's own power. `None` where no operator is known (as in `render`).
+    pub own: Option<Own>,
 }

@@ -123,6 +123,7 @@ impl Engine {
             registry_image: settings.registry_image.clone(),
             secret_key,
             forbidden: settings.forbid.iter().copied().collect(),
+            own: Some(settings.own()),
         };
         let context = Context::new(writer, plan_settings, settings.scope(), settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);

@@ -2,6 +2,8 @@
 
 use super::leader::Election;
 use super::scope::Scope;
+use super::secret_key;
+use crate::core::own::Own;
 use crate::core::plan::Forbidden;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
@@ -20,6 +22,9 @@ pub struct Settings {
     /// Name of this replica in the Lease and in Events; in a cluster, the name of the pod.
     #[arg(long, env = "MOORAGE_IDENTITY", default_value_t = default_identity())]
     pub identity: String,
+    /// `ServiceAccount` of the operator itself, which no App beside it may run as.
+    #[arg(long, env = "MOORAGE_SERVICE_ACCOUNT", default_value = "moorage")]
+    pub service_account: String,
     /// Watch this namespace only; give it several times, or several with commas, for several. A Role in each is then enough.
     /// Default: all namespaces.
     #[arg(long, env = "MOORAGE_WATCH_NAMESPACE", value_delimiter = ',', value_parser = namespace)]
@@ -110,6 +115,16 @@ fn forbidden(text: &str) -> Result<Forbidden, String> {
     Forbidden::named(text).ok_or_else(|| format!("must be one of {}", known()))
 }
 
+/// Checks that each namespace is named once.
+///
+/// # Errors
+/// The first that is named twice.
+pub fn each_once(namespaces: &[String]) -> Result<(), SettingsError> {
+    let mut names = BTreeSet::new();
+    let twice = namespaces.iter().find(|name| !names.insert(*name));
+    twice.map_or(Ok(()), |name| Err(SettingsError::Twice(name.clone())))
+}
+
 /// Random, for a process outside a cluster: two of them on one machine must differ.
 fn default_identity() -> String {
     format!("moorage-{:08x}", rand::random::<u32>())
@@ -129,10 +144,15 @@ impl Settings {
         if period == 0 || period >= deadline {
             return Err(SettingsError::Period(period, deadline));
         }
-        let mut names = BTreeSet::new();
-        match self.watch_namespace.iter().find(|name| !names.insert(*name)) {
-            Some(twice) => Err(SettingsError::Twice(twice.clone())),
-            None => Ok(()),
+        each_once(&self.watch_namespace)
+    }
+
+    /// What holds the operator's own power.
+    pub fn own(&self) -> Own {
+        Own {
+            namespace: self.namespace.clone(),
+            service_account: self.service_account.clone(),
+            key: secret_key::NAME.to_owned(),
         }
     }
 

@@ -18,6 +18,7 @@ mod needs;
 mod order;
 mod panics;
 mod pods;
+mod power;
 mod scenarios;
 mod tenants;
 mod watches;

@@ -161,6 +161,7 @@ fn command(options: &OperatorOptions, kubeconfig: &Path, address: SocketAddr) ->
         .arg("run")
         .args(["--namespace", &options.operator_namespace])
         .args(["--identity", &options.name])
+        .args(["--service-account", &options.service_account])
         .args(["--http-address", &address.to_string()])
         .args(["--log-format", "text"]);
     for namespace in &options.watch_namespaces {
