@@ -1,10 +1,10 @@
 //! The command line: `run`, `crds`, `manifests`, `render`.
 
 use crate::generate;
-use crate::shell::settings::Settings;
+use crate::shell::settings::{Settings, each_once, namespace};
 use crate::shell::{run, telemetry};
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,10 @@ enum Command {
     },
     /// Print the install manifests, or write them to a folder.
     Manifests {
+        /// Print what installs the operator for this namespace only, which must exist, with rights there and nowhere else; give it
+        /// several times, or several with commas, for several.
+        #[arg(long, value_delimiter = ',', value_parser = namespace)]
+        watch_namespace: Vec<String>,
         /// Folder to write to; standard output if not given.
         #[arg(long)]
         output: Option<PathBuf>,
@@ -43,7 +47,7 @@ pub async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(settings) => run_operator(*settings).await,
         Command::Crds { output } => generate::emit(generate::crds(), output.as_deref()),
-        Command::Manifests { output } => generate::emit(generate::manifests(), output.as_deref()),
+        Command::Manifests { watch_namespace, output } => manifests(&watch_namespace, output.as_deref()),
         Command::Render(arguments) => generate::render::render(&arguments),
     };
     match result {
@@ -53,6 +57,12 @@ pub async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn manifests(namespaces: &[String], output: Option<&Path>) -> Result<(), String> {
+    each_once(namespaces).map_err(|error| error.to_string())?;
+    let files = if namespaces.is_empty() { generate::manifests() } else { generate::install_for(namespaces) };
+    generate::emit(files, output)
 }
 
 async fn run_operator(settings: Settings) -> Result<(), String> {

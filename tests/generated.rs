@@ -64,6 +64,36 @@ fn each_crd_fits_into_an_annotation_with_room_to_spare() {
     }
 }
 
+/// For some namespaces, rights are granted in these only, to an account that lives in none of them.
+#[test]
+fn an_install_for_some_namespaces_grants_nothing_outside() {
+    let objects = |text: &str| -> Vec<Value> { serde_saphyr::from_multiple(text).unwrap() };
+    let files = generate::install_for(&["shop".to_owned(), "blog".to_owned()]);
+    let tenant = generate::manifests().into_iter().find(|(path, _)| path == "namespaced/tenant.yaml").unwrap();
+    let operator = generate::manifests().into_iter().find(|(path, _)| path == "namespaced/operator.yaml").unwrap();
+    let mut bound = Vec::new();
+    for object in objects(&files[0].1) {
+        assert_ne!(object["kind"], "ClusterRoleBinding", "{object}");
+        if object["kind"] == "ServiceAccount" {
+            assert_eq!(object["metadata"]["namespace"], "moorage-system");
+        }
+        if object["kind"] == "RoleBinding" {
+            assert_eq!(object["subjects"][0]["namespace"], "moorage-system", "{object}");
+            bound.push(object["metadata"]["namespace"].as_str().unwrap().to_owned());
+        }
+        if object["kind"] == "Deployment" {
+            let env = object["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap().clone();
+            let watched = env.iter().find(|variable| variable["name"] == "MOORAGE_WATCH_NAMESPACE").unwrap();
+            assert_eq!(watched["value"], "shop,blog");
+        }
+    }
+    bound.sort();
+    bound.dedup();
+    assert_eq!(bound, ["blog", "moorage-system", "shop"]);
+    let count = |text: &str| objects(text).len();
+    assert_eq!(count(&files[0].1), count(&operator.1) + 2 * count(&tenant.1), "the same in files of their own");
+}
+
 fn schemas() -> Vec<(String, Value)> {
     moorage::core::kind::ParentKind::ALL
         .into_iter()

@@ -26,7 +26,8 @@ pub fn manifests() -> Vec<File> {
         // kustomize reads nothing above its own folder, and so not `../crds`.
         ("kustomization.yaml".to_owned(), yaml(&[kustomization("install.yaml")])),
         ("install.yaml".to_owned(), yaml(&install())),
-        ("namespaced/install.yaml".to_owned(), yaml(&namespaced())),
+        ("namespaced/operator.yaml".to_owned(), yaml(&namespaced(&[]))),
+        ("namespaced/tenant.yaml".to_owned(), yaml(&tenant(None))),
     ];
     for component in COMPONENTS {
         let (folder, grants) = (format!("components/{}", component.name), (component.grants)());
@@ -43,36 +44,52 @@ fn kustomization(resource: &str) -> Value {
 
 /// Everything but the components, for all namespaces.
 fn install() -> Vec<Value> {
-    let crds = crate::core::kind::ParentKind::ALL.into_iter().map(super::crds::crd);
     let base = rbac::base();
+    operator(&base, base.iter().map(binding).collect(), &[])
+}
+
+/// Everything, all components included, for these namespaces only, which must exist: rights are granted in them and nowhere else.
+pub fn install_for(namespaces: &[String]) -> Vec<File> {
+    vec![("install.yaml".to_owned(), yaml(&namespaced(namespaces)))]
+}
+
+fn namespaced(namespaces: &[String]) -> Vec<Value> {
+    let grants = every_grant();
+    let own = grants.iter().filter(|grant| grant.place == Place::Own).map(binding);
+    let bindings = own.chain(namespaces.iter().flat_map(|namespace| tenant(Some(namespace)))).collect();
+    operator(&grants, bindings, namespaces)
+}
+
+/// What the operator has in a namespace that it watches; without a name, in the one that this is applied to.
+fn tenant(namespace: Option<&str>) -> Vec<Value> {
+    let grants = every_grant().into_iter().filter(|grant| grant.place == Place::Watched);
+    let bound = grants.map(|grant| {
+        let mut bound = binding(&grant);
+        bound["kind"] = json!("RoleBinding");
+        if let Some(namespace) = namespace {
+            bound["metadata"]["namespace"] = json!(namespace);
+        }
+        bound
+    });
+    bound.collect()
+}
+
+fn every_grant() -> Vec<Grant> {
+    rbac::base().into_iter().chain(COMPONENTS.iter().flat_map(|component| (component.grants)())).collect()
+}
+
+/// The operator in a namespace of its own, with these roles and bindings; it watches these namespaces, or all.
+fn operator(grants: &[Grant], bindings: Vec<Value>, watched: &[String]) -> Vec<Value> {
+    let crds = crate::core::kind::ParentKind::ALL.into_iter().map(super::crds::crd);
     std::iter::once(namespace())
         .chain(crds)
         .chain([service_account()])
-        .chain(base.iter().map(role))
-        .chain(base.iter().map(binding))
+        .chain(grants.iter().map(role))
+        .chain(bindings)
         .chain(user_roles())
         .chain(fence(NAMESPACE, NAME, &labels()))
-        .chain([deployment(&[]), disruption_budget()])
+        .chain([deployment(watched), disruption_budget()])
         .collect()
-}
-
-/// The operator for its own namespace only, all components included: Roles instead of `ClusterRoles`. The CRDs are installed
-/// apart, by an admin.
-fn namespaced() -> Vec<Value> {
-    let grants = rbac::base().into_iter().chain(COMPONENTS.iter().flat_map(|component| (component.grants)()));
-    let own = grants.filter(|grant| grant.place != Place::Cluster).map(|grant| Grant { place: Place::Own, ..grant });
-    let mut objects = vec![service_account()];
-    objects.extend(own.flat_map(|grant| [role(&grant), binding(&grant)]));
-    objects.extend([deployment(&["--watch-namespace=$(POD_NAMESPACE)"]), disruption_budget()]);
-    for object in &mut objects {
-        let is_bound = object["subjects"].is_array();
-        for place in ["/metadata", "/subjects/0"].into_iter().take(1 + usize::from(is_bound)) {
-            if let Some(Value::Object(map)) = object.pointer_mut(place) {
-                map.remove("namespace");
-            }
-        }
-    }
-    objects
 }
 
 fn labels() -> Value {
@@ -131,20 +148,22 @@ fn user_roles() -> Vec<Value> {
     ]
 }
 
-fn deployment(extra: &[&str]) -> Value {
-    let mut args = vec!["run"];
-    args.extend(extra);
+fn deployment(watched: &[String]) -> Value {
     let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let mut env = vec![
+        field("MOORAGE_NAMESPACE", "metadata.namespace"),
+        field("MOORAGE_IDENTITY", "metadata.name"),
+        field("MOORAGE_SERVICE_ACCOUNT", "spec.serviceAccountName"),
+    ];
+    if !watched.is_empty() {
+        env.push(json!({"name": "MOORAGE_WATCH_NAMESPACE", "value": watched.join(",")}));
+    }
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "http"}, "periodSeconds": 5});
     let container = json!({
         "name": "operator",
         "image": IMAGE,
-        "args": args,
-        "env": [
-            field("POD_NAMESPACE", "metadata.namespace"),
-            field("MOORAGE_NAMESPACE", "metadata.namespace"),
-            field("MOORAGE_IDENTITY", "metadata.name"),
-        ],
+        "args": ["run"],
+        "env": env,
         "ports": [{"name": "http", "containerPort": 8080}],
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),

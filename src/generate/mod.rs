@@ -10,6 +10,6 @@ pub mod render;
 pub mod rules;
 
 pub use crds::crds;
-pub use deploy::manifests;
+pub use deploy::{install_for, manifests};
 pub use files::emit;
 pub use reference::reference;
