@@ -2,9 +2,11 @@
 //!
 //! It fills caches from watches, calls the pure core, and carries out what the core plans. It decides nothing itself.
 
+pub mod applier;
 pub mod apply;
 pub mod body;
 pub mod cache;
+pub mod claim;
 pub mod client;
 pub mod context;
 pub mod done;
@@ -24,6 +26,7 @@ pub mod prune;
 pub mod queue;
 pub mod reconcile;
 pub mod repairs;
+pub mod replace;
 pub mod report;
 pub mod reported;
 pub mod run;
