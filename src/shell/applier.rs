@@ -13,6 +13,7 @@ use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::object::Object;
 use crate::core::observed::Child;
+use crate::core::plan::ErrorClass;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -33,8 +34,8 @@ pub enum Applied {
     },
     /// Something takes the label away by which the operator sees it.
     Unseen,
-    /// It can't become what is wanted, in words for the user.
-    Fixed(String),
+    /// It can't become what is wanted: of which class that is, and in words for the user.
+    Fixed(ErrorClass, String),
     /// Somebody changes it again and again; it is left for now.
     Contended,
 }

@@ -18,7 +18,7 @@ use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{Owner, Ownership};
-use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
+use crate::core::plan::{Failure, Outcome, Plan};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -54,9 +54,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Contended) => outcome.held.push(named),
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
-            Ok(Applied::Fixed(message)) => {
-                outcome.failures.push(Failure { object: named, class: ErrorClass::Invalid, message });
-            }
+            Ok(Applied::Fixed(class, message)) => outcome.failures.push(Failure { object: named, class, message }),
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
             Ok(Applied::Adoptable { kept: true }) => outcome.failures.push(kept(named, parent)),
             Ok(Applied::Adoptable { kept: false }) => outcome.failures.push(adoptable(named, parent, object)),

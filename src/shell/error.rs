@@ -93,6 +93,14 @@ impl Error {
         self.code() == 409 || self.status().is_some_and(foreign_uid)
     }
 
+    /// What the API server says of fields, each first; `None` where it names none.
+    pub fn fields(&self) -> Option<String> {
+        let causes = &self.status()?.details.as_ref()?.causes;
+        let named = causes.iter().filter(|cause| !cause.field.is_empty());
+        let told: Vec<String> = named.map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
     /// What to tell the user: the API server's own words where there are any.
     pub fn message(&self) -> String {
         match self.status() {

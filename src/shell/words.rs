@@ -40,6 +40,16 @@ pub fn kept(object: String, parent: &Identity) -> Failure {
     Failure { object, class: ErrorClass::Conflict, message }
 }
 
+/// Why an object is not made anew: what the API server would refuse in the new one, and that the old one stays.
+pub fn irreplaceable(object: &Object, field: &Path, why: &str) -> String {
+    let Object { kind, name, .. } = object;
+    format!(
+        "{why}; until that is mended the {kind} stays as it was, as {field} can't be changed once it exists: it would have to be \
+         made anew. To have it gone nevertheless, delete it (kubectl delete {} {name})",
+        kind.as_str().to_lowercase()
+    )
+}
+
 /// The failure of an apply whose object the operator can't see.
 pub fn unseen(object: String) -> Failure {
     let message = format!(

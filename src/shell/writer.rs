@@ -70,6 +70,17 @@ impl Writer {
         }
     }
 
+    /// Asks whether a child of that body could be made; nothing is. The answer is not read, as it has no `resourceVersion`.
+    pub async fn rehearse(&self, kind: ChildKind, namespace: &str, body: &Value) -> Result<(), Error> {
+        let name = body["metadata"]["name"].as_str().unwrap_or_default();
+        let action = || format!("try out {kind} {name}");
+        let params = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force().validation_strict() };
+        let path = self.children(kind, namespace).resource_url().to_owned();
+        let request = Request::new(path).patch(name, &params, &Patch::Apply(body));
+        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
+        self.client.request::<IgnoredAny>(request).await.map(|IgnoredAny| ()).map_err(|error| failed(action, error))
+    }
+
     /// Changes who holds which fields of a child, by a patch that carries its precondition: the `resourceVersion` that was read.
     pub async fn holders(&self, kind: ChildKind, namespace: &str, name: &str, patch: &Value) -> Result<(), Error> {
         let action = || format!("take over the fields of {kind} {name}");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 crate::cases![
     a_service_of_ours_is_made_anew,
     what_somebody_made_immutable_is_made_anew,
+    what_would_be_refused_stays,
     what_is_not_ours_to_delete_is_explained,
     what_would_cost_data_or_pods_is_explained,
 ];
@@ -57,6 +58,40 @@ async fn what_somebody_made_immutable_is_made_anew(control_plane: Arc<ControlPla
     let now = must_get(&sandbox, "ConfigMap", "images-config").await?;
     ensure!(uid(&now) != config && now["data"].to_string().contains("enabled: true"), "{now}");
     Ok(())
+}
+
+/// The new one is tried out first, once each time, so that there is a Service as long as it can't be had.
+async fn what_would_be_refused_stays(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "fixed-refused").await?;
+    let holder = "{apiVersion: v1, kind: Service, metadata: {name: holder}, spec: {type: NodePort, ports: [{port: 1, nodePort: 30071}]}}";
+    sandbox.apply(holder).await?;
+    sandbox.apply(&format!("{WEB}  service: {{headless: true}}\n")).await?;
+    ready(&sandbox, "App", "web").await?;
+    let before = must_get(&sandbox, "Service", "web").await?;
+    let mark = control_plane.audit().mark()?;
+    let open = |port: u16| json!({"spec": {"service": {"type": "NodePort", "headless": false}, "ports": [{"port": 8080, "nodePort": port}]}});
+
+    patch(&sandbox, "App", "web", &open(30071)).await?;
+    let told = reason(&sandbox, "App", "web", "Stalled", "Rejected").await?;
+    let why = "Service web: spec.ports[0].nodePort: Invalid value: 30071: provided port is already allocated";
+    ensure!(message(&told, "Ready").starts_with(why), "{}", message(&told, "Ready"));
+    let stays = must_get(&sandbox, "Service", "web").await?;
+    let (uid, gone) = (&stays["metadata"]["uid"], &stays["metadata"]["deletionTimestamp"]);
+    ensure!(*uid == before["metadata"]["uid"] && gone.is_null() && stays["spec"]["clusterIP"] == "None", "{stays}");
+
+    patch(&sandbox, "App", "web", &open(30072)).await?;
+    eventually(DEADLINE, "the Service to have its port", || async {
+        let has_port = |service: &Value| service["spec"]["ports"][0]["nodePort"] == 30072;
+        Ok(get(&sandbox, "Service", "web").await?.filter(has_port).map(drop))
+    })
+    .await?;
+    ready(&sandbox, "App", "web").await?;
+    let of_services = |event: &AuditEvent| event.resource == "services" && event.name != "holder";
+    let deletes = |event: &AuditEvent| of_services(event) && event.verb == "delete";
+    exactly(&control_plane, &sandbox, mark, 1, deletes).await?;
+    // Each event brings another try, and so refusals may be several.
+    let taken = |event: &AuditEvent| of_services(event) && event.uri.contains("dryRun=All") && event.code < 400;
+    exactly(&control_plane, &sandbox, mark, 1, taken).await
 }
 
 /// What a backup brought back without its owner is a copy of ours to change, not to delete.

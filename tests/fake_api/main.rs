@@ -11,6 +11,7 @@ mod crash;
 mod election;
 mod faults;
 mod fights;
+mod fixed;
 mod health;
 mod marks;
 mod namespaces;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::resource::Resource;
 use crate::status::{Failure, Outcome};
-use crate::store::Store;
+use crate::store::{Key, Store};
 
 /// Refuses a creation in a namespace that is missing or terminating.
 pub(crate) fn namespace(store: &Store, resource: &Resource, namespace: &str, name: &str) -> Outcome<()> {
@@ -27,6 +27,27 @@ pub(crate) fn namespace(store: &Store, resource: &Resource, namespace: &str, nam
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Refuses a port of the nodes that another Service has.
+pub(crate) fn ports(store: &Store, resource: &Resource, key: &Key, object: &Value) -> Outcome<()> {
+    if resource.kind != "Service" || resource.custom {
+        return Ok(());
+    }
+    let ports = |service: &Value| service["spec"]["ports"].as_array().cloned().unwrap_or_default();
+    let services = store.tables.get("services").map(|table| &table.objects);
+    let others = services.into_iter().flatten().filter(|(other, _)| *other != key);
+    let taken: Vec<Value> =
+        others.flat_map(|(_, other)| ports(&other.value)).map(|port| port["nodePort"].clone()).collect();
+    for (index, port) in ports(object).iter().enumerate() {
+        let wanted = &port["nodePort"];
+        if !wanted.is_null() && taken.contains(wanted) {
+            let why =
+                format!("spec.ports[{index}].nodePort: Invalid value: {wanted}: provided port is already allocated");
+            return Err(Failure::invalid(resource, &key.1, &why));
+        }
+    }
+    Ok(())
 }
 
 /// Fills in what only the server can know. `live` is what the object replaces.

@@ -64,7 +64,11 @@ impl Failure {
 
     pub(crate) fn invalid(resource: &Resource, name: &str, why: &str) -> Self {
         let text = format!("{} \"{name}\" is invalid: {why}", resource.qualified_kind());
-        Self::new(422, text).about(resource, name)
+        let mut failure = Self::new(422, text).about(resource, name);
+        if let Some((field, message)) = why.split_once(": ") {
+            failure.details["causes"] = json!([{"field": field, "message": message}]);
+        }
+        failure
     }
 
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {

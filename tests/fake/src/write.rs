@@ -191,6 +191,7 @@ fn server_side_apply(store: &mut Store, write: &Write, body: &Value) -> Outcome<
 fn insert(store: &mut Store, write: &Write, mut object: Value, managers: Vec<Manager>) -> Outcome<Written> {
     normalise(&write.resource, &mut object);
     validate::check(&write.resource, None, &object)?;
+    admit::ports(store, &write.resource, &write.key, &object)?;
     admit::allocate(store, &write.resource, None, &mut object);
     let uid = store.uid(&write.id(), &write.key);
     let created = store.now();
@@ -222,6 +223,7 @@ fn commit(
     managers: Vec<Manager>,
 ) -> Outcome<Written> {
     validate::check(&write.resource, Some(&live.value), &object)?;
+    admit::ports(store, &write.resource, &write.key, &object)?;
     admit::resize(store, &write.resource, &live.value, &object)?;
     if write.resource.generation && content(&live.value) != content(&object) {
         let generation = live.value["metadata"]["generation"].as_i64().unwrap_or_default();
