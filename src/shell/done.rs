@@ -10,6 +10,8 @@ pub enum Done {
     Settled,
     /// Look again after that time.
     Again(Duration),
+    /// The cache was late; look again at once.
+    Late,
     /// Something failed; try again with backoff, or after that time if that is sooner.
     Failed(ErrorClass, Option<Duration>),
 }
@@ -42,7 +44,7 @@ impl ReconcileResult {
     pub const fn of(done: Done) -> Self {
         match done {
             Done::Settled => Self::Settled,
-            Done::Again(_) => Self::Again,
+            Done::Again(_) | Done::Late => Self::Again,
             Done::Failed(ErrorClass::Invalid, _) => Self::Invalid,
             Done::Failed(ErrorClass::Conflict, _) => Self::Conflict,
             Done::Failed(ErrorClass::Denied, _) => Self::Denied,

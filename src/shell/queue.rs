@@ -6,7 +6,7 @@
 //! live in [`Core`], which is synchronous and takes the time as an argument; [`Queue`] adds waiting.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -95,7 +95,8 @@ struct Core<K> {
     edits: Line<K>,
     background: Line<K>,
     queued: HashMap<K, (Lane, u64)>,
-    in_flight: HashSet<K>,
+    /// By the lane in which they came.
+    in_flight: HashMap<K, Lane>,
     /// How many keys of each tenant are in flight.
     busy: HashMap<Arc<str>, usize>,
     /// How many may be.
@@ -117,7 +118,7 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
             edits: Line::new(),
             background: Line::new(),
             queued: HashMap::new(),
-            in_flight: HashSet::new(),
+            in_flight: HashMap::new(),
             busy: HashMap::new(),
             share: (workers - workers.div_ceil(4)).max(1),
             again: HashMap::new(),
@@ -133,7 +134,7 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
 
     fn add(&mut self, key: K, lane: Lane) {
         self.undelay(&key);
-        if self.in_flight.contains(&key) {
+        if self.in_flight.contains_key(&key) {
             let lane = if self.again.get(&key) == Some(&Lane::Edit) { Lane::Edit } else { lane };
             self.again.insert(key, lane);
             return;
@@ -208,8 +209,8 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
         };
         match key {
             Some(key) => {
-                self.queued.remove(&key);
-                self.in_flight.insert(key.clone());
+                let lane = self.queued.remove(&key).map_or(Lane::Background, |(lane, _)| lane);
+                self.in_flight.insert(key.clone(), lane);
                 *self.busy.entry(key.tenant()).or_default() += 1;
                 Pick::Ready(key)
             }
@@ -227,6 +228,13 @@ impl<K: Clone + Eq + Hash + Tenant> Core<K> {
             }
         }
         if let Some(lane) = self.again.remove(key) {
+            self.add(key.clone(), lane);
+        }
+    }
+
+    /// Queues a key that is in flight again, in the lane in which it came: whoever waits for it waits no longer than before.
+    fn repeat(&mut self, key: &K) {
+        if let Some(lane) = self.in_flight.get(key).copied() {
             self.add(key.clone(), lane);
         }
     }
@@ -275,6 +283,11 @@ impl<K: Clone + Eq + Hash + Tenant> Queue<K> {
     pub fn add_after(&self, key: K, delay: Duration) {
         self.core().add_at(key, Instant::now() + delay);
         self.news.notify_one();
+    }
+
+    /// Queues a key that is in flight again, in the lane in which it came.
+    pub fn repeat(&self, key: &K) {
+        self.core().repeat(key);
     }
 
     /// The next key; every call must be followed by [`Queue::done`].
@@ -397,6 +410,24 @@ mod tests {
         assert_eq!(ready(&mut core, now), Some("a"));
         assert_eq!(ready(&mut core, now), Some("b"));
         assert_eq!(ready(&mut core, now), None);
+    }
+
+    /// Of an edit that met a late cache the user still waits, and a retry of the background pushes in front of nobody.
+    #[test]
+    fn what_is_repeated_keeps_its_lane() {
+        for (lane, next) in [(Lane::Edit, Some("late")), (Lane::Background, Some("edit"))] {
+            let (mut core, now) = core();
+            core.add("late", lane);
+            assert_eq!(ready(&mut core, now), Some("late"));
+            core.add("waits", Lane::Background);
+            core.add("edit", if lane == Lane::Edit { Lane::Background } else { Lane::Edit });
+            core.repeat(&"late");
+            core.done(&"late");
+            assert_eq!(ready(&mut core, now), next, "{lane:?}");
+        }
+        let (mut core, now) = core::<&str>();
+        core.repeat(&"gone");
+        assert_eq!(ready(&mut core, now), None, "only what is in flight is repeated");
     }
 
     #[test]

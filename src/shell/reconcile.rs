@@ -42,7 +42,7 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
         }
     }
     if outcome.late {
-        return Ok(Done::Again(Duration::ZERO));
+        return Ok(Done::Late);
     }
     if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
         change_finalizer(context, key, &parent, plan.finalizer).await?;

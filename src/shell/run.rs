@@ -254,6 +254,10 @@ async fn work(context: Context, timeout: Duration) {
 fn settle(context: &Context, key: &ParentKey, done: Done) {
     match done {
         Done::Settled => context.queue.succeed(key),
+        Done::Late => {
+            context.queue.succeed(key);
+            context.queue.repeat(key);
+        }
         Done::Again(delay) => {
             context.queue.succeed(key);
             context.queue.add_after(key.clone(), delay);
