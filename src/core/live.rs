@@ -25,6 +25,8 @@ pub struct Live {
     pub too_large: bool,
     /// What the API server lists as ours in `metadata.managedFields`: the `fieldsV1` of our applies; null if there is none.
     pub ours: Value,
+    /// Likewise, of our applies of its status.
+    pub our_status: Value,
     /// What it lists as other managers'.
     pub others: Marks,
     /// Who else holds something of its pod template, and what.
@@ -36,7 +38,7 @@ impl Live {
     pub fn new(mut body: Value) -> Self {
         let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
         let managed = metadata.and_then(|metadata| metadata.remove("managedFields"));
-        let Managed { ours, marks: others, holders } =
+        let Managed { ours, our_status, marks: others, holders } =
             managed.and_then(|managed| entries(managed).ok()).unwrap_or_default();
         let text = |field: &str| body["metadata"][field].as_str().map(str::to_owned);
         let meta = ObjectMeta {
@@ -46,7 +48,7 @@ impl Live {
             uid: text("uid"),
             ..ObjectMeta::default()
         };
-        Self { meta, body, too_large: false, ours, others, holders }
+        Self { meta, body, too_large: false, ours, our_status, others, holders }
     }
 
     /// `metadata.name`.
@@ -136,8 +138,8 @@ impl<'de> Deserialize<'de> for Live {
         let (mut managed, mut too_large) = (Managed::default(), false);
         let seed = ObjectSeed { inside: Some("metadata"), managed: &mut managed, too_large: &mut too_large };
         let body = seed.deserialize(deserializer)?;
-        let Managed { ours, marks: others, holders } = managed;
-        let live = Self { too_large, ours, others, holders, ..Self::new(body) };
+        let Managed { ours, our_status, marks: others, holders } = managed;
+        let live = Self { too_large, ours, our_status, others, holders, ..Self::new(body) };
         if live.version() == 0 {
             let version = &live.body["metadata"]["resourceVersion"];
             return Err(de::Error::custom(format!("metadata.resourceVersion: {version} is not a number from 1 on")));

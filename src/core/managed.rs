@@ -22,6 +22,8 @@ pub struct Marks {
 pub struct Managed {
     /// The `fieldsV1` of our applies; null if there is none.
     pub ours: Value,
+    /// That of our applies of the status; null if there is none.
+    pub our_status: Value,
     /// What others hold of a few fields.
     pub marks: Marks,
     /// Of other managers that hold something of a pod template: the name, and the `fieldsV1` as far as it is about that.
@@ -55,6 +57,33 @@ pub fn is_copier(entry: &Value) -> bool {
     matches!(EntrySeed.deserialize(entry), Ok(Entry::Others(_, found)) if found.marks.applied_hash)
 }
 
+/// What of a value a `fieldsV1` lists: fields of maps, and items of lists that are merged by keys or by value. Where it lists nothing
+/// within a value, all of that is meant.
+pub fn listed(value: &Value, fields: &Value) -> Value {
+    let Some(steps) = fields.as_object().filter(|steps| !steps.is_empty()) else { return value.clone() };
+    let is_item = |item: &Value, step: &str| {
+        let named = |prefix: &str| step.strip_prefix(prefix).and_then(|json| serde_json::from_str::<Value>(json).ok());
+        let by_keys = named("k:").is_some_and(|keys| {
+            keys.as_object().is_some_and(|keys| keys.iter().all(|(key, value)| item.get(key) == Some(value)))
+        });
+        by_keys || named("v:").as_ref() == Some(item)
+    };
+    let of_item = |item: &Value| {
+        let step = steps.iter().find(|(step, _)| is_item(item, step));
+        step.map(|(_, fields)| listed(item, fields))
+    };
+    match value {
+        Value::Object(map) => {
+            let of_field = |(name, value): (&String, &Value)| {
+                steps.get(&format!("f:{name}")).map(|fields| (name.clone(), listed(value, fields)))
+            };
+            map.iter().filter_map(of_field).collect()
+        }
+        Value::Array(items) => items.iter().filter_map(of_item).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
 /// Reads a list of entries. The fields of others, which are most of it, are skipped unread but for what is asked of them.
 pub struct Entries;
 
@@ -78,7 +107,8 @@ impl<'de> Visitor<'de> for Entries {
         while let Some(entry) = access.next_element_seed(EntrySeed)? {
             match entry {
                 Entry::Ours(fields) if told.ours.is_null() => told.ours = fields,
-                Entry::Ours(_) => {}
+                Entry::OurStatus(fields) if told.our_status.is_null() => told.our_status = fields,
+                Entry::Ours(_) | Entry::OurStatus(_) => {}
                 Entry::Others(manager, found) => {
                     told.marks = told.marks.or(found.marks);
                     let of_template = found.template.map(|fields| json!({"f:spec": {"f:template": fields}}));
@@ -96,6 +126,8 @@ type Text<'de> = Option<Cow<'de, str>>;
 enum Entry {
     /// Its fields.
     Ours(Value),
+    /// Its fields, which are a status's.
+    OurStatus(Value),
     /// Its manager, and what was looked for in its fields.
     Others(String, Found),
 }
@@ -127,7 +159,7 @@ impl<'de> Visitor<'de> for EntrySeed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Entry, A::Error> {
-        let (mut manager, mut may_be_ours) = (Text::None, true);
+        let (mut manager, mut may_be_ours, mut of_status) = (Text::None, true, false);
         let (mut fields, mut found) = (None, Found::default());
         while let Some(key) = access.next_key::<Cow<'de, str>>()? {
             match key.as_ref() {
@@ -136,7 +168,11 @@ impl<'de> Visitor<'de> for EntrySeed {
                     may_be_ours &= manager.as_deref() == Some(FIELD_MANAGER);
                 }
                 "operation" => may_be_ours &= access.next_value::<Text<'de>>()?.as_deref() == Some("Apply"),
-                "subresource" => may_be_ours &= access.next_value::<Text<'de>>()?.is_none(),
+                "subresource" => {
+                    let subresource = access.next_value::<Text<'de>>()?;
+                    of_status = subresource.as_deref() == Some("status");
+                    may_be_ours &= subresource.is_none() || of_status;
+                }
                 "fieldsV1" if may_be_ours => fields = access.next_value::<Option<Value>>()?,
                 "fieldsV1" => found = access.next_value_seed(Level::Top)?,
                 _ => drop(access.next_value::<IgnoredAny>()?),
@@ -144,6 +180,7 @@ impl<'de> Visitor<'de> for EntrySeed {
         }
         let manager = manager.unwrap_or_default().into_owned();
         Ok(match fields {
+            Some(fields) if may_be_ours && of_status => Entry::OurStatus(fields),
             Some(fields) if may_be_ours => Entry::Ours(fields),
             Some(fields) => Entry::Others(manager, Level::Top.deserialize(fields).unwrap_or_default()),
             None => Entry::Others(manager, found),
@@ -236,7 +273,7 @@ impl<'de> Visitor<'de> for Level {
 
 #[cfg(test)]
 mod tests {
-    use super::{Managed, Marks, entries};
+    use super::{Managed, Marks, entries, listed};
     use serde_json::{Value, json};
 
     fn marks(manager: &str, fields: &Value) -> Marks {
@@ -261,6 +298,33 @@ mod tests {
         assert_eq!(marks("kubelet", &other), Marks::default());
         let ours = json!([{"manager": "moorage", "operation": "Apply", "fieldsV1": modes}]);
         assert_eq!(entries(ours).unwrap(), Managed { ours: modes, ..Managed::default() });
+    }
+
+    #[test]
+    fn what_is_listed_of_a_value_is_ours() {
+        let fields = json!({
+            "f:conditions": {
+                ".": {},
+                "k:{\"type\":\"Ready\"}": {".": {}, "f:type": {}, "f:status": {}},
+                "k:{\"type\":\"Gone\"}": {".": {}, "f:type": {}},
+            },
+            "f:consumers": {"v:\"App/shop\"": {}},
+            "f:children": {},
+            "f:observedGeneration": {},
+        });
+        let ready = json!({"type": "Ready", "status": "True"});
+        let status = json!({
+            "conditions": [{"type": "Audited", "status": "True"}, {"type": "Ready", "status": "True", "seen": 1}, "odd"],
+            "consumers": ["App/shop", "App/other"],
+            "children": [{"name": "a"}, {"name": "b"}],
+            "observedGeneration": 3,
+            "phase": "Fine",
+        });
+        let ours = json!({
+            "conditions": [ready], "consumers": ["App/shop"], "children": status["children"], "observedGeneration": 3,
+        });
+        assert_eq!(listed(&status, &fields), ours);
+        assert_eq!(listed(&ours, &fields), ours);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::core::facts::{Facts, facts};
 use crate::core::hash;
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::live::Live;
+use crate::core::managed::listed;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
 use crate::core::observed::{Child, Verdict};
@@ -41,8 +42,16 @@ fn claims<P: Parent>(live: &Live) -> Vec<String> {
     P::deserialize(&live.body).map(|parent| parent.claims()).unwrap_or_default()
 }
 
-/// What is remembered of a parent: without the copy of itself that `kubectl apply` leaves in an annotation.
+/// What is remembered of a parent: without what others write in its status, and without the copy of itself that `kubectl apply`
+/// leaves in an annotation.
 fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> ParentEntry {
+    let status = live.our_status.get("f:status").map(|fields| listed(&live.body["status"], fields));
+    if let Some(body) = live.body.as_object_mut() {
+        match status {
+            Some(status) => body.insert("status".to_owned(), status),
+            None => body.remove("status"),
+        };
+    }
     let facts = match kind {
         ParentKind::StorageClaim => facts(ChildKind::StorageClaim, &live),
         ParentKind::App | ParentKind::Registry => Facts::None,

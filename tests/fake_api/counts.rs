@@ -4,6 +4,7 @@ use super::scenarios::ALL;
 use super::world::World;
 use anyhow::{Result, ensure};
 use moorage_fake::{Entry, Faults};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 fn is_lease(entry: &Entry) -> bool {
@@ -84,5 +85,48 @@ async fn work_grows_with_the_number_of_apps_and_no_faster() -> Result<()> {
         costs.push(world.work().len() - mark);
     }
     ensure!(costs[1] == 20 * costs[0], "{costs:?}");
+    Ok(())
+}
+
+/// What others write in a status is theirs, and no news. What they write over ours is taken back.
+#[tokio::test(start_paused = true)]
+async fn a_strangers_condition_costs_no_write() -> Result<()> {
+    let writes = |world: &World| world.server.count_requests(|entry| entry.call.summary() == "patch apps/status");
+    let large = super::watches::WEB.replace("image:", &format!("args: [{}], image:", "x".repeat(600 << 10)));
+    for (manifest, reason) in [(super::watches::WEB, "AsExpected"), (&*large, "TooLarge")] {
+        let world = World::new();
+        let mut replica = world.start("first", Faults::default()).await;
+        world.server.apply(manifest)?;
+        world.rest(&mut replica).await?;
+        let edit = |change: fn(&mut Value)| world.server.edit_as("auditor", "App", "default", "web", change).map(drop);
+        let before = writes(&world);
+        edit(|app| {
+            let audited = json!({"type": "Audited", "status": "True", "reason": "Fine", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            if let Some(conditions) = app["status"]["conditions"].as_array_mut() {
+                conditions.insert(0, audited);
+            }
+        })?;
+        for _ in 0..5 {
+            edit(|app| app["metadata"]["annotations"]["look"] = json!(app["metadata"]["resourceVersion"]))?;
+            world.rest(&mut replica).await?;
+        }
+        drop(replica);
+        replica = world.start("second", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        ensure!(writes(&world) == before, "{reason}: {} writes\n{}", writes(&world) - before, world.summary());
+        ensure!(world.condition("App", "web", "Audited").is_some(), "{reason}: the stranger's condition is gone");
+
+        edit(|app| {
+            let conditions = app["status"]["conditions"].as_array_mut().into_iter().flatten();
+            conditions
+                .filter(|condition| condition["type"] == "Ready")
+                .for_each(|ready| ready["reason"] = json!("Mine"));
+        })?;
+        world.rest(&mut replica).await?;
+        let ready = world.condition("App", "web", "Ready").unwrap_or_default();
+        ensure!(ready["reason"] == reason && writes(&world) == before + 1, "{ready}\n{}", world.summary());
+        ensure!(world.condition("App", "web", "Audited").is_some(), "{reason}: the stranger's condition is gone");
+    }
     Ok(())
 }
