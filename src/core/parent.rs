@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Two pure functions and its status type.
 pub trait Parent:
@@ -31,6 +32,11 @@ pub trait Parent:
 
     /// Names of the claims that this object mounts.
     fn claims(&self) -> Vec<String>;
+
+    /// What there is to be said goodbye to, of an object that is being deleted and can't be read; `None` if it can go without.
+    fn departing(_body: &Value) -> Option<Self> {
+        None
+    }
 
     /// Who this object is.
     fn identity(&self) -> Identity {

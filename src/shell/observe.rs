@@ -14,9 +14,11 @@ pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(
         Some((entry.body.clone(), entry.too_large, caches.observed(key, &entry.claims)))
     };
     let Some((body, too_large, observed)) = look() else { return Ok(None) };
-    if too_large {
-        return Err(Error::TooLarge);
-    }
-    let parent = body.read().map_err(|source| Error::Decode { object: key.to_string(), source })?;
+    let undecodable = |source| Error::Decode { object: key.to_string(), source };
+    let read = if too_large { Err(Error::TooLarge) } else { body.read().map_err(undecodable) };
+    let parent = read.or_else(|error| {
+        let departing = body.read().ok().and_then(|body| P::departing(&body));
+        departing.ok_or(error)
+    })?;
     Ok(Some((parent, observed)))
 }

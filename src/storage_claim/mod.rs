@@ -23,6 +23,7 @@ use expansion::Sizing;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use retention::Holding;
+use serde_json::Value;
 use validate::{ValidClaim, validate};
 
 impl Parent for StorageClaim {
@@ -55,6 +56,10 @@ impl Parent for StorageClaim {
 
     fn claims(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn departing(body: &Value) -> Option<Self> {
+        retention::departing(body)
     }
 }
 

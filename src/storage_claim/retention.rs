@@ -6,6 +6,7 @@
 
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
+use crate::api::storage_claim::{StorageClaimSpec, StorageClaimStatus};
 use crate::core::facts::Volume;
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::meta::{FINALIZER, parent_label};
@@ -13,6 +14,9 @@ use crate::core::observed::{Child, Observed};
 use crate::core::owner::Ownership;
 use crate::core::parent::Parent;
 use crate::core::plan::{FinalizerChange, Plan};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Kinds whose storage a `StorageClaim` can be.
@@ -90,6 +94,18 @@ pub fn finalizer(claim: &StorageClaim) -> FinalizerChange {
         (DeletionPolicy::Retain, true) => FinalizerChange::Remove,
         (DeletionPolicy::Delete, true) | (DeletionPolicy::Retain, false) => FinalizerChange::Keep,
     }
+}
+
+/// What tells how a claim goes that is being deleted and can't be read, as its spec is too large or of another version: its policy,
+/// if that can be read, and else the one that loses nothing.
+pub fn departing(body: &Value) -> Option<StorageClaim> {
+    body["metadata"].get("deletionTimestamp")?;
+    let policy = DeletionPolicy::deserialize(&body["spec"]["deletionPolicy"]).unwrap_or(DeletionPolicy::Retain);
+    Some(StorageClaim {
+        metadata: ObjectMeta::deserialize(&body["metadata"]).ok()?,
+        spec: StorageClaimSpec { deletion_policy: policy, ..StorageClaimSpec::default() },
+        status: StorageClaimStatus::deserialize(&body["status"]).ok(),
+    })
 }
 
 /// The plan for a claim that is being deleted: nothing under Retain; under Delete the volume goes, then the finalizer.

@@ -8,6 +8,7 @@
 mod adoption;
 mod counts;
 mod crash;
+mod departing;
 mod election;
 mod faults;
 mod fights;

@@ -3,10 +3,12 @@
 use super::{
     KIND, UID, bound, claim, consenting, deleting, foreign, message, of_app, plan, retained, seen, status, told,
 };
+use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
 use crate::core::conditions::Type;
 use crate::core::meta::FINALIZER;
 use crate::core::observed::Observed;
+use crate::core::parent::Parent;
 use crate::core::plan::{FinalizerChange, Plan};
 use serde_json::json;
 
@@ -104,6 +106,32 @@ fn only_delete_deletes_and_only_its_own_volume() {
         let plan = plan(&claim, &observed);
         assert_eq!(plan, Plan { prune, finalizer, ..Plan::default() }, "{policy:?} {finalizers:?}");
     }
+}
+
+/// Of a spec that is too large nothing is known, of one of another version some.
+#[test]
+fn what_cannot_be_read_goes_by_its_policy_or_loses_nothing() {
+    for (spec, dies) in [
+        (json!(null), false),
+        (json!({"deletionPolicy": "Delete", "future": 1}), true),
+        (json!({"deletionPolicy": "Retain", "future": 1}), false),
+        (json!({"deletionPolicy": "Archive"}), false),
+        (json!({"deletionPolicy": null}), false),
+    ] {
+        let leaving = deleting(claim("5Gi"), DeletionPolicy::Delete, &[FINALIZER]);
+        let mut body = serde_json::to_value(&leaving).unwrap();
+        body["spec"] = spec.clone();
+        let read = StorageClaim::departing(&body).unwrap();
+        let expected = plan(&deleting(claim("5Gi"), policy(dies), &[FINALIZER]), &seen(&bound("5Gi", "5Gi")));
+        assert_eq!(plan(&read, &seen(&bound("5Gi", "5Gi"))), expected, "{spec}");
+        assert_eq!(expected.prune.len(), usize::from(dies));
+        body["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");
+        assert_eq!(StorageClaim::departing(&body), None, "one that stays is not touched");
+    }
+}
+
+const fn policy(dies: bool) -> DeletionPolicy {
+    if dies { DeletionPolicy::Delete } else { DeletionPolicy::Retain }
 }
 
 #[test]
