@@ -31,7 +31,7 @@ pub fn manifests() -> Vec<File> {
     ];
     for component in COMPONENTS {
         let (folder, grants) = (format!("components/{}", component.name), (component.grants)());
-        let objects: Vec<Value> = grants.iter().flat_map(|grant| [role(grant), binding(grant)]).collect();
+        let objects: Vec<Value> = grants.iter().flat_map(granted).collect();
         files.push((format!("{folder}/kustomization.yaml"), yaml(&[kustomization("rbac.yaml")])));
         files.push((format!("{folder}/rbac.yaml"), yaml(&objects)));
     }
@@ -112,10 +112,18 @@ fn service_account() -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": false})
 }
 
+/// A role, and its binding to the operator unless it is for others.
+fn granted(grant: &Grant) -> Vec<Value> {
+    let is_ours = grant.place != Place::Others;
+    std::iter::once(role(grant)).chain(is_ours.then(|| binding(grant))).collect()
+}
+
 fn role(grant: &Grant) -> Value {
     let (kind, metadata) = match grant.place {
         Place::Own => ("Role", metadata(grant.name)),
-        Place::Watched | Place::Cluster => ("ClusterRole", json!({"name": grant.name, "labels": labels()})),
+        Place::Watched | Place::Cluster | Place::Others => {
+            ("ClusterRole", json!({"name": grant.name, "labels": labels()}))
+        }
     };
     json!({"apiVersion": RBAC_API, "kind": kind, "metadata": metadata, "rules": grant.rules})
 }

@@ -3,7 +3,7 @@
 use crate::api::GROUP;
 use crate::core::kind::ParentKind;
 use crate::shell::kinds::{MANAGED, OBSERVED, Observable, Rights, Watched};
-use crate::shell::secret_key;
+use crate::shell::{metrics_auth, secret_key};
 use serde_json::{Value, json};
 
 /// One role of the operator.
@@ -26,6 +26,8 @@ pub enum Place {
     Own,
     /// In the cluster.
     Cluster,
+    /// To others than the operator, by an admin.
+    Others,
 }
 
 /// Rights that an admin adds where they are wanted; without them the operator says what it lacks.
@@ -40,6 +42,7 @@ pub struct Component {
 /// Every component.
 pub static COMPONENTS: &[Component] = &[
     Component { name: "events", grants: events },
+    Component { name: "metrics-auth", grants: metrics_auth },
     Component { name: "owner-references", grants: owner_references },
     Component { name: "registry-secrets", grants: registry_secrets },
 ];
@@ -85,6 +88,18 @@ fn events() -> Vec<Grant> {
     let mut rules = vec![rule("events.k8s.io", &["events".to_owned()], &["create", "patch"])];
     rules.extend(observed(|watched| watched.kind == Observable::Event));
     vec![Grant { name: "moorage-events", place: Place::Watched, rules }]
+}
+
+/// Asking who wants to read the metrics, and reading them, for `--metrics-auth=token`.
+fn metrics_auth() -> Vec<Grant> {
+    let review = |group: &str, resource: &str| rule(group, &[resource.to_owned()], &["create"]);
+    let reviews =
+        vec![review("authentication.k8s.io", "tokenreviews"), review("authorization.k8s.io", "subjectaccessreviews")];
+    let read = vec![json!({"nonResourceURLs": [metrics_auth::PATH], "verbs": ["get"]})];
+    vec![
+        Grant { name: "moorage-metrics-auth", place: Place::Cluster, rules: reviews },
+        Grant { name: "moorage-metrics-reader", place: Place::Others, rules: read },
+    ]
 }
 
 /// What the admission plugin `OwnerReferencesPermissionEnforcement` asks for (it is on on `OpenShift`): to change the owner

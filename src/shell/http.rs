@@ -2,9 +2,10 @@
 
 use super::health::Health;
 use super::metrics::Metrics;
+use super::metrics_auth::{self, Gate, Refusal};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -45,13 +46,24 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// What is served.
+#[derive(Clone)]
+pub struct Served {
+    /// What `/healthz` and `/readyz` tell, to everybody.
+    pub health: Health,
+    /// What `/metrics` tells.
+    pub metrics: Metrics,
+    /// To whom; without it, to everybody.
+    pub gate: Option<Gate>,
+}
+
 /// Serves until `stop`.
-pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, served: Served, stop: CancellationToken) {
     let app = Router::new()
-        .route("/healthz", get(async |State((health, _)): State<(Health, Metrics)>| check(health.stuck(), [])))
+        .route("/healthz", get(async |State(served): State<Served>| check(served.health.stuck(), [])))
         .route("/readyz", get(readiness))
-        .route("/metrics", get(metrics_text))
-        .with_state((health, metrics));
+        .route(metrics_auth::PATH, get(metrics_text))
+        .with_state(served);
     let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
@@ -80,8 +92,8 @@ async fn answer(stream: TcpStream, app: Router) {
     let _ = tokio::time::timeout(PATIENCE, connection).await;
 }
 
-async fn readiness(State((health, _)): State<(Health, Metrics)>) -> Response {
-    let sight = health.sight();
+async fn readiness(State(served): State<Served>) -> Response {
+    let sight = served.health.sight();
     check(sight.missing, sight.unseen.into_values().flatten())
 }
 
@@ -95,24 +107,32 @@ fn check(wrong: Vec<String>, notes: impl IntoIterator<Item = String>) -> Respons
     (code, lines.join("\n") + "\n").into_response()
 }
 
-async fn metrics_text(State((_, metrics)): State<(Health, Metrics)>) -> Response {
+async fn metrics_text(State(served): State<Served>, headers: HeaderMap) -> Result<Response, Refusal> {
+    if let Some(gate) = &served.gate {
+        gate.admit(&headers).await?;
+    }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], metrics.encode()).into_response()
+    Ok(([(header::CONTENT_TYPE, kind)], served.metrics.encode()).into_response())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CONNECTIONS, CancellationToken, Duration, Health, Metrics, SocketAddr, listen, serve};
+    use super::{CONNECTIONS, CancellationToken, Duration, Gate, Health, Metrics, Served, SocketAddr, listen, serve};
     use crate::shell::scope::Scope;
+    use kube::{Client, Config};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::time::{Instant, timeout};
 
     fn start(address: &str) -> (SocketAddr, CancellationToken) {
+        start_with(address, None)
+    }
+
+    fn start_with(address: &str, gate: Option<Gate>) -> (SocketAddr, CancellationToken) {
         let (listener, stop) = (listen(address.parse().unwrap()).unwrap(), CancellationToken::new());
         let address = listener.local_addr().unwrap();
         let health = Health::new(&Scope::default(), Duration::from_secs(1));
-        tokio::spawn(serve(listener, health, Metrics::new(), stop.clone()));
+        tokio::spawn(serve(listener, Served { health, metrics: Metrics::new(), gate }, stop.clone()));
         (address, stop)
     }
 
@@ -133,6 +153,17 @@ mod tests {
         assert!(get(address, "/metrics").await.contains("moorage_build_info"));
         assert!(get(address, "/other").await.starts_with("HTTP/1.1 404"));
         stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_gate_is_before_the_metrics_only() {
+        let nobody = Client::try_from(Config::new("http://127.0.0.1:9".parse().unwrap())).unwrap();
+        let (address, _stop) = start_with("127.0.0.1:0", Some(Gate::new(nobody)));
+        let refused = get(address, "/metrics").await.to_lowercase();
+        assert!(refused.starts_with("http/1.1 401") && refused.contains("www-authenticate: bearer"), "{refused}");
+        assert!(!refused.contains("moorage_build_info"), "{refused}");
+        assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
+        assert!(get(address, "/readyz").await.contains("no list yet"));
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ pub mod kinds;
 pub mod leader;
 pub mod make;
 pub mod metrics;
+pub mod metrics_auth;
 pub mod observe;
 pub mod progress;
 pub mod prune;

@@ -6,16 +6,17 @@ use super::done::{Done, ReconcileResult};
 use super::error::Error;
 use super::guard::{Ended, isolated, panic_message};
 use super::health::Health;
-use super::http;
+use super::http::{self, Served};
 use super::key::ParentKey;
 use super::kinds::Subject;
 use super::leader::{self, Leadership};
 use super::metrics::Metrics;
+use super::metrics_auth::Gate;
 use super::queue::Lane;
 use super::reconcile::{FLOOR, reconcile, tell_panic};
 use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
-use super::settings::Settings;
+use super::settings::{MetricsAuth, Settings};
 use super::watch::{WatchSettings, follow};
 use super::writer::Writer;
 use crate::api::{App, Registry, StorageClaim};
@@ -61,7 +62,12 @@ pub async fn run_with(client: Client, settings: Settings, stop: CancellationToke
     let metrics = Metrics::new();
     let health = Health::new(&settings.scope(), watch_settings(&settings).silence());
     let listener = http::listen(settings.http_address)?;
-    let mut server = tokio::spawn(http::serve(listener, health.clone(), metrics.clone(), stop.clone()));
+    let gate = match settings.metrics_auth {
+        MetricsAuth::None => None,
+        MetricsAuth::Token => Some(Gate::new(client.clone())),
+    };
+    let seen = Served { health: health.clone(), metrics: metrics.clone(), gate };
+    let mut server = tokio::spawn(http::serve(listener, seen, stop.clone()));
     let mut engine = Engine::start(client, &settings, metrics, health, stop.clone()).await;
     let ended = tokio::select! {
         // Being told to stop ends the parts too.

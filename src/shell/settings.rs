@@ -32,6 +32,9 @@ pub struct Settings {
     /// Address of /healthz, /readyz and /metrics; `[::]` is every address, IPv4 too.
     #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
+    /// Who may read /metrics.
+    #[arg(long, env = "MOORAGE_METRICS_AUTH", value_enum, default_value_t = MetricsAuth::None)]
+    pub metrics_auth: MetricsAuth,
     /// Objects reconciled at the same time; of one namespace at most three quarters of that.
     #[arg(long, env = "MOORAGE_WORKERS", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -69,6 +72,15 @@ pub struct Settings {
     /// What is logged, as a tracing filter: a level, or levels by module such as `info,moorage=debug`.
     #[arg(long, env = "MOORAGE_LOG", default_value = "info")]
     pub log_filter: String,
+}
+
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsAuth {
+    /// Whoever reaches the port.
+    None,
+    /// Whoever sends a bearer token of an account that may get the path /metrics.
+    Token,
 }
 
 /// Form of the log.

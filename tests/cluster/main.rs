@@ -19,6 +19,7 @@ mod leader;
 mod lifecycle;
 mod many;
 mod merge;
+mod metrics_auth;
 mod owned;
 mod problems;
 mod quiet;
@@ -96,6 +97,7 @@ fn cases() -> Vec<Case> {
         leader::cases(),
         generation::cases(),
         install::cases(),
+        metrics_auth::cases(),
         rbac::cases(),
     ]
     .into_iter()

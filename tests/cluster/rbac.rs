@@ -201,8 +201,15 @@ fn is_rbac(event: &AuditEvent) -> bool {
 
 async fn granted(control_plane: &ControlPlane) -> Result<BTreeSet<Grant>> {
     let mut grants = BTreeSet::new();
-    for name in ["moorage", "moorage-cluster", "moorage-events", "moorage-owner-references", "moorage-registry-secrets"]
-    {
+    let of_cluster = [
+        "moorage",
+        "moorage-cluster",
+        "moorage-events",
+        "moorage-metrics-auth",
+        "moorage-owner-references",
+        "moorage-registry-secrets",
+    ];
+    for name in of_cluster {
         grants.extend(rules(control_plane, "ClusterRole", name).await?);
     }
     for name in ["moorage-leader", "moorage-registry-key"] {

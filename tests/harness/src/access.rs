@@ -102,6 +102,13 @@ impl Access {
 
     /// A kubeconfig that holds a token of that `ServiceAccount`, valid for a day.
     pub async fn token_kubeconfig(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let token = self.token(namespace, account).await?;
+        let content = kubeconfig(&self.server, &self.authority, &json!({"token": token}));
+        self.work.write(&format!("{namespace}.{account}.kubeconfig"), &content)
+    }
+
+    /// A token of that `ServiceAccount`, valid for a day.
+    pub async fn token(&self, namespace: &str, account: &str) -> Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec {
@@ -111,15 +118,9 @@ impl Access {
             },
             ..TokenRequest::default()
         };
-        let token = accounts
-            .create_token_request(account, &PostParams::default(), &request)
-            .await
-            .with_context(|| format!("requesting a token of {namespace}/{account}"))?
-            .status
-            .context("the apiserver answered without a token")?
-            .token;
-        let content = kubeconfig(&self.server, &self.authority, &json!({"token": token}));
-        self.work.write(&format!("{namespace}.{account}.kubeconfig"), &content)
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await;
+        let answer = answer.with_context(|| format!("requesting a token of {namespace}/{account}"))?;
+        Ok(answer.status.context("the apiserver answered without a token")?.token)
     }
 
     /// Applies every document of a YAML stream by server-side apply, in order.

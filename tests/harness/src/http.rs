@@ -12,10 +12,15 @@ use tokio::{
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Status code and body of `GET http://<address><path>`.
+pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    get_with(address, path, None).await
+}
+
+/// Likewise, with that bearer token.
 ///
 /// HTTP/1.0, so the server answers without chunks and closes the connection at the end.
-pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
-    let answer = timeout(DEADLINE, exchange(address, path))
+pub async fn get_with(address: SocketAddr, path: &str, token: Option<&str>) -> Result<(u16, String)> {
+    let answer = timeout(DEADLINE, exchange(address, path, token))
         .await
         .with_context(|| format!("{address}{path} gave no answer within {DEADLINE:?}"))??;
     let (head, body) = answer.split_once("\r\n\r\n").context("answer without a header")?;
@@ -23,9 +28,10 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     Ok((code, body.to_owned()))
 }
 
-async fn exchange(address: SocketAddr, path: &str) -> Result<String> {
+async fn exchange(address: SocketAddr, path: &str, token: Option<&str>) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let authorization = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{authorization}\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

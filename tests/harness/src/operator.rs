@@ -143,10 +143,15 @@ impl Operator {
 
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
-        match http::get(self.address, "/metrics").await? {
+        match self.metrics_as(None).await? {
             (200, body) => Ok(body),
             (code, body) => bail!("/metrics answers {code} {}", body.trim()),
         }
+    }
+
+    /// Status code and body of `/metrics` for whoever sends that bearer token.
+    pub async fn metrics_as(&self, token: Option<&str>) -> Result<(u16, String)> {
+        http::get_with(self.address, "/metrics", token).await
     }
 
     /// The name it has in the audit log.
