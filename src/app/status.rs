@@ -9,7 +9,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{Running, children, of_outcome};
+use crate::core::status::{Running, children, of_children, of_outcome};
 use crate::core::{meta, pods, storage};
 use jiff::Timestamp;
 
@@ -38,8 +38,9 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     if let Some(summary) = of_outcome(plan, outcome, observed) {
         return summary;
     }
-    match (storage::not_ready(&app.claims(), plan, observed), running.summary()) {
-        (Some(storage), _) => storage,
+    let waits = storage::not_ready(&app.claims(), plan, observed).or_else(|| of_children(plan, observed));
+    match (waits, running.summary()) {
+        (Some(waits), _) => waits,
         (None, Summary::Ready(_, _)) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())
         }

@@ -25,6 +25,7 @@ pub mod parent;
 pub mod plan;
 pub mod pods;
 pub mod quantity;
+pub mod readiness;
 pub mod reason;
 pub mod rollout;
 pub mod security;

@@ -1,11 +1,13 @@
 //! What the statuses of all kinds have in common: outcomes of a plan, children, and pods behind a Deployment.
 
 use super::conditions::{Summary, Type, Wanted, condition};
-use super::facts::{Facts, Workload};
+use super::facts::Workload;
+use super::kind::ChildKind;
 use super::object::Object;
-use super::observed::{Child, Observed, Verdict};
+use super::observed::{Observed, Verdict};
 use super::plan::{ErrorClass, Failure, Outcome, Plan};
 use super::pods::{self, Problems};
+use super::readiness;
 use super::reason::Reason;
 use super::storage;
 use super::text::{MESSAGE, cut, list};
@@ -58,6 +60,15 @@ fn of_failure(failure: &Failure, count: usize) -> Summary {
     }
 }
 
+/// What the first child that is not ready says; of a workload, its pods say more.
+pub fn of_children(plan: &Plan, observed: &Observed) -> Option<Summary> {
+    let others = plan.objects.iter().filter(|object| object.kind != ChildKind::Deployment);
+    others.into_iter().find_map(|object| {
+        let child = observed.child(object.kind, &object.name)?;
+        Some(readiness::unready(object.kind, &child.facts)?.summary(object.kind, &object.name))
+    })
+}
+
 /// The children of a plan, each with whether it is as declared and works.
 pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
     plan.objects
@@ -97,30 +108,7 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
     if child.verdict != Verdict::Agrees(object.hash) {
         return Some("differs from what is declared".to_owned());
     }
-    facts_message(child)
-}
-
-fn facts_message(child: &Child) -> Option<String> {
-    match &child.facts {
-        Facts::Workload(workload) if !workload.is_complete() => Some(progress(workload)),
-        Facts::Claim(claim) if !claim.ready => {
-            Some(if claim.reason.is_empty() { "waits for its first status".to_owned() } else { claim.message.clone() })
-        }
-        Facts::Workload(_) | Facts::Claim(_) | Facts::Volume(_) | Facts::Account(_) | Facts::None => None,
-    }
-}
-
-/// How far a Deployment is, in words.
-pub fn progress(workload: &Workload) -> String {
-    if !workload.observed && workload.updated == workload.desired {
-        return "the change has not reached the pods yet".to_owned();
-    }
-    format!(
-        "{} of {} pods updated, {} available",
-        workload.updated.min(workload.desired),
-        workload.desired,
-        workload.available
-    )
+    readiness::unready(object.kind, &child.facts).map(|unready| unready.message)
 }
 
 /// The conditions of something that runs behind a Deployment.
@@ -141,10 +129,10 @@ impl Running<'_> {
         let Some(workload) = self.workload else {
             return Summary::Waiting(Reason::Applying, format!("Deployment {} does not exist yet", self.name));
         };
-        if workload.is_complete() {
+        let Some(unready) = readiness::workload_unready(workload) else {
             let message = format!("{} of {} pods are available", workload.available, workload.desired);
             return Summary::Ready(Reason::AsExpected, message);
-        }
+        };
         let worst = self.problems.told.first();
         if let Some(stuck) = &workload.stuck {
             let detail = worst.map_or_else(|| stuck.clone(), pods::sentence);
@@ -153,7 +141,7 @@ impl Running<'_> {
         if let Some(refused) = &workload.refused {
             return Summary::Stalled(Reason::PodsRefused, format!("Deployment {}: {refused}", self.name));
         }
-        let message = worst.map_or_else(|| format!("Deployment {}: {}", self.name, progress(workload)), pods::sentence);
+        let message = worst.map_or_else(|| format!("Deployment {}: {}", self.name, unready.message), pods::sentence);
         match worst {
             Some(problem) if workload.is_rolled_out() => Summary::Impaired(pods::reason(problem), message),
             None if workload.is_rolled_out() && workload.available > 0 => {
@@ -203,7 +191,7 @@ impl Running<'_> {
             Some(Workload { stuck: Some(stuck), .. }) => {
                 condition(Type::Progressing, false, Reason::ProgressDeadlineExceeded, stuck.as_str())
             }
-            Some(workload) => condition(Type::Progressing, true, Reason::RollingOut, progress(workload)),
+            Some(workload) => condition(Type::Progressing, true, Reason::RollingOut, readiness::progress(workload)),
             None => match summary {
                 Summary::Stalled(reason, message) => condition(Type::Progressing, false, *reason, message.as_str()),
                 _ => condition(Type::Progressing, true, Reason::Applying, "the Deployment does not exist yet"),

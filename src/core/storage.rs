@@ -1,13 +1,14 @@
 //! What Apps and Registries have in common about their storage.
 
 use super::conditions::Summary;
-use super::facts::{Claim, Facts};
+use super::facts::Facts;
 use super::kind::{ChildKind, Identity};
 use super::meta;
 use super::object::Object;
 use super::observed::{Child, Observed};
 use super::owner::Ownership;
 use super::plan::Plan;
+use super::readiness;
 use super::reason::Reason;
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
@@ -43,8 +44,7 @@ fn owns(child: &Child, parent: &Identity) -> bool {
 /// nothing is held back.
 pub fn not_ready(claims: &[String], plan: &Plan, observed: &Observed) -> Option<Summary> {
     let waits = claims.iter().find_map(|name| {
-        let claim = observed.claims.get(name)?;
-        (!claim.ready).then(|| summary(name, claim))
+        Some(readiness::claim_unready(observed.claims.get(name)?)?.summary(ChildKind::StorageClaim, name))
     });
     waits.or_else(|| {
         let held = plan.objects.iter().find(|object| object.held && !observed.agrees(object))?;
@@ -55,13 +55,3 @@ pub fn not_ready(claims: &[String], plan: &Plan, observed: &Observed) -> Option<
 
 /// What is said of a workload that waits for its claims.
 pub const HELD: &str = "is held back until its StorageClaims have volumes of their own";
-
-fn summary(name: &str, claim: &Claim) -> Summary {
-    let detail = if claim.message.is_empty() { "waits for its first status" } else { &claim.message };
-    let message = format!("{} {name}: {detail}", ChildKind::StorageClaim);
-    if claim.stalled {
-        Summary::Stalled(Reason::StorageNotReady, message)
-    } else {
-        Summary::Waiting(Reason::StorageNotReady, message)
-    }
-}

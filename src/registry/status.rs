@@ -10,7 +10,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{Running, children, of_outcome};
+use crate::core::status::{Running, children, of_children, of_outcome};
 use crate::core::{pods, storage};
 use jiff::Timestamp;
 
@@ -42,6 +42,7 @@ pub fn status(
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
         .or_else(|| storage::not_ready(&registry.claims(), plan, observed))
+        .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, running))
         .unwrap_or_else(|| running.summary())
 }

@@ -4,6 +4,7 @@ use crate::api::storage_claim::StorageClaimSpec;
 use crate::core::conditions::Summary;
 use crate::core::facts::Volume;
 use crate::core::observed::Observed;
+use crate::core::readiness::volume_unready;
 use crate::core::reason::Reason;
 use crate::core::text::list;
 
@@ -12,9 +13,8 @@ const LISTED_CLASSES: usize = 5;
 
 /// What a `PersistentVolumeClaim` without a volume waits for; `None` once it is bound.
 pub fn unbound(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Observed) -> Option<Summary> {
-    match volume.phase.as_str() {
-        "Bound" => None,
-        "Lost" => Some(lost(name, volume)),
+    match volume_unready(volume)?.reason {
+        Reason::VolumeLost => Some(lost(name, volume)),
         _ => Some(pending(name, spec, volume, observed)),
     }
 }

@@ -298,6 +298,11 @@ macro_rules! properties {
             }
 
             #[test]
+            fn ready_waits_for_every_child() {
+                statuses::ready_waits_for_every_child::<$kind>(specs::$module(false), worlds::$module());
+            }
+
+            #[test]
             fn statuses_fit_their_schema() {
                 statuses::statuses_fit_their_schema::<$kind>(specs::$module(true), worlds::$module());
             }

@@ -1,9 +1,10 @@
 //! Whatever is in the cluster, a status is one that the API server takes.
 
-use crate::{Outcome, Paper, check, json, prop_assert};
+use crate::{Outcome, Paper, as_listed, check, create, json, prop_assert};
 use moorage::core::parent::Parent;
 use moorage::core::plan::{self, ErrorClass, Failure, Plan};
 use moorage::generate::crds::crd;
+use moorage_fake::Server;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::Value;
@@ -134,6 +135,30 @@ pub fn statuses_fit_their_schema<P: Parent>(specs: BoxedStrategy<Value>, worlds:
         let status = cluster.status::<P>(|plan| hostile.outcome(plan)).unwrap();
         let errors = errors("status", schema, &status);
         prop_assert!(errors.is_empty(), "{}", errors.join("\n"));
+        Ok(())
+    });
+}
+
+/// Of objects that stand as declared, in whatever state they are, Ready is true only if `status.children` says so of each.
+pub fn ready_waits_for_every_child<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
+    check(&(specs, worlds), |(input, world)| -> Outcome {
+        let paper = Paper::new();
+        let cluster = paper.context();
+        cluster.show_input(input);
+        world.iter().try_for_each(|document| cluster.show(document)).unwrap();
+        let server = Server::new();
+        for object in &cluster.plan::<P>().objects {
+            let mut child = create(&server, object)?;
+            let is_it = |seen: &&Value| seen["kind"] == object.kind.as_str() && seen["metadata"]["name"] == object.name;
+            child["status"] = world.iter().find(is_it).map(|seen| seen["status"].clone()).unwrap_or_default();
+            cluster.take(object.kind, as_listed(child));
+        }
+        let status = cluster.status::<P>(|_| plan::Outcome::default()).unwrap();
+        let conditions = status["conditions"].as_array().into_iter().flatten();
+        let is_ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+        let children = status["children"].as_array().into_iter().flatten();
+        let waits: Vec<&Value> = children.filter(|child| child["ready"] != true).collect();
+        prop_assert!(!is_ready || waits.is_empty(), "Ready, and yet {waits:?}");
         Ok(())
     });
 }
