@@ -30,7 +30,11 @@ fn asks_for(app: &ValidApp<'_>, what: Forbidden) -> Option<(&'static str, &'stat
     let is_of = |type_| app.spec.service.as_ref().is_some_and(|service| service.type_ == type_);
     let (asks, field, remedy) = match what {
         Forbidden::LoadBalancers => (is_of(ServiceType::LoadBalancer), "spec.service.type", "must not be LoadBalancer"),
-        Forbidden::NodePorts => (is_of(ServiceType::NodePort), "spec.service.type", "must not be NodePort"),
+        // A load balancer sends to ports of the nodes.
+        Forbidden::NodePorts => {
+            let opens = is_of(ServiceType::NodePort) || is_of(ServiceType::LoadBalancer);
+            (opens, "spec.service.type", "must be ClusterIP")
+        }
         Forbidden::OwnServiceAccounts => (
             app.owns_service_account(),
             "spec.serviceAccount.name",
@@ -81,7 +85,12 @@ mod tests {
             (
                 Forbidden::NodePorts,
                 with(json!({"service": {"type": "NodePort"}})),
-                "spec.service.type: must not be NodePort",
+                "spec.service.type: must be ClusterIP",
+            ),
+            (
+                Forbidden::NodePorts,
+                with(json!({"service": {"type": "LoadBalancer"}})),
+                "spec.service.type: must be ClusterIP",
             ),
             (
                 Forbidden::OwnServiceAccounts,

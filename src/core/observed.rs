@@ -205,6 +205,8 @@ pub struct Observed {
     pub consumers: Vec<String>,
     /// The storage driver's last complaint about this claim's volume.
     pub provisioning_failure: Option<String>,
+    /// Whether what is made unseen is known to be made.
+    pub made: bool,
 }
 
 impl Observed {

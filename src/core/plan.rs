@@ -115,6 +115,8 @@ pub struct Outcome {
     pub held: Vec<String>,
     /// Something was found that the plan did not know of; it must be made again.
     pub late: bool,
+    /// Why what is made unseen may not be made. What starts without it is not held back.
+    pub unmade: Option<String>,
     /// Objects that somebody changes again and again, in words that start with the object.
     pub contended: Vec<String>,
 }

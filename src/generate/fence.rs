@@ -32,9 +32,14 @@ const WRITE: &[&str] = &["CREATE", "UPDATE"];
 /// The policies, each followed by its binding, with those labels, for the account of that name and namespace.
 pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
     let user = format!("request.userInfo.username == 'system:serviceaccount:{namespace}:{account}'");
-    let ours = ours();
-    // The account changes the finalizers of claims that users made, and nothing else of them.
-    let claims = format!("request.operation == 'UPDATE' && object.spec == oldObject.spec || {ours}");
+    let ours = ours(true);
+    // The account changes the finalizers of claims that users made, and nothing else of them. It may write their status, and with it
+    // who is listed as the manager of their fields.
+    let same = ["labels", "annotations", "ownerReferences"]
+        .map(|field| format!("object.metadata.?{field} == oldObject.metadata.?{field}"))
+        .join(" && ");
+    let claims =
+        format!("request.operation == 'UPDATE' && object.spec == oldObject.spec && {same} || {}", self::ours(false));
     [
         Policy { name: "moorage-places", kinds: ALL, operations: ANY, variables: &[], clauses: places() },
         Policy {
@@ -53,28 +58,38 @@ pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
         },
         Policy { name: "moorage-secrets", kinds: &[Secret], operations: WRITE, variables: &[], clauses: secrets() },
         Policy { name: "moorage-services", kinds: &[Service], operations: WRITE, variables: &[], clauses: services() },
-        Policy { name: "moorage-pods", kinds: &[Deployment], operations: WRITE, variables: PODS, clauses: pods() },
+        Policy {
+            name: "moorage-pods",
+            kinds: &[Deployment],
+            operations: WRITE,
+            variables: PODS,
+            clauses: pods(namespace),
+        },
     ]
     .iter()
     .flat_map(|policy| policy.objects(&user, labels))
     .collect()
 }
 
-const NOT_OURS: &str = "the operator may only write what carries its label app.kubernetes.io/managed-by: moorage";
+const NOT_OURS: &str = "the operator may only write what carries its label app.kubernetes.io/managed-by: moorage; if it should, \
+    something else takes the label away";
 
 /// What it leaves carries our label. What it finds does too, or shows that it lost it, or its owner gave it to us.
-fn ours() -> String {
+fn ours(by_managers: bool) -> String {
     let marked = |object: &str| format!("{object}.metadata.?labels['{MANAGED_BY}'].orValue('') == '{MANAGER}'");
-    let found = [
+    let managers = format!(
+        "oldObject.metadata.?managedFields.orValue([]).exists(f, f.?manager.orValue('') == '{FIELD_MANAGER}' \
+         && f.?operation.orValue('') == 'Apply' && f.?subresource.orValue('') == '')"
+    );
+    let mut found = vec![
         marked("oldObject"),
         format!("'{APPLIED_HASH}' in oldObject.metadata.?annotations.orValue({{}})"),
         format!("'{ADOPTABLE}' in oldObject.metadata.?annotations.orValue({{}})"),
         format!("oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.apiVersion.startsWith('{GROUP}/'))"),
-        format!(
-            "oldObject.metadata.?managedFields.orValue([]).exists(f, f.?manager.orValue('') == '{FIELD_MANAGER}' \
-             && f.?operation.orValue('') == 'Apply' && f.?subresource.orValue('') == '')"
-        ),
     ];
+    if by_managers {
+        found.push(managers);
+    }
     format!(
         "(request.operation == 'DELETE' || {}) && (request.operation == 'CREATE' || {})",
         marked("object"),
@@ -118,7 +133,7 @@ const PODS: &[(&str, &str)] = &[
 
 /// The controls of the Pod Security Standard `baseline`, <https://kubernetes.io/docs/concepts/security/pod-security-standards/>; that
 /// about `hostProcess` is in the first, as such pods must have `hostNetwork`.
-fn pods() -> Vec<(String, &'static str)> {
+fn pods(own: &str) -> Vec<(String, &'static str)> {
     let handlers =
         "c.?livenessProbe, c.?readinessProbe, c.?startupProbe, c.?lifecycle.?postStart, c.?lifecycle.?preStop";
     let no_host = "h.?httpGet.?host.orValue('') == '' && h.?tcpSocket.?host.orValue('') == ''";
@@ -132,6 +147,10 @@ fn pods() -> Vec<(String, &'static str)> {
     let contexts = |rule: &str| format!("variables.contexts.all(s, {rule})");
     let containers = |rule: &str| format!("variables.containers.all(c, {rule})");
     vec![
+        (
+            format!("request.namespace != '{own}'"),
+            "the operator may run nothing in its own namespace, as that would have its power",
+        ),
         (
             ["hostNetwork", "hostPID", "hostIPC"]
                 .map(|field| format!("!variables.pod.?{field}.orValue(false)"))

@@ -64,16 +64,17 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
         }
     };
     plan.apply(ChildKind::ConfigMap, &config_map(registry, &config));
-    if let Some(secret) = settings.secret_key.and_then(|key| secret(registry, &key)) {
-        // Pods read it when they start. One that somebody deletes does no harm before, and is made again then.
-        let runs = observed.workload(&registry.identity.name).is_some_and(Workload::is_complete);
-        plan.make(ChildKind::Secret, &secret, !runs);
-    }
     if let Some(claim) = storage_claim(registry) {
         plan.apply(ChildKind::StorageClaim, &claim);
     }
     plan.apply(ChildKind::Deployment, &deployment(registry, observed, settings, &config));
     plan.apply(ChildKind::Service, &service(registry));
+    if let Some(secret) = settings.secret_key.and_then(|key| secret(registry, &key)) {
+        // Pods read it when they start; one that somebody deleted is made again then.
+        let runs = observed.workload(&registry.identity.name).is_some_and(Workload::is_complete);
+        let stands = plan.object(ChildKind::Deployment, &registry.identity.name).is_some_and(|it| observed.agrees(it));
+        plan.make(ChildKind::Secret, &secret, !(observed.made && runs && stands));
+    }
     storage::hold_until_owned(&mut plan, &registry.identity, observed);
     plan
 }

@@ -43,23 +43,26 @@ fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Obser
     of_outcome(plan, outcome, observed)
         .or_else(|| storage::not_ready(&registry.claims(), plan, observed))
         .or_else(|| of_children(plan, observed))
-        .or_else(|| secret_missing(registry, plan, running))
+        .or_else(|| secret_missing(registry, plan, outcome, running))
         .unwrap_or_else(|| running.summary())
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read
 /// the secret when they start, which is why those that run must be restarted once it is there.
-fn secret_missing(registry: &Registry, plan: &Plan, running: &Running<'_>) -> Option<Summary> {
+fn secret_missing(registry: &Registry, plan: &Plan, outcome: &Outcome, running: &Running<'_>) -> Option<Summary> {
     let replicas = registry.spec.replicas.or_else(|| running.workload.map(|workload| workload.desired))?;
-    if replicas <= 1 || !plan.once.is_empty() {
+    if replicas <= 1 || !plan.once.is_empty() && outcome.unmade.is_none() {
         return None;
     }
     let (name, secret) = (running.name, secret_name(&registry.identity()));
+    let why = outcome.unmade.as_deref().unwrap_or(
+        "the operator may not make Secrets, or has no key to derive them from; its log says which, and what is wrong with Secret \
+         moorage-key in its namespace",
+    );
     let message = format!(
-        "{replicas} replicas must share Secret {secret}, and the operator may not make Secrets, or has no key to derive them \
-         from: apply deploy/components/registry-secrets; if that is done, its log says what is wrong with Secret moorage-key in \
-         its namespace. Then restart the pods (kubectl rollout restart deployment/{name}). Or set spec.replicas to 1, which works \
-         without"
+        "{replicas} replicas must share Secret {secret}: {why}. Apply deploy/components/registry-secrets (where only some \
+         namespaces are watched, deploy/namespaced/tenant.yaml in this one), then restart the pods (kubectl rollout restart \
+         deployment/{name}); or set spec.replicas to 1, which works without"
     );
     Some(Summary::Stalled(Reason::SecretAccessMissing, message))
 }

@@ -9,7 +9,7 @@ use super::kinds::Subject;
 use super::progress::{Moment, Progress, Source};
 use super::scope::{Place, Scope, Watch};
 use crate::core::facts::{Claim, Facts};
-use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::pods::Pod;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,6 +39,8 @@ pub struct ParentEntry {
 pub struct Caches {
     scope: Scope,
     parents: HashMap<ParentKey, ParentEntry>,
+    /// UIDs of the parents for which everything is made that is made unseen.
+    made: HashMap<ParentKey, Box<str>>,
     children: HashMap<(ChildKind, Key), Child>,
     progress: Progress,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
@@ -103,9 +105,16 @@ impl Caches {
         if concerns { self.mounting(parent) } else { Wake::new() }
     }
 
+    /// Remembers that what is made unseen for a parent is made.
+    pub fn made(&mut self, parent: &Identity) {
+        let key = ParentKey::new(parent.kind, Key::new(&parent.namespace, &parent.name));
+        self.made.insert(key, parent.uid.as_str().into());
+    }
+
     /// Forgets a parent.
     pub fn remove_parent(&mut self, parent: &ParentKey) -> Wake {
         let Some(entry) = self.parents.remove(parent) else { return Wake::new() };
+        self.made.remove(parent);
         let before = entry.claims.iter().cloned().collect();
         let mut wake = self.mount(parent, &before, &BTreeSet::new());
         wake.extend(self.mounting(parent));
@@ -345,6 +354,7 @@ impl Caches {
                 .flatten()
                 .map(|consumer| format!("{}/{}", consumer.kind.as_str(), consumer.key.name))
                 .collect(),
+            made: self.parents.get(parent).is_some_and(|entry| self.made.get(parent) == Some(&entry.uid)),
             provisioning_failure: self.failures.get(&parent.key).filter(|_| is_claim).map(ToString::to_string),
         }
     }

@@ -32,6 +32,8 @@ struct Watching {
     failing: Option<Instant>,
     /// What the last failure said, since it last worked.
     failure: Option<String>,
+    /// Whether it failed before its first list.
+    troubled: bool,
 }
 
 /// What this replica sees.
@@ -52,6 +54,8 @@ struct Lacks {
     failed: Vec<String>,
     /// What has not been listed yet.
     waiting: Vec<String>,
+    /// Whether something of it failed before its first list.
+    troubled: bool,
 }
 
 impl Health {
@@ -78,7 +82,10 @@ impl Health {
 
     /// A list or a watch failed, and that is taken in.
     pub fn failed(&self, watch: &Watch, message: String) {
-        self.change(watch, |watching| watching.failure = Some(message));
+        self.change(watch, |watching| {
+            watching.failure = Some(message);
+            watching.troubled |= !watching.listed;
+        });
     }
 
     /// There was a sign of life; `works` says whether it was an answer that served.
@@ -103,8 +110,9 @@ impl Health {
 
     /// What this replica sees now.
     ///
-    /// A namespace of which a watch is refused or fails keeps nobody from working in others. One that has not been heard of does,
-    /// as it will be in a moment, and so does what lacks where there is nothing else to work on.
+    /// A namespace of which a watch is refused or fails keeps nobody from working in others, nor does one that comes back after
+    /// that. One that has not been heard of does, as it will be in a moment, and so does what lacks where there is nothing else to
+    /// work on.
     pub fn sight(&self) -> Sight {
         let mut lacking: BTreeMap<Place, Lacks> = BTreeMap::new();
         for (watch, watching) in self.lock().iter() {
@@ -113,11 +121,11 @@ impl Health {
         lacking.retain(|_, lacks| !lacks.failed.is_empty() || !lacks.waiting.is_empty());
         let seen: BTreeSet<Place> = self.places.iter().filter(|place| !lacking.contains_key(place)).cloned().collect();
         let mut sight = Sight { seen, ..Sight::default() };
-        for (place, Lacks { failed, waiting }) in lacking {
-            if sight.seen.is_empty() || failed.is_empty() {
+        for (place, Lacks { failed, waiting, troubled }) in lacking {
+            if sight.seen.is_empty() || failed.is_empty() && !troubled {
                 sight.missing.extend(failed.into_iter().chain(waiting));
             } else {
-                sight.unseen.insert(place, failed);
+                sight.unseen.insert(place, if failed.is_empty() { waiting } else { failed });
             }
         }
         sight
@@ -157,6 +165,7 @@ impl Watching {
     /// Adds what is wrong with this watch to what its place lacks.
     fn note(&self, watch: &Watch, lacks: &mut Lacks) {
         let failing = self.failing.map(|since| since.elapsed()).filter(|time| *time > PATIENCE);
+        lacks.troubled |= self.troubled && !watch.subject.is_optional();
         match (self.listed, &self.failure, failing) {
             (false, None, _) => lacks.waiting.push(format!("{watch}: no list yet")),
             _ if watch.subject.is_optional() => {}
@@ -261,5 +270,22 @@ mod tests {
         scope.watches().iter().for_each(|watch| health.listed(watch));
         let sight = health.sight();
         assert_eq!((sight.missing, sight.unseen, sight.seen), (Vec::new(), [].into(), [blog, shop].into()));
+    }
+
+    /// One that may be seen after all is listed while the others are worked on.
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_that_comes_back_keeps_nobody_from_the_others() {
+        let scope = Scope::new(&["blog".to_owned(), "shop".to_owned()]);
+        let (blog, shop) = (scope.place("blog"), scope.place("shop"));
+        let health = listed(&scope, |watch| watch.place != blog);
+        let of_blog: Vec<Watch> = scope.watches().into_iter().filter(|watch| watch.place == blog).collect();
+        health.failed(&of_blog[0], "apps in blog: forbidden".to_owned());
+        for watch in &of_blog {
+            let sight = health.sight();
+            assert_eq!((sight.missing, sight.seen), (Vec::new(), [shop.clone()].into()), "before {watch}");
+            assert_eq!(sight.unseen.len(), 1);
+            health.listed(watch);
+        }
+        assert_eq!(health.sight().seen, [blog, shop].into());
     }
 }

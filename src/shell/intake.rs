@@ -19,6 +19,7 @@ use crate::core::observed::{Child, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ fn claims<P: Parent>(live: &Live) -> Vec<String> {
 /// leaves in an annotation.
 fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> ParentEntry {
     let status = live.our_status.get("f:status").map(|fields| listed(&live.body["status"], fields));
+    // Where others took a part without which the rest can't be read, it is written anew.
+    let status = status.filter(|ours| *ours == live.body["status"] || is_status(kind, ours));
     if let Some(body) = live.body.as_object_mut() {
         match status {
             Some(status) => body.insert("status".to_owned(), status),
@@ -62,6 +65,14 @@ fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> Parent
     let (version, uid, too_large) = (live.version(), live.uid().into(), live.too_large);
     let body = Body::new(&live.body);
     ParentEntry { version, uid, body, declared: declared(live.body), too_large, claims, facts }
+}
+
+fn is_status(kind: ParentKind, status: &Value) -> bool {
+    match kind {
+        ParentKind::App => <App as Parent>::Status::deserialize(status).is_ok(),
+        ParentKind::StorageClaim => <StorageClaim as Parent>::Status::deserialize(status).is_ok(),
+        ParentKind::Registry => <Registry as Parent>::Status::deserialize(status).is_ok(),
+    }
 }
 
 /// Takes in what a write of a parent's status returned. If it holds an edit as well, it is passed over: the event of that edit is

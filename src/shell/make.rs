@@ -5,16 +5,21 @@ use super::error::Error;
 use super::metrics::ApplyOutcome;
 use crate::core::kind::Identity;
 use crate::core::object::Object;
-use crate::core::plan::{Failure, Outcome, Plan};
+use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 
 /// Makes what is due to be made and is never looked at.
 pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
     let mut outcome = Outcome::default();
     for object in plan.once.iter().filter(|object| !object.held) {
-        match context.writer.make(object.kind, &parent.namespace, &object.name, &object.body).await {
+        let made = context.writer.make(object.kind, &parent.namespace, &object.name, &object.body).await;
+        match &made {
             Ok(true) => context.metrics.apply(object.kind, ApplyOutcome::Created),
             Ok(false) => context.metrics.apply(object.kind, ApplyOutcome::Skipped),
-            Err(error) => fail(context, &mut outcome, object, &error),
+            Err(error) if error.class() == ErrorClass::Denied => outcome.unmade = Some(error.message()),
+            Err(error) => fail(context, &mut outcome, object, error),
+        }
+        if made.is_ok() {
+            context.caches().made(parent);
         }
     }
     outcome

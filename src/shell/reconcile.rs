@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Whatever is not as declared is looked at again after that time at the latest, also if no event comes.
 pub const FLOOR: Duration = Duration::from_secs(60);
 
+/// What may not be made is tried again after that time, as nothing tells that it may be by then.
+const UNMADE: Duration = Duration::from_secs(300);
+
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
@@ -71,7 +74,8 @@ async fn tell<P: Parent>(
         .and_then(|at| u64::try_from(at - now.as_second()).ok())
         .map(|seconds| Duration::from_secs(seconds + 1));
     let floor = (!outcome.is_complete() || !outcome.contended.is_empty()).then_some(FLOOR);
-    let soonest = [rest, plan.requeue, late, floor].into_iter().flatten().min();
+    let unmade = outcome.unmade.is_some().then_some(UNMADE);
+    let soonest = [rest, plan.requeue, late, floor, unmade].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),
         (None, Some(soonest)) => Done::Again(soonest),

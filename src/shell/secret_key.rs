@@ -53,7 +53,7 @@ enum KeyError {
     #[error(transparent)]
     Api(#[from] kube::Error),
     /// There would be no use for it.
-    #[error("the operator may not make Secrets in {0}; apply deploy/components/registry-secrets")]
+    #[error("the operator may not make Secrets in {0}; see docs/reasons/SecretAccessMissing.md")]
     Denied(String),
     /// Somebody else wrote it.
     #[error("Secret {NAME} holds no {FIELD} of 32 bytes; delete it and it is made anew")]

@@ -104,6 +104,11 @@ pub enum SettingsError {
     /// A namespace is named twice; another may have been meant.
     #[error("--watch-namespace names {0} twice; name each namespace once")]
     Twice(String),
+    /// An App has one or the other.
+    #[error(
+        "--forbid must not have both own-service-accounts and service-account-names, as every App runs as an account of its own or as one that it names"
+    )]
+    NoAccount,
 }
 
 /// A namespace, as it may be called.
@@ -155,6 +160,10 @@ impl Settings {
         }
         if period == 0 || period >= deadline {
             return Err(SettingsError::Period(period, deadline));
+        }
+        if [Forbidden::OwnServiceAccounts, Forbidden::ServiceAccountNames].iter().all(|what| self.forbid.contains(what))
+        {
+            return Err(SettingsError::NoAccount);
         }
         each_once(&self.watch_namespace)
     }

@@ -80,6 +80,7 @@ fn good(kind: &str) -> Value {
 fn changed(kind: &str, change: &Value) -> Result<Value> {
     let mut object = good(kind);
     let place = match kind {
+        "Template" => "/spec/template",
         "Pod" => "/spec/template/spec",
         "Container" => "/spec/template/spec/containers/0",
         "InitContainer" => "/spec/template/spec/initContainers/0",
@@ -101,6 +102,7 @@ async fn each_clause_refuses_what_it_should(control_plane: Arc<ControlPlane>) ->
         for clause in policy["spec"]["validations"].as_array().into_iter().flatten() {
             let message = clause["message"].as_str().unwrap_or_default();
             let is_shown = cases.iter().any(|case| case["refused"].as_str().is_some_and(|why| message.contains(why)));
+            // Those of namespaces have a test of their own.
             ensure!(is_shown || message.contains("namespace"), "no case shows: {message}");
         }
     }
@@ -114,6 +116,17 @@ async fn what_others_own_is_out_of_reach(control_plane: Arc<ControlPlane>) -> Re
     let stolen = r#"{"metadata": {"labels": {"app.kubernetes.io/managed-by": "moorage"}}, "data": {"a": "c"}}"#;
     refused(thief.kubectl(&["patch", "configmap/theirs", "--type=merge", "--patch", stolen]).await, why)?;
     refused(thief.kubectl(&["delete", "configmap/theirs", "--wait=false"]).await, why)?;
+    // What is its own stays marked.
+    thief.sandbox.apply(WEB).await?;
+    ready(&thief.sandbox, "App", "web").await?;
+    let unmarked = r#"{"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}"#;
+    refused(thief.kubectl(&["patch", "service/web", "--type=merge", "--patch", unmarked]).await, why)?;
+    // An address that somebody else gave a Service stays; no other comes to it.
+    patch(&thief.sandbox, "Service", "web", &json!({"spec": {"externalIPs": ["192.0.2.1"]}})).await?;
+    let noted = r#"{"metadata": {"annotations": {"note": "kept"}}}"#;
+    thief.kubectl(&["patch", "service/web", "--type=merge", "--patch", noted]).await?;
+    let more = r#"{"spec": {"externalIPs": ["192.0.2.1", "192.0.2.2"]}}"#;
+    refused(thief.kubectl(&["patch", "service/web", "--type=merge", "--patch", more]).await, "must not be added to")?;
     // Of claims that users write it changes the finalizers, and nothing else.
     thief
         .sandbox
@@ -121,6 +134,21 @@ async fn what_others_own_is_out_of_reach(control_plane: Arc<ControlPlane>) -> Re
         .await?;
     ready(&thief.sandbox, "StorageClaim", "theirs").await?;
     let larger = r#"{"metadata": {"labels": {"app.kubernetes.io/managed-by": "moorage"}}, "spec": {"size": "9Gi"}}"#;
+    refused(thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", larger]).await, why)?;
+    // Nor is it taken in two steps, collected with an owner that is not there, or claimed by a forged list of managers.
+    let absent =
+        r#"{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-4000-8000-000000000000"}"#;
+    for step in [
+        r#"{"metadata": {"labels": {"app.kubernetes.io/managed-by": "moorage"}}}"#.to_owned(),
+        r#"{"metadata": {"annotations": {"moorage.dev/applied-hash": "1a"}}}"#.to_owned(),
+        format!(r#"{{"metadata": {{"ownerReferences": [{absent}]}}}}"#),
+    ] {
+        refused(thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", &step]).await, why)?;
+    }
+    let forged = r#"{"metadata": {"managedFields": [{"manager": "moorage", "operation": "Apply", "apiVersion":
+        "moorage.dev/v1alpha1", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:size": {}}}}]}}"#;
+    let status = ["patch", "storageclaim/theirs", "--subresource=status", "--type=merge", "--patch", forged];
+    let _ = thief.kubectl(&status).await;
     refused(thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", larger]).await, why)?;
     let finalizer = r#"{"metadata": {"finalizers": ["moorage.dev/deletion-policy"]}}"#;
     thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", finalizer]).await.map(drop)
@@ -140,6 +168,14 @@ async fn some_namespaces_are_closed(control_plane: Arc<ControlPlane>) -> Result<
     let path = path.display().to_string();
     let made = sandbox.run_kubectl(&[&thief.kubeconfig, "create", "--dry-run=server", "--filename", &path]).await;
     refused(made, "may write nothing in namespaces kube-*")?;
+    // Pods beside the operator would have its power.
+    let bind = ["create", "rolebinding", "fenced", "--clusterrole=moorage", account, "--namespace=moorage-system"];
+    sandbox.run_kubectl(&bind).await?;
+    let mut beside = good("Deployment");
+    beside["metadata"]["namespace"] = json!("moorage-system");
+    std::fs::write(&path, beside.to_string())?;
+    let made = sandbox.run_kubectl(&[&thief.kubeconfig, "create", "--dry-run=server", "--filename", &path]).await;
+    refused(made, "may run nothing in its own namespace")?;
     sandbox.run_kubectl(&["label", "namespace", "fenced-closed", "moorage.dev/closed=true"]).await?;
     let closed = "may write nothing in a namespace with the label moorage.dev/closed";
     eventually(DEADLINE, "the namespace to be closed", || async {

@@ -105,23 +105,49 @@ async fn no_pod_starts_with_what_is_not_as_declared_yet() -> Result<()> {
     Ok(())
 }
 
-/// The Secret is made without a look; where that fails, nothing starts without it, and what stands in its place is left.
+fn refuse_secrets(code: u16) -> Faults {
+    let refused =
+        |call: &moorage_fake::Call| call.resource == "secrets" && call.namespace.as_deref() == Some("default");
+    Faults::new(move |call| if refused(call) { Fault::Status(code) } else { Fault::None })
+}
+
+/// The Secret is made without a look; where that fails, nothing starts without it.
 #[tokio::test(start_paused = true)]
 async fn no_registry_starts_before_its_secret_is_made() -> Result<()> {
-    for (code, reason) in [(403, "Denied"), (500, "Unavailable")] {
-        let world = World::new();
-        let refuse =
-            move |call: &moorage_fake::Call| call.resource == "secrets" && call.namespace.as_deref() == Some("default");
-        let faults = Faults::new(move |call| if refuse(call) { Fault::Status(code) } else { Fault::None });
-        let mut replica = world.start("first", faults).await;
-        declare(&world.server, "Registry")?;
-        world.rest(&mut replica).await?;
-        ensure!(template(&world, "images").is_none(), "pods run without their secret\n{}", world.summary());
-        let ready = world.condition("Registry", "images", "Ready").unwrap_or_default();
-        ensure!(ready["reason"] == reason && ready["message"].to_string().contains("Secret images-http-"), "{ready}");
-        replica.endpoint.set_faults(Faults::default());
-        world.rest(&mut replica).await?;
-        world.expect_ready("Registry", "images")?;
-    }
-    Ok(())
+    let world = World::new();
+    let mut replica = world.start("first", refuse_secrets(500)).await;
+    declare(&world.server, "Registry")?;
+    world.rest(&mut replica).await?;
+    ensure!(template(&world, "images").is_none(), "pods run without their secret\n{}", world.summary());
+    let ready = world.condition("Registry", "images", "Ready").unwrap_or_default();
+    ensure!(
+        ready["reason"] == "Unavailable" && ready["message"].to_string().contains("Secret images-http-"),
+        "{ready}"
+    );
+    replica.endpoint.set_faults(Faults::default());
+    world.rest(&mut replica).await?;
+    world.expect_ready("Registry", "images")
+}
+
+/// Where no Secret may be made, one pod works, several say what they lack, and that it may be is noticed.
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_may_have_no_secret_works_with_one_pod() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", refuse_secrets(403)).await;
+    declare(&world.server, "Registry")?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("Registry", "images")?;
+    world.server.apply(
+        "{apiVersion: moorage.dev/v1alpha1, kind: Registry, metadata: {name: many, namespace: default},
+          spec: {replicas: 2, storage: {volume: {size: 1Gi, accessModes: [ReadWriteMany]}}}}",
+    )?;
+    world.rest(&mut replica).await?;
+    let stalled = world.condition("Registry", "many", "Stalled").unwrap_or_default();
+    ensure!(stalled["reason"] == "SecretAccessMissing", "{stalled}\n{}", world.summary());
+    let tries = world.server.count_requests(|entry| entry.call.resource == "secrets" && entry.code == Some(403));
+    ensure!(tries < 20, "{tries} tries\n{}", world.summary());
+    replica.endpoint.set_faults(Faults::default());
+    tokio::time::sleep(std::time::Duration::from_secs(301)).await;
+    world.rest(&mut replica).await?;
+    world.expect_ready("Registry", "many")
 }

@@ -91,7 +91,7 @@ impl Cluster {
     /// Takes in the resource in question, or its next version.
     pub fn show_input(&self, input: Value) {
         let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).unwrap_or(ParentKind::App);
-        let live = Live::new(input);
+        let live = Live::new(with_our_status(input));
         let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
         self.context.caches().remove_parent(&key);
         self.key.replace(Some(key));
@@ -149,19 +149,35 @@ impl Cluster {
     }
 }
 
+/// The status of a kind of ours is ours, which the API server would say in `managedFields`.
+fn with_our_status(mut document: Value) -> Value {
+    if document["kind"].as_str().and_then(ParentKind::named).is_some() && document.get("status").is_some() {
+        let managers = &mut document["metadata"]["managedFields"];
+        if managers.is_null() {
+            *managers = json!([]);
+        }
+        if let Some(managers) = managers.as_array_mut() {
+            managers.push(json!({
+                "manager": "moorage", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}},
+            }));
+        }
+    }
+    document
+}
+
 /// Takes in an object as its watch would, or a complete list.
 fn show(context: &Context, document: &Value) -> Result<()> {
     let kind = document["kind"].as_str().unwrap_or_default().to_owned();
     let Some(kind) = kind.strip_suffix("List") else {
         for subject in subjects(&kind)? {
-            take(context, subject, Live::new(document.clone()), Source::Watch);
+            take(context, subject, Live::new(with_our_status(document.clone())), Source::Watch);
         }
         return Ok(());
     };
     for subject in subjects(kind)? {
         let mut seen = BTreeSet::new();
         for item in document["items"].as_array().cloned().unwrap_or_default() {
-            let live = Live::new(item);
+            let live = Live::new(with_our_status(item));
             seen.insert(key(subject, &live));
             take(context, subject, live, Source::List);
         }

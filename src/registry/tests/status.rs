@@ -20,7 +20,12 @@ fn the_shared_secret_is_due_while_pods_start() {
     let plan = images.plan(&Observed::default(), &settings());
     assert!(plan.once.iter().all(|secret| secret.kind == ChildKind::Secret && !secret.held), "{:?}", plan.once);
     let mut observed = standing(&plan, Observed::default(), 1);
+    assert!(!images.plan(&observed, &settings()).once[0].held, "whether it is there is not known yet");
+    observed.made = true;
     assert!(images.plan(&observed, &settings()).once[0].held);
+    let mut changed = images.clone();
+    changed.spec.read_only = true;
+    assert!(!changed.plan(&observed, &settings()).once[0].held, "the pods are about to be changed");
     let deployment = observed.children.get_mut(&(ChildKind::Deployment, "images".to_owned())).unwrap();
     deployment.facts = Facts::Workload(Workload { desired: 1, observed: true, ..Workload::default() }.into());
     assert!(!images.plan(&observed, &settings()).once[0].held);
@@ -128,7 +133,7 @@ fn several_pods_need_the_shared_secret() {
     let status = told_with(&keyless(), &images, Observed::default(), 3);
     let (_, reason, message) = tells(&status, Type::Stalled);
     assert_eq!(reason, "SecretAccessMissing");
-    assert!(message.contains("apply deploy/components/registry-secrets"), "{message}");
+    assert!(message.contains("deploy/components/registry-secrets"), "{message}");
     assert!(message.contains("spec.replicas to 1, which works without"), "{message}");
     assert!(status.children.iter().any(|child| child.kind == "Deployment" && child.ready));
     assert!(tells(&told(&images, Observed::default(), 3), Type::Ready).0);
