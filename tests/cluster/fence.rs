@@ -3,6 +3,10 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, bail, ensure};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, Config};
 use moorage_harness::{ControlPlane, Sandbox, build::workspace, documents, eventually};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -13,7 +17,7 @@ crate::cases![each_clause_refuses_what_it_should, what_others_own_is_out_of_reac
 /// What a thief does with the operator's token.
 struct Thief {
     sandbox: Sandbox,
-    kubeconfig: String,
+    kubeconfig: PathBuf,
     folder: PathBuf,
 }
 
@@ -23,12 +27,25 @@ impl Thief {
         let kubeconfig = sandbox.token_kubeconfig(namespace, "moorage").await?;
         let folder = sandbox.work_dir().join(namespace);
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { sandbox, kubeconfig: format!("--kubeconfig={}", kubeconfig.display()), folder })
+        Ok(Self { sandbox, kubeconfig, folder })
     }
 
     async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let namespace = format!("--namespace={}", self.sandbox.namespace);
-        self.sandbox.run_kubectl(&[&[&self.kubeconfig, namespace.as_str()], args].concat()).await
+        self.anywhere(&[&[namespace.as_str()], args].concat()).await
+    }
+
+    async fn anywhere(&self, args: &[&str]) -> Result<String> {
+        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig.display());
+        self.sandbox.run_kubectl(&[&[kubeconfig.as_str()], args].concat()).await
+    }
+
+    /// What kubectl can't be made to send, as it reads first, which the token may not.
+    async fn claims(&self) -> Result<Api<DynamicObject>> {
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(&self.kubeconfig)?, &options).await?;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("moorage.dev", "v1alpha1", "StorageClaim"));
+        Ok(Api::namespaced_with(Client::try_from(config)?, &self.sandbox.namespace, &resource))
     }
 
     /// Whether the API server would make an object, and why not.
@@ -145,10 +162,14 @@ async fn what_others_own_is_out_of_reach(control_plane: Arc<ControlPlane>) -> Re
     ] {
         refused(thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", &step]).await, why)?;
     }
-    let forged = r#"{"metadata": {"managedFields": [{"manager": "moorage", "operation": "Apply", "apiVersion":
-        "moorage.dev/v1alpha1", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:size": {}}}}]}}"#;
-    let status = ["patch", "storageclaim/theirs", "--subresource=status", "--type=merge", "--patch", forged];
-    let _ = thief.kubectl(&status).await;
+    let entry = json!({
+        "manager": "moorage", "operation": "Apply", "apiVersion": MOORAGE, "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:size": {}}},
+    });
+    let forged = json!({"metadata": {"managedFields": [entry]}});
+    thief.claims().await?.patch_status("theirs", &PatchParams::default(), &Patch::Merge(&forged)).await?;
+    let listed = must_get(&thief.sandbox, "StorageClaim", "theirs").await?["metadata"]["managedFields"].to_string();
+    ensure!(listed.contains("f:size") && listed.contains("Apply"), "it could not be forged: {listed}");
     refused(thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", larger]).await, why)?;
     let finalizer = r#"{"metadata": {"finalizers": ["moorage.dev/deletion-policy"]}}"#;
     thief.kubectl(&["patch", "storageclaim/theirs", "--type=merge", "--patch", finalizer]).await.map(drop)
@@ -166,7 +187,7 @@ async fn some_namespaces_are_closed(control_plane: Arc<ControlPlane>) -> Result<
     let path = thief.folder.join("elsewhere.json");
     std::fs::write(&path, elsewhere.to_string())?;
     let path = path.display().to_string();
-    let made = sandbox.run_kubectl(&[&thief.kubeconfig, "create", "--dry-run=server", "--filename", &path]).await;
+    let made = thief.anywhere(&["create", "--dry-run=server", "--filename", &path]).await;
     refused(made, "may write nothing in namespaces kube-*")?;
     // Pods beside the operator would have its power.
     let bind = ["create", "rolebinding", "fenced", "--clusterrole=moorage", account, "--namespace=moorage-system"];
@@ -174,7 +195,7 @@ async fn some_namespaces_are_closed(control_plane: Arc<ControlPlane>) -> Result<
     let mut beside = good("Deployment");
     beside["metadata"]["namespace"] = json!("moorage-system");
     std::fs::write(&path, beside.to_string())?;
-    let made = sandbox.run_kubectl(&[&thief.kubeconfig, "create", "--dry-run=server", "--filename", &path]).await;
+    let made = thief.anywhere(&["create", "--dry-run=server", "--filename", &path]).await;
     refused(made, "may run nothing in its own namespace")?;
     sandbox.run_kubectl(&["label", "namespace", "fenced-closed", "moorage.dev/closed=true"]).await?;
     let closed = "may write nothing in a namespace with the label moorage.dev/closed";
