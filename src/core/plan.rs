@@ -43,26 +43,24 @@ pub struct Plan {
 impl Plan {
     /// Adds an object.
     pub fn apply<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
-        match Object::new(kind, object) {
-            Ok(object) => self.objects.push(object),
-            Err(error) => self.invalid.push(format!("{kind}: {error}")),
-        }
+        let applied = self.applied(kind, object);
+        self.objects.extend(applied);
     }
 
     /// Adds an object that may take over one of its name which nobody controls.
     pub fn adopt<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
-        match Object::new(kind, object) {
-            Ok(object) => self.objects.push(Object { adopt: true, ..object }),
-            Err(error) => self.invalid.push(format!("{kind}: {error}")),
-        }
+        let applied = self.applied(kind, object);
+        self.objects.extend(applied.map(|object| Object { adopt: true, ..object }));
     }
 
     /// Adds an object that is made only where there is none of its name, and only if that is `due`.
     pub fn make<K: Serialize>(&mut self, kind: ChildKind, object: &K, due: bool) {
-        match Object::new(kind, object) {
-            Ok(object) => self.once.push(Object { held: !due, ..object }),
-            Err(error) => self.invalid.push(format!("{kind}: {error}")),
-        }
+        let applied = self.applied(kind, object);
+        self.once.extend(applied.map(|object| Object { held: !due, ..object }));
+    }
+
+    fn applied<K: Serialize>(&mut self, kind: ChildKind, object: &K) -> Option<Object> {
+        Object::new(kind, object).map_err(|error| self.invalid.push(format!("{kind}: {error}"))).ok()
     }
 
     /// Holds back every object of that kind.

@@ -2,11 +2,9 @@
 //! knows neither labels nor specs, would let it. `tests/cluster/fence.yaml` shows each clause refusing what it should.
 
 use crate::api::GROUP;
-use crate::core::kind::ChildKind::{
-    self, ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim,
-};
+use crate::core::kind::ChildKind::{self, Deployment, Secret, Service, StorageClaim};
 use crate::core::meta::{ADOPTABLE, APPLIED_HASH, CLOSED, FIELD_MANAGER, MANAGED_BY, MANAGER};
-use crate::shell::kinds::row;
+use crate::shell::kinds::{MANAGED, row};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -15,52 +13,60 @@ const API: &str = "admissionregistration.k8s.io/v1";
 /// What must be true of the account's requests about some kinds.
 struct Policy {
     name: &'static str,
-    kinds: &'static [ChildKind],
+    kinds: Vec<ChildKind>,
     operations: &'static [&'static str],
     variables: &'static [(&'static str, &'static str)],
     /// CEL that must be true, and what is told when it is not.
     clauses: Vec<(String, &'static str)>,
 }
 
-const ALL: &[ChildKind] =
-    &[ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Deployment, Service];
-/// Those that no user writes.
-const CHILDREN: &[ChildKind] = &[ServiceAccount, ConfigMap, Secret, PersistentVolumeClaim, Deployment, Service];
 const ANY: &[&str] = &["CREATE", "UPDATE", "DELETE"];
 const WRITE: &[&str] = &["CREATE", "UPDATE"];
 
 /// The policies, each followed by its binding, with those labels, for the account of that name and namespace.
 pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
     let user = format!("request.userInfo.username == 'system:serviceaccount:{namespace}:{account}'");
-    let ours = ours(true);
+    let all: Vec<ChildKind> = MANAGED.iter().map(|row| row.kind).collect();
+    let (claims, children) = all.iter().partition(|kind| **kind == StorageClaim);
     // The account changes the finalizers of claims that users made, and nothing else of them. It may write their status, and with it
     // who is listed as the manager of their fields.
     let same = ["labels", "annotations", "ownerReferences"]
         .map(|field| format!("object.metadata.?{field} == oldObject.metadata.?{field}"))
         .join(" && ");
-    let claims =
-        format!("request.operation == 'UPDATE' && object.spec == oldObject.spec && {same} || {}", self::ours(false));
+    let mut marks = marks();
+    let of_claims =
+        format!("request.operation == 'UPDATE' && object.spec == oldObject.spec && {same} || {}", ours(&marks));
+    marks.push(format!(
+        "oldObject.metadata.?managedFields.orValue([]).exists(f, f.?manager.orValue('') == '{FIELD_MANAGER}' \
+         && f.?operation.orValue('') == 'Apply' && f.?subresource.orValue('') == '')"
+    ));
     [
-        Policy { name: "moorage-places", kinds: ALL, operations: ANY, variables: &[], clauses: places() },
+        Policy { name: "moorage-places", kinds: all, operations: ANY, variables: &[], clauses: places() },
         Policy {
             name: "moorage-marks",
-            kinds: CHILDREN,
+            kinds: children,
             operations: ANY,
             variables: &[],
-            clauses: vec![(ours, NOT_OURS)],
+            clauses: vec![(ours(&marks), NOT_OURS)],
         },
         Policy {
             name: "moorage-claims",
-            kinds: &[StorageClaim],
+            kinds: claims,
             operations: ANY,
             variables: &[],
-            clauses: vec![(claims, NOT_OURS)],
+            clauses: vec![(of_claims, NOT_OURS)],
         },
-        Policy { name: "moorage-secrets", kinds: &[Secret], operations: WRITE, variables: &[], clauses: secrets() },
-        Policy { name: "moorage-services", kinds: &[Service], operations: WRITE, variables: &[], clauses: services() },
+        Policy { name: "moorage-secrets", kinds: vec![Secret], operations: WRITE, variables: &[], clauses: secrets() },
+        Policy {
+            name: "moorage-services",
+            kinds: vec![Service],
+            operations: WRITE,
+            variables: &[],
+            clauses: services(),
+        },
         Policy {
             name: "moorage-pods",
-            kinds: &[Deployment],
+            kinds: vec![Deployment],
             operations: WRITE,
             variables: PODS,
             clauses: pods(namespace),
@@ -74,26 +80,26 @@ pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
 const NOT_OURS: &str = "the operator may only write what carries its label app.kubernetes.io/managed-by: moorage; if it should, \
     something else takes the label away";
 
-/// What it leaves carries our label. What it finds does too, or shows that it lost it, or its owner gave it to us.
-fn ours(by_managers: bool) -> String {
-    let marked = |object: &str| format!("{object}.metadata.?labels['{MANAGED_BY}'].orValue('') == '{MANAGER}'");
-    let managers = format!(
-        "oldObject.metadata.?managedFields.orValue([]).exists(f, f.?manager.orValue('') == '{FIELD_MANAGER}' \
-         && f.?operation.orValue('') == 'Apply' && f.?subresource.orValue('') == '')"
-    );
-    let mut found = vec![
+fn marked(object: &str) -> String {
+    format!("{object}.metadata.?labels['{MANAGED_BY}'].orValue('') == '{MANAGER}'")
+}
+
+/// By which what is found is ours: it carries our label, or shows that it lost it, or its owner gave it to us.
+fn marks() -> Vec<String> {
+    vec![
         marked("oldObject"),
         format!("'{APPLIED_HASH}' in oldObject.metadata.?annotations.orValue({{}})"),
         format!("'{ADOPTABLE}' in oldObject.metadata.?annotations.orValue({{}})"),
         format!("oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.apiVersion.startsWith('{GROUP}/'))"),
-    ];
-    if by_managers {
-        found.push(managers);
-    }
+    ]
+}
+
+/// What is left carries our label, and what was found one of the marks.
+fn ours(marks: &[String]) -> String {
     format!(
         "(request.operation == 'DELETE' || {}) && (request.operation == 'CREATE' || {})",
         marked("object"),
-        found.join(" || ")
+        marks.join(" || ")
     )
 }
 

@@ -199,9 +199,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::{ADMITTED, AT_A_TIME, Arc, Body, Client, Gate, PATH, PATIENCE, REFUSED, REMEMBERED, Refusal};
     use super::{BodyExt, Duration, HeaderMap, Mutex, header};
+    use crate::shell::telemetry::tests::Log;
     use http::{Request, Response};
     use serde_json::{Value, json};
-    use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use tower::{BoxError, service_fn};
 
@@ -361,20 +361,6 @@ mod tests {
         assert_eq!((admit(&gate, "Bearer reader").await, cluster.requests()), (Ok(()), 0));
     }
 
-    /// A log that can be read back.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// Whatever the API server answers, and it answers with the token.
     #[tokio::test(start_paused = true)]
     async fn no_token_is_logged() {
@@ -389,7 +375,7 @@ mod tests {
                 let _ = admit(&gate, &format!("Bearer {token}")).await;
             }
         }
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         assert_eq!(text.matches("failed to ask who reads the metrics").count(), 12, "{text}");
         for token in ["reader", "stranger", "t0ps3cret"] {
             assert!(!text.contains(token), "{text}");

@@ -23,13 +23,21 @@ fn filtered(filter: &str) -> Result<EnvFilter, ParseError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::filtered;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    /// A log that can be read back.
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        /// What was logged so far.
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Log {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -53,7 +61,7 @@ mod tests {
                 tracing::warn!(target: "kube_client::client", "the body of a Secret");
                 tracing::warn!(target: "kube_client::other", "something else");
             });
-            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let text = log.text();
             assert!(!text.contains("Secret"), "{filter}: {text}");
         }
     }

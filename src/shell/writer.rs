@@ -14,7 +14,7 @@ use kube::api::{
 };
 use kube::core::{ApiResource, Request};
 use kube::runtime::events::{Event, Recorder};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,10 +60,8 @@ impl Writer {
         let action = || format!("make {kind} {name}");
         self.check(action)?;
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let path = self.children(kind, namespace).resource_url().to_owned();
-        let request = Request::new(path).create(&params, body.to_string().into_bytes());
-        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
-        match self.client.request::<IgnoredAny>(request).await {
+        let create = |path: Request| path.create(&params, body.to_string().into_bytes());
+        match self.request::<IgnoredAny>(kind, namespace, create).await {
             Ok(IgnoredAny) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
             Err(error) => Err(failed(action, error)),
@@ -75,10 +73,9 @@ impl Writer {
         let name = body["metadata"]["name"].as_str().unwrap_or_default();
         let action = || format!("try out {kind} {name}");
         let params = PatchParams { dry_run: true, ..PatchParams::apply(FIELD_MANAGER).force().validation_strict() };
-        let path = self.children(kind, namespace).resource_url().to_owned();
-        let request = Request::new(path).patch(name, &params, &Patch::Apply(body));
-        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
-        self.client.request::<IgnoredAny>(request).await.map(|IgnoredAny| ()).map_err(|error| failed(action, error))
+        let apply = |path: Request| path.patch(name, &params, &Patch::Apply(body));
+        let tried = self.request::<IgnoredAny>(kind, namespace, apply).await;
+        tried.map(|IgnoredAny| ()).map_err(|error| failed(action, error))
     }
 
     /// Changes who holds which fields of a child, by a patch that carries its precondition: the `resourceVersion` that was read.
@@ -98,11 +95,8 @@ impl Writer {
 
     /// Reads a child with everything that the API server has, `managedFields` included.
     pub async fn read_whole(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Value, Error> {
-        let action = || format!("read {kind} {name}");
-        let path = self.children(kind, namespace).resource_url().to_owned();
-        let request = Request::new(path).get(name, &GetParams::default());
-        let request = request.map_err(|error| failed(action, kube::Error::BuildRequest(error)))?;
-        self.client.request(request).await.map_err(|error| failed(action, error))
+        let found = self.request(kind, namespace, |path| path.get(name, &GetParams::default())).await;
+        found.map_err(|error| failed(|| format!("read {kind} {name}"), error))
     }
 
     /// Reads a parent as it stands, not as it is remembered. A list of one, as that asks for no right that a watch does not need.
@@ -187,6 +181,17 @@ impl Writer {
 
     fn check(&self, action: impl Fn() -> String) -> Result<(), Error> {
         if self.leads() { Ok(()) } else { Err(Error::NotLeader { action: action() }) }
+    }
+
+    /// Sends a request about children whose answer is not read as one of them.
+    async fn request<T: DeserializeOwned>(
+        &self,
+        kind: ChildKind,
+        namespace: &str,
+        build: impl FnOnce(Request) -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, kube::Error> {
+        let path = Request::new(self.children(kind, namespace).resource_url());
+        self.client.request(build(path).map_err(kube::Error::BuildRequest)?).await
     }
 
     fn children(&self, kind: ChildKind, namespace: &str) -> Api<Live> {
