@@ -58,13 +58,15 @@ mod tests {
     use crate::api::App;
     use crate::core::observed::Observed;
     use crate::core::parent::Parent;
+    use jiff::Timestamp;
     use serde_json::{Value, json};
 
     fn invalid(spec: &Value, forbidden: &[Forbidden]) -> Vec<String> {
         let app = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
         let app: App = serde_json::from_value(app).unwrap();
         let forbidden = forbidden.iter().copied().collect();
-        app.plan(&Observed::default(), &PlanSettings { forbidden, ..PlanSettings::default() }).invalid
+        app.plan(&Observed::default(), &PlanSettings { forbidden, ..PlanSettings::default() }, Timestamp::UNIX_EPOCH)
+            .invalid
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
-use crate::core::storage;
+use crate::core::{pods, storage};
 use build::{
     deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
 };
@@ -29,11 +29,12 @@ impl Parent for App {
     const KIND: ParentKind = ParentKind::App;
     type Status = AppStatus;
 
-    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan {
-        match validate(self).and_then(|valid| limits::check(valid, settings)) {
+    fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan {
+        let plan = match validate(self).and_then(|valid| limits::check(valid, settings)) {
             Ok(valid) => plan(&valid, observed),
             Err(invalid) => Plan { invalid, ..Plan::default() },
-        }
+        };
+        Plan { requeue: pods::next_late(&observed.pods, now), ..plan }
     }
 
     fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {

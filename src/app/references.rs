@@ -65,6 +65,7 @@ mod tests {
     use crate::core::own::Own;
     use crate::core::parent::Parent;
     use crate::core::plan::PlanSettings;
+    use jiff::Timestamp;
     use serde_json::{Value, json};
 
     /// What is wrong with an App of that namespace, for an operator in `moorage-system`.
@@ -79,7 +80,7 @@ mod tests {
         };
         let settings = PlanSettings { own: Some(own), ..PlanSettings::default() };
         let app: App = serde_json::from_value(app).unwrap();
-        let plan = app.plan(&Observed::default(), &settings);
+        let plan = app.plan(&Observed::default(), &settings, Timestamp::UNIX_EPOCH);
         assert!(plan.invalid.is_empty() || plan.objects.is_empty(), "an invalid App has no objects");
         plan.invalid
     }

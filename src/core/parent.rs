@@ -18,8 +18,8 @@ pub trait Parent:
     /// The type of its status.
     type Status: Serialize + DeserializeOwned + Clone + PartialEq + Default + Send + Sync;
 
-    /// What must exist for this object, given what was seen.
-    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan;
+    /// What must exist for this object, given what was seen. Time may decide when to look again, never what pods are made of.
+    fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan;
 
     /// What to tell the user, given the plan, what became of it and what was seen after it.
     fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> Self::Status;

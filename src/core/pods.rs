@@ -9,6 +9,7 @@ use crate::api::common::Problem;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write;
+use std::time::Duration;
 
 /// Most problems told in one status.
 const PROBLEM_LIMIT: usize = 10;
@@ -130,9 +131,11 @@ pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Problems {
     Problems { told, count: all.len() }
 }
 
-/// The next second (Unix time) at which [`problems`] may say more although nothing moved.
-pub fn next_late(pods: &[Pod], now: Timestamp) -> Option<i64> {
-    pods.iter().filter_map(|pod| pod.late.as_ref()).map(|(at, _)| *at).filter(|at| *at > now.as_second()).min()
+/// When [`problems`] may say more although nothing moved.
+pub fn next_late(pods: &[Pod], now: Timestamp) -> Option<Duration> {
+    let late = pods.iter().filter_map(|pod| pod.late.as_ref()).map(|(at, _)| *at);
+    let soonest = late.filter(|at| *at > now.as_second()).min()?;
+    u64::try_from(soonest - now.as_second()).ok().map(|seconds| Duration::from_secs(seconds + 1))
 }
 
 /// The reason of a problem among ours; what Kubernetes may add one day counts as a failed container.

@@ -7,6 +7,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::PlanSettings;
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -84,6 +85,6 @@ pub fn objects(document: Value, settings: &PlanSettings) -> Result<Vec<Object>, 
 fn plan<P: Parent>(document: Value, settings: &PlanSettings) -> Result<Vec<Object>, String> {
     let title = format!("{} {}", document["kind"], document["metadata"]["name"]).replace('"', "");
     let parent: P = serde_json::from_value(document).map_err(|error| format!("{title}: {error}"))?;
-    let plan = parent.plan(&Observed::default(), settings);
+    let plan = parent.plan(&Observed::default(), settings, Timestamp::now());
     if plan.invalid.is_empty() { Ok(plan.objects) } else { Err(format!("{title}: {}", plan.invalid.join("; "))) }
 }

@@ -16,7 +16,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
-use crate::core::storage;
+use crate::core::{pods, storage};
 use build::config::{config, config_map};
 use build::deployment::deployment;
 use build::secret::secret;
@@ -30,11 +30,12 @@ impl Parent for Registry {
     const KIND: ParentKind = ParentKind::Registry;
     type Status = RegistryStatus;
 
-    fn plan(&self, observed: &Observed, settings: &PlanSettings) -> Plan {
-        match validate(self, observed) {
+    fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan {
+        let plan = match validate(self, observed) {
             Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
-        }
+        };
+        Plan { requeue: pods::next_late(&observed.pods, now), ..plan }
     }
 
     fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> RegistryStatus {

@@ -19,6 +19,7 @@ use crate::core::observed::{Child, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -166,7 +167,7 @@ fn wanted(context: &Context, kind: ChildKind, key: &Key, seen: &Child) -> Option
 fn plan<P: Parent>(context: &Context, parent: &ParentKey, kind: ChildKind, key: &Key, seen: &Child) -> Option<Plan> {
     let (parent, mut observed) = observe::<P>(context, parent).ok()??;
     observed.children.insert((kind, key.name.to_string()), seen.clone());
-    Some(parent.plan(&observed, &context.settings()))
+    Some(parent.plan(&observed, &context.settings(), Timestamp::now()))
 }
 
 /// Takes in a pod as it came off a watch.

@@ -13,7 +13,6 @@ use super::report::report;
 use crate::core::meta::FINALIZER;
 use crate::core::parent::Parent;
 use crate::core::plan::{ErrorClass, Failure, FinalizerChange, Outcome, Plan};
-use crate::core::pods;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ const UNMADE: Duration = Duration::from_secs(300);
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
-    let plan = parent.plan(&observed, &context.settings());
+    let plan = parent.plan(&observed, &context.settings(), Timestamp::now());
     let mut outcome = Outcome::default();
     if plan.finalizer == FinalizerChange::Add {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
@@ -70,12 +69,9 @@ async fn tell<P: Parent>(
     let status = planned.status(plan, outcome, &observed, now);
     let rest =
         if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
-    let late = pods::next_late(&observed.pods, now)
-        .and_then(|at| u64::try_from(at - now.as_second()).ok())
-        .map(|seconds| Duration::from_secs(seconds + 1));
     let floor = (!outcome.is_complete() || !outcome.contended.is_empty()).then_some(FLOOR);
     let unmade = outcome.unmade.is_some().then_some(UNMADE);
-    let soonest = [rest, plan.requeue, late, floor, unmade].into_iter().flatten().min();
+    let soonest = [rest, plan.requeue, floor, unmade].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),
         (None, Some(soonest)) => Done::Again(soonest),

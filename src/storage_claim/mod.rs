@@ -30,7 +30,7 @@ impl Parent for StorageClaim {
     const KIND: ParentKind = ParentKind::StorageClaim;
     type Status = StorageClaimStatus;
 
-    fn plan(&self, observed: &Observed, _settings: &PlanSettings) -> Plan {
+    fn plan(&self, observed: &Observed, _settings: &PlanSettings, _now: Timestamp) -> Plan {
         if self.identity().deleting {
             return retention::farewell(self, observed);
         }

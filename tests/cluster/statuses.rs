@@ -46,7 +46,11 @@ async fn taken<P: Parent>(sandbox: &Sandbox, object: Value, least_children: usiz
         consumers: (0..5_000).map(|index| format!("Registry/{index:0>63}")).collect(),
         ..Observed::default()
     };
-    let plan = parent.plan(&observed, &PlanSettings { registry_image: "a".to_owned(), ..PlanSettings::default() });
+    let plan = parent.plan(
+        &observed,
+        &PlanSettings { registry_image: "a".to_owned(), ..PlanSettings::default() },
+        Timestamp::now(),
+    );
     let objects = plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name));
     let failure = |object| Failure { object, class: ErrorClass::Invalid, message: megabyte() };
     let outcome = Outcome { failures: objects.map(failure).collect(), ..Outcome::default() };

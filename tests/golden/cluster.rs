@@ -30,8 +30,10 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// When the status is written.
-const NOW: &str = "2026-01-01T00:10:00Z";
+/// When plans are made and statuses written: at ten past midnight, on the first of January 2026.
+fn now() -> Timestamp {
+    Timestamp::from_second(1_767_226_200).unwrap_or_default()
+}
 
 /// The objects of a YAML stream.
 pub fn documents(text: &str) -> Result<Vec<Value>> {
@@ -110,7 +112,12 @@ impl Cluster {
 
     /// The plan of the resource in question.
     pub fn plan<P: Parent>(&self) -> Plan {
-        self.observe::<P>().map(|(parent, seen)| parent.plan(&seen, &self.context.settings())).unwrap_or_default()
+        self.plan_at::<P>(now())
+    }
+
+    /// Likewise, made at that time.
+    pub fn plan_at<P: Parent>(&self, now: Timestamp) -> Plan {
+        self.observe::<P>().map(|(parent, seen)| parent.plan(&seen, &self.context.settings(), now)).unwrap_or_default()
     }
 
     /// Whether an object stands as wanted.
@@ -127,8 +134,8 @@ impl Cluster {
     /// The status once that became of the plan.
     pub fn status<P: Parent>(&self, outcome: impl FnOnce(&Plan) -> Outcome) -> Result<Value> {
         let (parent, seen) = self.observe::<P>()?;
-        let plan = parent.plan(&seen, &self.context.settings());
-        Ok(serde_json::to_value(parent.status(&plan, &outcome(&plan), &seen, NOW.parse()?))?)
+        let plan = parent.plan(&seen, &self.context.settings(), now());
+        Ok(serde_json::to_value(parent.status(&plan, &outcome(&plan), &seen, now()))?)
     }
 
     /// Takes in an object as its watch would, or a complete list.
@@ -139,7 +146,7 @@ impl Cluster {
     /// Plan and status as a file shows them; `world` is what the API server merges the writes into.
     pub fn shown<P: Parent>(&self, world: &[Value]) -> Result<Value> {
         let (parent, seen) = self.observe::<P>()?;
-        let plan = parent.plan(&seen, &self.context.settings());
+        let plan = parent.plan(&seen, &self.context.settings(), now());
         let mut outcome = Outcome::default();
         if plan.invalid.is_empty() && !plan.paused {
             outcome = carry_out(&self.context, &parent.identity(), &plan, &seen, world);
@@ -247,7 +254,7 @@ pub fn merge(into: &mut Value, from: &Value) {
 
 /// A plan and its status as the file shows them: what is as usual is left out.
 fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Observed) -> Result<Value> {
-    let now: Timestamp = NOW.parse()?;
+    let now: Timestamp = now();
     let status = parent.status(plan, outcome, observed, now);
     let mut shown = Map::new();
     let mut show = |key: &str, value: Value| shown.insert(key.to_owned(), value);

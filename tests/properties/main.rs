@@ -25,6 +25,7 @@ use moorage::core::kind::ChildKind;
 use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::parent::Parent;
+use moorage::core::plan::Plan;
 use moorage_fake::{Effort, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
@@ -53,9 +54,10 @@ where
     }
 }
 
-/// Any spec in any cluster gives a plan and a status, the same bytes each time and in whatever order things were seen.
+/// Any spec in any cluster gives a plan and a status, the same bytes each time and in whatever order things were seen; at another
+/// time the plan is another only in when to look again.
 fn plans_are_total_and_deterministic<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
-    check(&(specs, worlds, any::<prop::sample::Index>()), |(input, world, turn)| {
+    check(&(specs, worlds, any::<prop::sample::Index>(), 0..i64::from(i32::MAX)), |(input, world, turn, second)| {
         let paper = Paper::new();
         let seen = |world: &[Value]| {
             let context = paper.context();
@@ -63,6 +65,9 @@ fn plans_are_total_and_deterministic<P: Parent>(specs: BoxedStrategy<Value>, wor
             for document in world {
                 context.show(document).unwrap();
             }
+            let then = context.plan_at::<P>(jiff::Timestamp::from_second(second).unwrap());
+            let now = context.plan::<P>();
+            assert!(Plan { requeue: now.requeue, ..then } == now, "the plan depends on the time");
             pretty(&context.shown::<P>(world).unwrap())
         };
         let mut turned = world.clone();

@@ -14,6 +14,7 @@ use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Plan, PlanSettings, SecretKey};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use serde_json::Value;
 
@@ -60,7 +61,7 @@ fn keyless() -> PlanSettings {
 }
 
 fn planned(registry: &Registry) -> Plan {
-    let plan = registry.plan(&Observed::default(), &settings());
+    let plan = registry.plan(&Observed::default(), &settings(), Timestamp::UNIX_EPOCH);
     assert_eq!(plan.invalid, Vec::<String>::new());
     plan
 }
@@ -70,5 +71,5 @@ fn body(plan: &Plan, kind: ChildKind, name: &str) -> Value {
 }
 
 fn deployment_spec(registry: &Registry, observed: &Observed) -> Value {
-    body(&registry.plan(observed, &settings()), ChildKind::Deployment, "images")["spec"].clone()
+    body(&registry.plan(observed, &settings(), Timestamp::UNIX_EPOCH), ChildKind::Deployment, "images")["spec"].clone()
 }

@@ -8,6 +8,7 @@ use crate::core::live::Live;
 use crate::core::observed::{Child, Observed};
 use crate::core::parent::Parent;
 use crate::core::plan::PlanSettings;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 fn config(registry: &Registry) -> Value {
@@ -72,7 +73,7 @@ fn secret_is_derived_from_key_and_uid() {
 
 #[test]
 fn secret_needs_a_key() {
-    let plan = registry(empty_dir()).plan(&Observed::default(), &keyless());
+    let plan = registry(empty_dir()).plan(&Observed::default(), &keyless(), Timestamp::UNIX_EPOCH);
     assert_eq!((plan.once.len(), plan.objects.len()), (0, 3));
 }
 
@@ -159,8 +160,9 @@ fn a_new_default_image_restarts_nothing_by_itself() {
         observed.children.insert((ChildKind::Deployment, "images".to_owned()), child);
         observed
     };
-    let deployment =
-        |images: &Registry, live: &Value| body(&images.plan(&standing(live), &newer), ChildKind::Deployment, "images");
+    let deployment = |images: &Registry, live: &Value| {
+        body(&images.plan(&standing(live), &newer, Timestamp::UNIX_EPOCH), ChildKind::Deployment, "images")
+    };
     let image = |deployment: &Value| deployment["spec"]["template"]["spec"]["containers"][0]["image"].clone();
     assert_eq!(deployment(&images, &before), before, "nothing is written");
 

@@ -17,18 +17,24 @@ use jiff::Timestamp;
 #[test]
 fn the_shared_secret_is_due_while_pods_start() {
     let images = registry(empty_dir());
-    let plan = images.plan(&Observed::default(), &settings());
+    let plan = images.plan(&Observed::default(), &settings(), Timestamp::UNIX_EPOCH);
     assert!(plan.once.iter().all(|secret| secret.kind == ChildKind::Secret && !secret.held), "{:?}", plan.once);
     let mut observed = standing(&plan, Observed::default(), 1);
-    assert!(!images.plan(&observed, &settings()).once[0].held, "whether it is there is not known yet");
+    assert!(
+        !images.plan(&observed, &settings(), Timestamp::UNIX_EPOCH).once[0].held,
+        "whether it is there is not known yet"
+    );
     observed.made = true;
-    assert!(images.plan(&observed, &settings()).once[0].held);
+    assert!(images.plan(&observed, &settings(), Timestamp::UNIX_EPOCH).once[0].held);
     let mut changed = images.clone();
     changed.spec.read_only = true;
-    assert!(!changed.plan(&observed, &settings()).once[0].held, "the pods are about to be changed");
+    assert!(
+        !changed.plan(&observed, &settings(), Timestamp::UNIX_EPOCH).once[0].held,
+        "the pods are about to be changed"
+    );
     let deployment = observed.children.get_mut(&(ChildKind::Deployment, "images".to_owned())).unwrap();
     deployment.facts = Facts::Workload(Workload { desired: 1, observed: true, ..Workload::default() }.into());
-    assert!(!images.plan(&observed, &settings()).once[0].held);
+    assert!(!images.plan(&observed, &settings(), Timestamp::UNIX_EPOCH).once[0].held);
 }
 
 /// What is seen once `plan` stands and `pods` of its pods are available.
@@ -68,7 +74,7 @@ fn told(registry: &Registry, observed: Observed, pods: i32) -> RegistryStatus {
 }
 
 fn told_with(settings: &PlanSettings, registry: &Registry, observed: Observed, pods: i32) -> RegistryStatus {
-    let plan = registry.plan(&observed, settings);
+    let plan = registry.plan(&observed, settings, Timestamp::UNIX_EPOCH);
     let observed = standing(&plan, observed, pods);
     registry.status(&plan, &Outcome::default(), &observed, Timestamp::UNIX_EPOCH)
 }

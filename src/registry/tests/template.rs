@@ -6,6 +6,7 @@ use crate::api::common::{AccessMode, PodSettings};
 use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodSecurityContext;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ fn what_does_not_concern_pods_does_not_restart_them() {
     images.metadata.annotations = Some(BTreeMap::from([("note".to_owned(), "x".to_owned())]));
     images.spec.storage.volume.as_mut().unwrap().size = "40Gi".to_owned();
     assert_eq!(template(&images), before);
-    let plan = images.plan(&Observed::default(), &keyless());
+    let plan = images.plan(&Observed::default(), &keyless(), Timestamp::UNIX_EPOCH);
     let without_secret = &plan.object(ChildKind::Deployment, "images").unwrap().body["spec"]["template"];
     assert_eq!(without_secret, &before);
 }

@@ -5,12 +5,13 @@ use crate::api::common::AccessMode;
 use crate::api::registry::RegistryStorage;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
+use jiff::Timestamp;
 
 #[test]
 fn storage_is_exactly_one() {
     let both = RegistryStorage { claim: claim("shared").claim, ..empty_dir() };
     for storage in [RegistryStorage::default(), both] {
-        let plan = registry(storage).plan(&Observed::default(), &settings());
+        let plan = registry(storage).plan(&Observed::default(), &settings(), Timestamp::UNIX_EPOCH);
         assert_eq!(plan.invalid, ["spec.storage: must have exactly one of volume, claim and emptyDir"]);
         assert_eq!(plan.objects, []);
     }
@@ -23,7 +24,7 @@ fn every_error_is_told_at_once_and_names_its_field() {
     bad.spec.image = Some("https://registry.example.com/x".to_owned());
     bad.spec.storage.volume.as_mut().unwrap().size = "much".to_owned();
     bad.spec.replicas = Some(-1);
-    let invalid = bad.plan(&Observed::default(), &settings()).invalid;
+    let invalid = bad.plan(&Observed::default(), &settings(), Timestamp::UNIX_EPOCH).invalid;
     let fields: Vec<_> = invalid.iter().map(|error| error.split(": ").next().unwrap()).collect();
     assert_eq!(fields, ["spec.image", "spec.replicas", "spec.storage.volume.size", "metadata.name"]);
 }
@@ -38,7 +39,7 @@ fn several_replicas_need_shared_storage() {
     ] {
         let mut images = registry(storage);
         images.spec.replicas = Some(2);
-        let plan = images.plan(&observed, &settings());
+        let plan = images.plan(&observed, &settings(), Timestamp::UNIX_EPOCH);
         assert_eq!(plan.invalid.len(), 1);
         assert!(plan.invalid[0].starts_with(&format!("spec.replicas: must be 1 because {why}")), "{:?}", plan.invalid);
         assert_eq!(plan.objects, []);

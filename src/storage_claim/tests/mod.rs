@@ -111,7 +111,7 @@ fn seen(body: &Value) -> Observed {
 }
 
 fn plan(claim: &StorageClaim, observed: &Observed) -> Plan {
-    claim.plan(observed, &PlanSettings::default())
+    claim.plan(observed, &PlanSettings::default(), Timestamp::UNIX_EPOCH)
 }
 
 fn request(plan: &Plan) -> &str {
