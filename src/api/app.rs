@@ -315,6 +315,39 @@ pub struct Rollout {
     /// Old revisions to keep. Kubernetes' default is 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_limit: Option<i32>,
+    /// What becomes of the pods when a `ConfigMap` changes that they read: Restart (the default) rolls them out anew, Ignore leaves
+    /// them as they are.
+    #[serde(default)]
+    pub on_config_change: OnConfigChange,
+    /// `ConfigMaps` whose changes restart nothing, for programs that read them again by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_changes_of: Vec<ConfigReference>,
+}
+
+/// What becomes of pods when their configuration changes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the field says what they mean, and docs on them would split the schema")]
+pub enum OnConfigChange {
+    #[default]
+    Restart,
+    Ignore,
+}
+
+/// Configuration of the same namespace, by kind and name.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigReference {
+    /// `ConfigMap`.
+    pub kind: ConfigKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// Kinds that hold configuration.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
+pub enum ConfigKind {
+    ConfigMap,
 }
 
 /// Whether old pods make room one by one or all at once.

@@ -1,6 +1,6 @@
 //! What an App may not ask for here, although it makes sense: what the admin forbids, and the operator's own power.
 
-use super::references::references;
+use super::references::{Mention, references};
 use super::validate::ValidApp;
 use crate::api::app::ServiceType;
 use crate::core::plan::{Forbidden, PlanSettings};
@@ -18,8 +18,9 @@ pub fn check<'a>(app: ValidApp<'a>, settings: &PlanSettings) -> Result<ValidApp<
         })
         .collect();
     if let Some(own) = &settings.own {
-        let refusal = |(field, named): (String, _)| own.refusal(&app.identity.namespace, &field, named);
-        errors.extend(references(app.spec).into_iter().filter_map(refusal));
+        let mentions = references(app.spec);
+        let refusal = |it: &Mention<'_>| own.refusal(&app.identity.namespace, &it.field, it.named);
+        errors.extend(mentions.iter().filter_map(refusal));
     }
     if errors.is_empty() { Ok(app) } else { Err(errors) }
 }

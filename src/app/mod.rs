@@ -3,6 +3,7 @@
 //! [`plan`](Parent::plan) validates once and hands the result to one builder per object.
 
 pub mod build;
+mod configuration;
 mod limits;
 mod references;
 mod status;
@@ -14,6 +15,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
+use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::{pods, storage};
 use build::{
     deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
@@ -49,8 +51,10 @@ impl Parent for App {
         &status.conditions
     }
 
-    fn claims(&self) -> Vec<String> {
-        validate(self).map(|valid| valid.claim_names()).unwrap_or_default()
+    fn references(&self) -> Vec<Reference> {
+        let claims = validate(self).map(|valid| valid.claim_names()).unwrap_or_default();
+        let claims = claims.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name));
+        claims.chain(configuration::readings(&self.spec).into_keys()).collect()
     }
 }
 

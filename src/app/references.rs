@@ -2,60 +2,149 @@
 
 use crate::api::app::{AppSpec, AppVolume, ServiceAccountSettings};
 use crate::core::own::Named;
-use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference, VolumeProjection};
+use k8s_openapi::api::core::v1::{
+    ConfigMapKeySelector, EnvFromSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, SecretKeySelector,
+    VolumeProjection,
+};
 
-/// Every `ServiceAccount` and Secret that the spec names, each after its field.
-pub fn references(spec: &AppSpec) -> Vec<(String, Named<'_>)> {
+/// One place in a spec that names an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention<'a> {
+    /// The field that says so.
+    pub field: String,
+    /// The object.
+    pub named: Named<'a>,
+    /// What of it the pods read.
+    pub reads: Reads<'a>,
+    /// Whether pods start without it.
+    pub optional: bool,
+}
+
+/// What pods read of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reads<'a> {
+    /// Nothing: they run as it, or their images are pulled with it.
+    Nothing,
+    /// All of it.
+    All,
+    /// These keys.
+    Keys(Vec<&'a str>),
+}
+
+/// Every `ServiceAccount`, Secret and `ConfigMap` that the spec names.
+pub fn references(spec: &AppSpec) -> Vec<Mention<'_>> {
     let AppSpec { service_account, image_pull_secrets, env, env_from, volumes, .. } = spec;
     let accounts = service_account.iter().flat_map(of_account);
     accounts
         .chain(pull_secrets("spec.imagePullSecrets", image_pull_secrets))
-        .chain(env.iter().enumerate().filter_map(of_variable))
-        .chain(env_from.iter().enumerate().filter_map(of_variables))
+        .chain(env.iter().enumerate().flat_map(of_variable))
+        .chain(env_from.iter().enumerate().flat_map(of_variables))
         .chain(volumes.iter().enumerate().flat_map(of_volume))
         .collect()
 }
 
-fn of_account(account: &ServiceAccountSettings) -> Vec<(String, Named<'_>)> {
+fn of_account(account: &ServiceAccountSettings) -> Vec<Mention<'_>> {
     let ServiceAccountSettings { name, annotations: _, image_pull_secrets, automount_token: _ } = account;
-    let name = name.iter().map(|name| ("spec.serviceAccount.name".to_owned(), Named::ServiceAccount(name)));
+    let name = name.iter().map(|name| Mention {
+        field: "spec.serviceAccount.name".to_owned(),
+        named: Named::ServiceAccount(name),
+        reads: Reads::Nothing,
+        optional: false,
+    });
     name.chain(pull_secrets("spec.serviceAccount.imagePullSecrets", image_pull_secrets)).collect()
 }
 
-fn pull_secrets<'a>(field: &str, secrets: &'a [LocalObjectReference]) -> Vec<(String, Named<'a>)> {
-    let secrets = secrets.iter().enumerate();
-    secrets.map(|(index, secret)| (format!("{field}[{index}].name"), Named::Secret(&secret.name))).collect()
+fn pull_secrets<'a>(field: &str, secrets: &'a [LocalObjectReference]) -> Vec<Mention<'a>> {
+    let mention = |(index, secret): (usize, &'a LocalObjectReference)| Mention {
+        field: format!("{field}[{index}].name"),
+        named: Named::Secret(&secret.name),
+        reads: Reads::Nothing,
+        optional: false,
+    };
+    secrets.iter().enumerate().map(mention).collect()
 }
 
-fn of_variable((index, variable): (usize, &EnvVar)) -> Option<(String, Named<'_>)> {
-    let EnvVarSource { secret_key_ref, config_map_key_ref: _, field_ref: _, resource_field_ref: _ } =
-        variable.value_from.as_ref()?;
-    let field = format!("spec.env[{index}].valueFrom.secretKeyRef.name");
-    Some((field, Named::Secret(&secret_key_ref.as_ref()?.name)))
-}
-
-fn of_variables((index, source): (usize, &EnvFromSource)) -> Option<(String, Named<'_>)> {
-    let EnvFromSource { secret_ref, config_map_ref: _, prefix: _ } = source;
-    Some((format!("spec.envFrom[{index}].secretRef.name"), Named::Secret(&secret_ref.as_ref()?.name)))
-}
-
-fn of_volume((index, volume): (usize, &AppVolume)) -> Vec<(String, Named<'_>)> {
-    let (field, AppVolume { secret, projected, .. }) = (format!("spec.volumes[{index}]"), volume);
-    let whole = secret.as_ref().and_then(|secret| secret.secret_name.as_ref());
-    let whole = whole.map(|name| (format!("{field}.secret.secretName"), Named::Secret(name)));
-    let sources = projected.iter().flat_map(|projected| projected.sources.iter().flatten()).enumerate();
-    let parts = sources.filter_map(|(index, source)| {
-        let VolumeProjection {
-            secret,
-            cluster_trust_bundle: _,
-            config_map: _,
-            downward_api: _,
-            service_account_token: _,
-        } = source;
-        let name = &secret.as_ref()?.name;
-        Some((format!("{field}.projected.sources[{index}].secret.name"), Named::Secret(name)))
+fn of_variable((index, variable): (usize, &EnvVar)) -> Vec<Mention<'_>> {
+    let Some(EnvVarSource { secret_key_ref, config_map_key_ref, field_ref: _, resource_field_ref: _ }) =
+        &variable.value_from
+    else {
+        return Vec::new();
+    };
+    let mention = |source: &str, named, key, optional: Option<bool>| Mention {
+        field: format!("spec.env[{index}].valueFrom.{source}.name"),
+        named,
+        reads: Reads::Keys(vec![key]),
+        optional: optional.unwrap_or(false),
+    };
+    let secret = secret_key_ref.iter().map(|SecretKeySelector { name, key, optional }| {
+        mention("secretKeyRef", Named::Secret(name), key.as_str(), *optional)
     });
-    whole.into_iter().chain(parts).collect()
+    let config_map = config_map_key_ref.iter().map(|ConfigMapKeySelector { name, key, optional }| {
+        mention("configMapKeyRef", Named::ConfigMap(name), key.as_str(), *optional)
+    });
+    secret.chain(config_map).collect()
+}
+
+fn of_variables((index, source): (usize, &EnvFromSource)) -> Vec<Mention<'_>> {
+    let EnvFromSource { secret_ref, config_map_ref, prefix: _ } = source;
+    let mention = |source: &str, named, optional: Option<bool>| Mention {
+        field: format!("spec.envFrom[{index}].{source}.name"),
+        named,
+        reads: Reads::All,
+        optional: optional.unwrap_or(false),
+    };
+    let secret = secret_ref.iter().map(|secret| mention("secretRef", Named::Secret(&secret.name), secret.optional));
+    let config_map =
+        config_map_ref.iter().map(|map| mention("configMapRef", Named::ConfigMap(&map.name), map.optional));
+    secret.chain(config_map).collect()
+}
+
+fn of_volume((index, volume): (usize, &AppVolume)) -> Vec<Mention<'_>> {
+    let AppVolume { secret, config_map, projected, .. } = volume;
+    let field = format!("spec.volumes[{index}]");
+    let mut mentions: Vec<Mention<'_>> = Vec::new();
+    mentions.extend(secret.iter().filter_map(|secret| {
+        let named = Named::Secret(secret.secret_name.as_ref()?);
+        Some(files(format!("{field}.secret.secretName"), named, secret.items.as_ref(), secret.optional))
+    }));
+    mentions.extend(config_map.iter().map(|map| {
+        files(format!("{field}.configMap.name"), Named::ConfigMap(&map.name), map.items.as_ref(), map.optional)
+    }));
+    let sources = projected.iter().flat_map(|projected| projected.sources.iter().flatten()).enumerate();
+    mentions.extend(
+        sources.flat_map(|(index, source)| {
+            let VolumeProjection {
+                secret,
+                cluster_trust_bundle: _,
+                config_map,
+                downward_api: _,
+                service_account_token: _,
+            } = source;
+            let field = format!("{field}.projected.sources[{index}]");
+            let secret = secret.iter().map(|secret| {
+                let named = Named::Secret(&secret.name);
+                files(format!("{field}.secret.name"), named, secret.items.as_ref(), secret.optional)
+            });
+            let config_map = config_map.iter().map(|map| {
+                files(format!("{field}.configMap.name"), Named::ConfigMap(&map.name), map.items.as_ref(), map.optional)
+            });
+            secret.chain(config_map).collect::<Vec<_>>()
+        }),
+    );
+    mentions
+}
+
+/// What is mounted as files: all keys, or those that are listed.
+fn files<'a>(
+    field: String,
+    named: Named<'a>,
+    items: Option<&'a Vec<KeyToPath>>,
+    optional: Option<bool>,
+) -> Mention<'a> {
+    let reads = items
+        .filter(|items| !items.is_empty())
+        .map_or(Reads::All, |items| Reads::Keys(items.iter().map(|item| item.key.as_str()).collect()));
+    Mention { field, named, reads, optional: optional.unwrap_or(false) }
 }
 
 #[cfg(test)]

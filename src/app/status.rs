@@ -1,5 +1,6 @@
 //! What the user is told about an App.
 
+use super::configuration::missing;
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::conditions::{Summary, merge};
@@ -9,7 +10,8 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{Running, children, of_children, of_outcome};
+use crate::core::status::{ERRORS, Running, children, of_children, of_outcome};
+use crate::core::text::list;
 use crate::core::{meta, pods, storage};
 use jiff::Timestamp;
 
@@ -38,9 +40,20 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     if let Some(summary) = of_outcome(plan, outcome, observed) {
         return summary;
     }
-    let waits = storage::not_ready(&app.claims(), plan, observed).or_else(|| of_children(plan, observed));
+    let waits = storage::not_ready(&app.references(), plan, observed).or_else(|| of_children(plan, observed));
+    let missing = missing(&app.spec, observed);
     match (waits, running.summary()) {
         (Some(waits), _) => waits,
+        (None, summary) if !missing.is_empty() => {
+            let message = list(&missing, ERRORS, "; ");
+            let reason = Reason::ConfigurationMissing;
+            match summary {
+                // Pods that run go on; none could take the place of one that ends.
+                Summary::Ready(_, _) | Summary::Impaired(_, _) => Summary::Impaired(reason, message),
+                Summary::Waiting(_, _) => Summary::Waiting(reason, message),
+                Summary::Stalled(_, _) => Summary::Stalled(reason, message),
+            }
+        }
         (None, Summary::Ready(_, _)) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())
         }

@@ -109,6 +109,7 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
             .map(|_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned()),
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
+    errors.extend(super::configuration::check(&app.spec));
     let volumes = volumes(&identity.name, &app.spec.volumes, &mut errors);
     if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes }) } else { Err(errors) }
 }

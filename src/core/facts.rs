@@ -1,5 +1,6 @@
 //! What is remembered of a live child once its body is dropped: a few numbers and words per kind.
 
+use super::configuration::Configuration;
 use super::kind::ChildKind;
 use super::live::{Live, items};
 use super::text::{QUOTE, WORD, cut};
@@ -60,6 +61,8 @@ pub struct Workload {
     pub refused: Option<String>,
     /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
     pub default_image: Option<Box<str>>,
+    /// The configuration that the pods are known to have, from our annotations.
+    pub configuration: Option<Box<Configuration>>,
 }
 
 impl Workload {
@@ -170,6 +173,7 @@ fn workload(live: &Live) -> Workload {
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
         default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),
+        configuration: Configuration::of(live).map(Box::new),
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::managed::{Entries, Managed, Marks, entries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::{ApiResource, DynamicResourceScope};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -66,10 +65,9 @@ impl Live {
         self.meta.uid.as_deref().unwrap_or_default()
     }
 
-    /// `metadata.resourceVersion` as the number it is (Kubernetes documents it as an ordered decimal, KEP-5504). What comes off the
-    /// wire always has one; 0 where an object was made without.
+    /// `metadata.resourceVersion`. What comes off the wire always has one; 0 where an object was made without.
     pub fn version(&self) -> u64 {
-        self.meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+        version(&self.meta)
     }
 
     /// `metadata.generation`, 0 for kinds that have none.
@@ -98,33 +96,46 @@ pub fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-impl kube::Resource for Live {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
+/// Lets a type with a field `meta` be read by whatever kind is asked for.
+macro_rules! dynamic_resource {
+    ($type:ty) => {
+        impl kube::Resource for $type {
+            type DynamicType = kube::core::ApiResource;
+            type Scope = kube::core::DynamicResourceScope;
 
-    fn kind(resource: &ApiResource) -> Cow<'_, str> {
-        resource.kind.as_str().into()
-    }
+            fn kind(resource: &kube::core::ApiResource) -> std::borrow::Cow<'_, str> {
+                resource.kind.as_str().into()
+            }
 
-    fn group(resource: &ApiResource) -> Cow<'_, str> {
-        resource.group.as_str().into()
-    }
+            fn group(resource: &kube::core::ApiResource) -> std::borrow::Cow<'_, str> {
+                resource.group.as_str().into()
+            }
 
-    fn version(resource: &ApiResource) -> Cow<'_, str> {
-        resource.version.as_str().into()
-    }
+            fn version(resource: &kube::core::ApiResource) -> std::borrow::Cow<'_, str> {
+                resource.version.as_str().into()
+            }
 
-    fn plural(resource: &ApiResource) -> Cow<'_, str> {
-        resource.plural.as_str().into()
-    }
+            fn plural(resource: &kube::core::ApiResource) -> std::borrow::Cow<'_, str> {
+                resource.plural.as_str().into()
+            }
 
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
+            fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &self.meta
+            }
 
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
-    }
+            fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &mut self.meta
+            }
+        }
+    };
+}
+pub(crate) use dynamic_resource;
+
+dynamic_resource!(Live);
+
+/// `metadata.resourceVersion` as the number it is (Kubernetes documents it as an ordered decimal, KEP-5504); 0 where there is none.
+pub fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 impl Serialize for Live {

@@ -28,6 +28,9 @@ pub const CLOSED: &str = "moorage.dev/closed";
 pub const PULL_SECRETS: &str = "moorage.dev/pull-secrets";
 /// Annotation on a pod template with the hash of the configuration that the pods read when they start.
 pub const CONFIG_HASH: &str = "moorage.dev/config-hash";
+/// Annotation on an App's Deployment with the hashes of the configuration that its pods are known to have, and the one in their
+/// template.
+pub const CONFIGURATION: &str = "moorage.dev/configuration";
 /// Annotation on the Deployment of a Registry that names no image, with the hash of its pod template as applied and the image that was
 /// the default then: it tells whether anything but the default has changed since.
 pub const DEFAULT_IMAGE: &str = "moorage.dev/default-image";

@@ -1,20 +1,24 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
 use super::additions::additions;
+use super::content::Content;
 use super::copy::is_copied;
 use super::facts::{Account, Claim, Facts, Volume, Workload};
 use super::fixed;
 use super::hash;
 use super::kind::{ChildKind, Identity};
+use super::known::Known;
 use super::live::Live;
 use super::merge::{Ours, Path, Rules};
 use super::meta::APPLIED_HASH;
 use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
+use super::reference::Reference;
 use super::subset;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The slim memory of one live child.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +203,8 @@ pub struct Observed {
     pub pods: Vec<Pod>,
     /// `StorageClaims` of the namespace that the parent mounts.
     pub claims: BTreeMap<String, Claim>,
+    /// What is known of the configuration that the parent refers to. What is not in here is unknown.
+    pub contents: BTreeMap<Reference, Known<Arc<Content>>>,
     /// `StorageClasses` of the cluster; `None` where the operator may not list them.
     pub classes: Option<BTreeMap<String, StorageClass>>,
     /// Apps and Registries that mount this claim, as `App/shop`.
@@ -213,6 +219,15 @@ impl Observed {
     /// The live child of that kind and name.
     pub fn child(&self, kind: ChildKind, name: &str) -> Option<&Child> {
         self.children.get(&(kind, name.to_owned()))
+    }
+
+    /// What is known of the content of an object that the parent refers to.
+    pub fn content(&self, reference: &Reference) -> Known<&Content> {
+        match self.contents.get(reference) {
+            None | Some(Known::Unknown) => Known::Unknown,
+            Some(Known::Absent) => Known::Absent,
+            Some(Known::Known(content)) => Known::Known(content),
+        }
     }
 
     /// Progress of the Deployment of that name.

@@ -20,6 +20,8 @@ pub enum Named<'a> {
     ServiceAccount(&'a str),
     /// A Secret to read, or to pull images with.
     Secret(&'a str),
+    /// A `ConfigMap` to read.
+    ConfigMap(&'a str),
 }
 
 impl Own {
@@ -28,6 +30,7 @@ impl Own {
         let (name, own, what) = match named {
             Named::ServiceAccount(name) => (name, &self.service_account, "the operator's own ServiceAccount"),
             Named::Secret(name) => (name, &self.key, "the Secret with the operator's own key"),
+            Named::ConfigMap(_) => return None,
         };
         (namespace == self.namespace && name == own)
             .then(|| format!("{field}: must not be {name}, {what}; name another"))

@@ -3,6 +3,7 @@
 use super::kind::{Identity, ParentKind};
 use super::observed::Observed;
 use super::plan::{Outcome, Plan, PlanSettings};
+use super::reference::Reference;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
@@ -30,8 +31,8 @@ pub trait Parent:
     /// The conditions of a status.
     fn conditions(status: &Self::Status) -> &[Condition];
 
-    /// Names of the claims that this object mounts.
-    fn claims(&self) -> Vec<String>;
+    /// What it refers to without making it.
+    fn references(&self) -> Vec<Reference>;
 
     /// What there is to be said goodbye to, of an object that is being deleted and can't be read; `None` if it can go without.
     fn departing(_body: &Value) -> Option<Self> {

@@ -58,6 +58,8 @@ reasons! {
     PodsNotReady,
     /// No pod is available.
     NoPodAvailable,
+    /// A `ConfigMap` that pods need is missing, or a key of it.
+    ConfigurationMissing,
     /// A storage claim is not ready.
     StorageNotReady,
     /// The `PersistentVolumeClaim` waits for a volume.

@@ -154,7 +154,7 @@ impl Running<'_> {
     /// The summary's conditions, and Available, Progressing and Degraded as a `ClusterOperator` tells them.
     pub fn conditions(&self, summary: &Summary) -> Vec<Wanted> {
         let mut wanted = summary.conditions();
-        wanted.extend([self.available(), self.progressing(summary), self.degraded()]);
+        wanted.extend([self.available(), self.progressing(summary), self.degraded(summary)]);
         wanted.extend(self.altered());
         wanted
     }
@@ -199,7 +199,7 @@ impl Running<'_> {
         }
     }
 
-    fn degraded(&self) -> Wanted {
+    fn degraded(&self, summary: &Summary) -> Wanted {
         if let Some(problem) = self.problems.told.first() {
             let others = match self.problems.count {
                 0 | 1 => String::new(),
@@ -208,9 +208,12 @@ impl Running<'_> {
             let message = format!("{}{others}", pods::sentence(problem));
             return condition(Type::Degraded, true, pods::reason(problem), message);
         }
-        match self.workload.and_then(|workload| workload.refused.as_deref()) {
-            Some(refused) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
-            None => condition(Type::Degraded, false, Reason::AsExpected, ""),
+        match (self.workload.and_then(|workload| workload.refused.as_deref()), summary) {
+            (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
+            (None, Summary::Impaired(reason @ Reason::ConfigurationMissing, message)) => {
+                condition(Type::Degraded, true, *reason, message.as_str())
+            }
+            (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::owner::Ownership;
 use super::plan::Plan;
 use super::readiness;
 use super::reason::Reason;
+use super::reference::{Reference, ReferenceKind};
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
 use crate::api::storage_claim::StorageClaimSpec;
@@ -42,8 +43,9 @@ fn owns(child: &Child, parent: &Identity) -> bool {
 
 /// What the first of the mounted claims that is not ready waits for; `None` when all are, or are no `StorageClaims`, and
 /// nothing is held back.
-pub fn not_ready(claims: &[String], plan: &Plan, observed: &Observed) -> Option<Summary> {
-    let waits = claims.iter().find_map(|name| {
+pub fn not_ready(mounted: &[Reference], plan: &Plan, observed: &Observed) -> Option<Summary> {
+    let claims = mounted.iter().filter(|reference| reference.kind == ReferenceKind::StorageClaim);
+    let waits = claims.map(|claim| &*claim.name).find_map(|name| {
         Some(readiness::claim_unready(observed.claims.get(name)?)?.summary(ChildKind::StorageClaim, name))
     });
     waits.or_else(|| {

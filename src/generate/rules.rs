@@ -95,6 +95,7 @@ pub static RULES: &[Rule] = &[
     rule(App, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),
     rule(App, "spec.rollout", "!has(self.maxUnavailable) || string(self.maxUnavailable).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%").of(".maxUnavailable"),
     rule(App, "spec.rollout", "!has(self.progressDeadlineSeconds) || self.progressDeadlineSeconds > (has(self.minReadySeconds) ? self.minReadySeconds : 0)", "must be more than minReadySeconds").of(".progressDeadlineSeconds"),
+    rule(App, "spec.rollout.ignoreChangesOf[].name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
     rule(App, "spec.serviceAccount", "!has(self.name) || (!has(self.annotations) && !has(self.imagePullSecrets))", "must be unset for annotations and imagePullSecrets, which are for an account of the App's own").of(".name"),
     rule(App, "spec.serviceAccount.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
     rule(App, "spec.pod.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),

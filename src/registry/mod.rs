@@ -16,6 +16,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
+use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::{pods, storage};
 use build::config::{config, config_map};
 use build::deployment::deployment;
@@ -50,8 +51,8 @@ impl Parent for Registry {
         &status.conditions
     }
 
-    fn claims(&self) -> Vec<String> {
-        claim_name(self).into_iter().collect()
+    fn references(&self) -> Vec<Reference> {
+        claim_name(self).iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 //! One object of a plan while it is applied: what each step of that needs.
 
-use super::cache::Wake;
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, take_parent};
-use super::key::{Key, ParentKey};
+
+use super::key::{Key, ParentKey, Wake};
 use super::metrics::ApplyOutcome;
 use super::progress::{Moment, Source};
 use super::queue::Lane;

@@ -4,14 +4,16 @@
 //! passed over, whichever way it came, and so is the late answer about an object that is gone by now.
 
 use super::body::Body;
-use super::key::{Key, ParentKey};
+use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
 use super::progress::{Moment, Progress, Source};
+use super::references::References;
 use super::scope::{Place, Scope, Watch};
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::pods::Pod;
+use crate::core::reference::{Reference, ReferenceKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -28,8 +30,8 @@ pub struct ParentEntry {
     pub declared: u64,
     /// Whether its spec is not in there, as it is too large.
     pub too_large: bool,
-    /// Names of the claims that it mounts.
-    pub claims: Arc<[String]>,
+    /// What it refers to.
+    pub references: Arc<[Reference]>,
     /// What whoever mounts it needs to know of it, if it is a claim.
     pub facts: Facts,
 }
@@ -46,13 +48,10 @@ pub struct Caches {
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
     pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
     pod_parents: HashMap<Key, ParentKey>,
-    consumers: HashMap<Key, BTreeSet<ParentKey>>,
+    references: References,
     failures: HashMap<Key, Box<str>>,
     classes: Option<BTreeMap<String, StorageClass>>,
 }
-
-/// A set of parents to wake.
-pub type Wake = Vec<ParentKey>;
 
 impl Caches {
     /// Empty ones, filled by the watches of that scope.
@@ -82,10 +81,8 @@ impl Caches {
             return Wake::new();
         }
         let concerns = known.is_none_or(|known| known.facts != entry.facts);
-        let before: BTreeSet<String> =
-            known.map(|known| known.claims.to_vec()).unwrap_or_default().into_iter().collect();
-        let after: BTreeSet<String> = entry.claims.iter().cloned().collect();
-        let mut wake = self.mount(parent, &before, &after);
+        let before = known.map(|known| Arc::clone(&known.references)).unwrap_or_default();
+        let mut wake = self.refer(parent, &before, &entry.references);
         if concerns {
             wake.extend(self.mounting(parent));
         }
@@ -115,8 +112,7 @@ impl Caches {
     pub fn remove_parent(&mut self, parent: &ParentKey) -> Wake {
         let Some(entry) = self.parents.remove(parent) else { return Wake::new() };
         self.made.remove(parent);
-        let before = entry.claims.iter().cloned().collect();
-        let mut wake = self.mount(parent, &before, &BTreeSet::new());
+        let mut wake = self.refer(parent, &entry.references, &[]);
         wake.extend(self.mounting(parent));
         wake.push(parent.clone());
         wake
@@ -130,31 +126,39 @@ impl Caches {
         Wake::new()
     }
 
-    /// Moves `parent` between the consumers of claims; wakes the claims whose consumers changed.
-    fn mount(&mut self, parent: &ParentKey, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Wake {
-        for name in before.difference(after) {
-            let claim = parent.key.sibling(name);
-            if let Some(consumers) = self.consumers.get_mut(&claim) {
-                consumers.remove(parent);
-                if consumers.is_empty() {
-                    self.consumers.remove(&claim);
-                }
-            }
-        }
-        for name in after.difference(before) {
-            self.consumers.entry(parent.key.sibling(name)).or_default().insert(parent.clone());
-        }
-        before
-            .symmetric_difference(after)
-            .map(|name| ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(name)))
+    /// Moves `parent` between those who refer to objects; wakes the claims whose consumers changed.
+    fn refer(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) -> Wake {
+        self.references.change(&self.scope, parent, before, after);
+        let changed =
+            before.iter().filter(|it| !after.contains(it)).chain(after.iter().filter(|it| !before.contains(it)));
+        changed
+            .filter(|reference| reference.kind == ReferenceKind::StorageClaim)
+            .map(|claim| ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(&claim.name)))
             .filter(|claim| self.parents.contains_key(claim))
             .collect()
     }
 
-    /// Who mounts this parent, if it is a claim.
+    /// Who refers to this parent, if it is a claim.
     fn mounting(&self, parent: &ParentKey) -> Wake {
-        let consumers = self.consumers.get(&parent.key).filter(|_| parent.kind == ParentKind::StorageClaim);
-        consumers.into_iter().flatten().cloned().collect()
+        let is_claim = parent.kind == ParentKind::StorageClaim;
+        let referrers = self.references.referrers(ReferenceKind::StorageClaim, &parent.key);
+        referrers.filter(|_| is_claim).cloned().collect()
+    }
+
+    /// What is referred to, and who does.
+    pub const fn references(&self) -> &References {
+        &self.references
+    }
+
+    /// The same, to take something in, and where what is watched.
+    pub const fn references_mut(&mut self) -> (&mut References, &Scope) {
+        (&mut self.references, &self.scope)
+    }
+
+    /// What has to be looked up before a plan for that parent knows all that it could.
+    pub fn unknown(&self, parent: &ParentKey) -> Vec<Reference> {
+        let entry = self.parents.get(parent);
+        entry.map(|entry| self.references.unknown(&self.scope, parent, &entry.references)).unwrap_or_default()
     }
 
     /// The remembered child.
@@ -334,7 +338,7 @@ impl Caches {
     }
 
     /// Everything a plan for that parent may look at.
-    pub fn observed(&self, parent: &ParentKey, claims: &[String]) -> Observed {
+    pub fn observed(&self, parent: &ParentKey, references: &[Reference]) -> Observed {
         let linked = self.by_parent.get(parent).into_iter().flatten();
         let children = linked
             .filter_map(|(kind, name)| {
@@ -343,15 +347,16 @@ impl Caches {
             })
             .collect();
         let is_claim = parent.kind == ParentKind::StorageClaim;
-        let consumers = self.consumers.get(&parent.key).filter(|_| is_claim);
+        let claims = references.iter().filter(|reference| reference.kind == ReferenceKind::StorageClaim);
+        let consumers = self.mounting(parent);
         Observed {
             children,
             pods: self.pods.get(parent).into_iter().flat_map(BTreeMap::values).cloned().collect(),
-            claims: claims.iter().filter_map(|name| Some((name.clone(), self.claim(parent, name)?))).collect(),
+            claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
+            contents: self.references.contents(parent, references),
             classes: self.classes.clone().filter(|_| is_claim),
             consumers: consumers
-                .into_iter()
-                .flatten()
+                .iter()
                 .map(|consumer| format!("{}/{}", consumer.kind.as_str(), consumer.key.name))
                 .collect(),
             made: self.parents.get(parent).is_some_and(|entry| self.made.get(parent) == Some(&entry.uid)),

@@ -67,9 +67,15 @@ impl Health {
         Self { watches, places, changes: watch::Sender::new(0), silence }
     }
 
-    /// The watch begins.
+    /// The watch begins. One that nobody is waiting for is looked after from now on.
     pub fn begins(&self, watch: &Watch) {
+        self.lock().entry(watch.clone()).or_default();
         self.change(watch, |watching| watching.heard = Some(Instant::now()));
+    }
+
+    /// The watch is needed no longer.
+    pub fn ends(&self, watch: &Watch) {
+        self.lock().remove(watch);
     }
 
     /// A list is complete.
@@ -115,7 +121,9 @@ impl Health {
     /// work on.
     pub fn sight(&self) -> Sight {
         let mut lacking: BTreeMap<Place, Lacks> = BTreeMap::new();
-        for (watch, watching) in self.lock().iter() {
+        // Apps without configuration need none of it.
+        let needed = |(watch, _): &(&Watch, &Watching)| !matches!(watch.subject, Subject::Content(_));
+        for (watch, watching) in self.lock().iter().filter(needed) {
             watching.note(watch, lacking.entry(watch.place.clone()).or_default());
         }
         lacking.retain(|_, lacks| !lacks.failed.is_empty() || !lacks.waiting.is_empty());

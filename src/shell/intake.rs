@@ -1,10 +1,10 @@
 //! From live objects to caches: what came off a watch, and what a write returned. No request is made here.
 
 use super::body::Body;
-use super::cache::{Caches, ParentEntry, Wake};
+use super::cache::{Caches, ParentEntry};
 use super::context::Context;
 use super::guard::caught;
-use super::key::{Key, ParentKey};
+use super::key::{Key, ParentKey, Wake};
 use super::observe::observe;
 use super::progress::{Moment, Source};
 use crate::api::{App, Registry, StorageClaim};
@@ -19,6 +19,7 @@ use crate::core::observed::{Child, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::pods;
+use crate::core::reference::Reference;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,25 +29,25 @@ use std::sync::Arc;
 pub fn take_parent(context: &Context, kind: ParentKind, live: Live) -> Wake {
     let key = ParentKey::new(kind, Key::new(live.namespace(), live.name()));
     let read = || match kind {
-        ParentKind::App => claims::<App>(&live),
-        ParentKind::StorageClaim => claims::<StorageClaim>(&live),
-        ParentKind::Registry => claims::<Registry>(&live),
+        ParentKind::App => references::<App>(&live),
+        ParentKind::StorageClaim => references::<StorageClaim>(&live),
+        ParentKind::Registry => references::<Registry>(&live),
     };
     let known =
-        if live.too_large { context.caches().parent(&key).map(|known| Arc::clone(&known.claims)) } else { None };
-    // What is too large to be read keeps what runs, and that mounts what it did.
-    let claims = known.unwrap_or_else(|| caught(|| key.to_string(), read).unwrap_or_default().into());
-    let entry = remembered(kind, live, claims);
+        if live.too_large { context.caches().parent(&key).map(|known| Arc::clone(&known.references)) } else { None };
+    // What is too large to be read keeps what runs, and that refers to what it did.
+    let references = known.unwrap_or_else(|| caught(|| key.to_string(), read).unwrap_or_default().into());
+    let entry = remembered(kind, live, references);
     context.caches().set_parent(&key, entry)
 }
 
-fn claims<P: Parent>(live: &Live) -> Vec<String> {
-    P::deserialize(&live.body).map(|parent| parent.claims()).unwrap_or_default()
+fn references<P: Parent>(live: &Live) -> Vec<Reference> {
+    P::deserialize(&live.body).map(|parent| parent.references()).unwrap_or_default()
 }
 
 /// What is remembered of a parent: without what others write in its status, and without the copy of itself that `kubectl apply`
 /// leaves in an annotation.
-fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> ParentEntry {
+fn remembered(kind: ParentKind, mut live: Live, references: Arc<[Reference]>) -> ParentEntry {
     let status = live.our_status.get("f:status").map(|fields| listed(&live.body["status"], fields));
     // Where others took a part without which the rest can't be read, it is written anew.
     let status = status.filter(|ours| *ours == live.body["status"] || is_status(kind, ours));
@@ -65,7 +66,7 @@ fn remembered(kind: ParentKind, mut live: Live, claims: Arc<[String]>) -> Parent
     }
     let (version, uid, too_large) = (live.version(), live.uid().into(), live.too_large);
     let body = Body::new(&live.body);
-    ParentEntry { version, uid, body, declared: declared(live.body), too_large, claims, facts }
+    ParentEntry { version, uid, body, declared: declared(live.body), too_large, references, facts }
 }
 
 fn is_status(kind: ParentKind, status: &Value) -> bool {
@@ -81,7 +82,7 @@ fn is_status(kind: ParentKind, status: &Value) -> bool {
 pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
     let known = context.caches().parent(key).cloned();
     let Some(known) = known else { return Wake::new() };
-    let written = remembered(key.kind, live, known.claims);
+    let written = remembered(key.kind, live, known.references);
     if known.declared == written.declared { context.caches().written_parent(key, written) } else { Wake::new() }
 }
 
@@ -89,7 +90,7 @@ pub fn status_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
 pub fn finalizers_written(context: &Context, key: &ParentKey, live: Live) -> Wake {
     let known = context.caches().parent(key).cloned();
     let Some(known) = known else { return Wake::new() };
-    context.caches().written_parent(key, remembered(key.kind, live, known.claims))
+    context.caches().written_parent(key, remembered(key.kind, live, known.references))
 }
 
 /// Hash of all of a body but its status and version.

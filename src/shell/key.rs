@@ -42,6 +42,9 @@ pub struct ParentKey {
     pub key: Key,
 }
 
+/// Parents to wake.
+pub type Wake = Vec<ParentKey>;
+
 impl ParentKey {
     /// The key of a parent.
     pub const fn new(kind: ParentKind, key: Key) -> Self {

@@ -2,6 +2,7 @@
 
 use crate::api;
 use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::reference::ReferenceKind;
 use kube::core::ApiResource;
 use std::fmt;
 
@@ -127,6 +128,14 @@ fn api_resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiReso
     }
 }
 
+/// The plural of a kind that can be referred to.
+const fn content_plural(kind: ReferenceKind) -> &'static str {
+    match kind {
+        ReferenceKind::StorageClaim => "storageclaims",
+        ReferenceKind::ConfigMap => "configmaps",
+    }
+}
+
 /// What one watch is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
@@ -136,10 +145,12 @@ pub enum Subject {
     Child(ChildKind),
     /// A kind that is only looked at.
     Observed(Observable),
+    /// Configuration that somebody refers to. It is watched as long as somebody does.
+    Content(ReferenceKind),
 }
 
 impl Subject {
-    /// Every kind that is watched.
+    /// Every kind that is watched from the start.
     pub fn all() -> impl Iterator<Item = Self> {
         let parents = ParentKind::ALL.into_iter().map(Self::Parent);
         let seen = MANAGED.iter().filter(|row| row.rights != Rights::Make);
@@ -152,6 +163,7 @@ impl Subject {
         match self {
             Self::Parent(_) | Self::Child(_) => false,
             Self::Observed(kind) => kind != Observable::Pod,
+            Self::Content(_) => true,
         }
     }
 
@@ -160,6 +172,7 @@ impl Subject {
         match self {
             Self::Parent(kind) => (parent_resource(kind), true),
             Self::Child(kind) => (row(kind).api_resource(), true),
+            Self::Content(kind) => (api_resource("", "v1", kind.as_str(), content_plural(kind)), true),
             Self::Observed(kind) => {
                 let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
                 watched.map_or_else(
@@ -173,7 +186,8 @@ impl Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.resource().0.plural)
+        formatter.write_str(&self.resource().0.plural)?;
+        if matches!(self, Self::Content(_)) { formatter.write_str(" that Apps read") } else { Ok(()) }
     }
 }
 

@@ -11,7 +11,7 @@ pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(
     let look = || {
         let caches = context.caches();
         let entry = caches.parent(key)?;
-        Some((entry.body.clone(), entry.too_large, caches.observed(key, &entry.claims)))
+        Some((entry.body.clone(), entry.too_large, caches.observed(key, &entry.references)))
     };
     let Some((body, too_large, observed)) = look() else { return Ok(None) };
     let undecodable = |source| Error::Decode { object: key.to_string(), source };

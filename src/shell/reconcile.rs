@@ -4,6 +4,7 @@ use super::apply::apply;
 use super::context::Context;
 use super::done::Done;
 use super::error::Error;
+use super::follow::look_up;
 use super::intake::finalizers_written;
 use super::key::ParentKey;
 use super::observe::observe;
@@ -24,6 +25,7 @@ const UNMADE: Duration = Duration::from_secs(300);
 
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
+    look_up(context, key).await;
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
     let plan = parent.plan(&observed, &context.settings(), Timestamp::now());
     let mut outcome = Outcome::default();
@@ -71,7 +73,8 @@ async fn tell<P: Parent>(
         if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
     let floor = (!outcome.is_complete() || !outcome.contended.is_empty()).then_some(FLOOR);
     let unmade = outcome.unmade.is_some().then_some(UNMADE);
-    let soonest = [rest, plan.requeue, floor, unmade].into_iter().flatten().min();
+    let unknown = (!context.caches().unknown(key).is_empty()).then_some(FLOOR);
+    let soonest = [rest, plan.requeue, floor, unmade, unknown].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),
         (None, Some(soonest)) => Done::Again(soonest),

@@ -4,6 +4,7 @@ use super::client::{bounded, connect};
 use super::context::Context;
 use super::done::{Done, ReconcileResult};
 use super::error::Error;
+use super::follow::follow_contents;
 use super::guard::{Ended, isolated, panic_message};
 use super::health::Health;
 use super::http::{self, Served};
@@ -17,7 +18,7 @@ use super::reconcile::{FLOOR, reconcile, tell_panic};
 use super::report::report_unreadable;
 use super::secret_key::{secret_key, wait_for_secret_key};
 use super::settings::{MetricsAuth, Settings};
-use super::watch::{WatchSettings, follow};
+use super::watch::{Objects, WatchSettings, follow};
 use super::writer::Writer;
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
@@ -133,6 +134,8 @@ impl Engine {
         };
         let context = Context::new(writer, plan_settings, settings.scope(), settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);
+        let follows = (client.clone(), context.clone(), watch_settings(settings), stop.clone(), health.clone());
+        tasks.spawn(follow_contents(follows.0, follows.1, follows.2, follows.3, follows.4));
         tasks.spawn(judge(context.clone(), health, fit));
         if secret_key.is_none() {
             tasks.spawn(learn_key(client, context.clone(), settings.clone()));
@@ -186,7 +189,8 @@ fn watches(
             if !matches!(watch.subject, Subject::Parent(_)) {
                 health.parents_listed(&watch.place).await;
             }
-            follow(client, context, watch, settings, stop, health).await;
+            let (intake, metrics) = (Objects::new(context.clone(), watch.clone()), context.metrics.clone());
+            follow(client, intake, metrics, watch, settings, stop, health).await;
         });
     }
     tasks

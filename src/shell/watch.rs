@@ -1,14 +1,14 @@
 //! Watches: one task for each, with its own backoff, so that a missing API or right delays no other.
 
-use super::cache::Wake;
 use super::client::{heard, is_too_long};
 use super::context::Context;
 use super::error::status;
 use super::guard::caught;
 use super::health::Health;
 use super::intake::{take_child, take_parent, take_pod};
-use super::key::{Key, ParentKey};
+use super::key::{Key, ParentKey, Wake};
 use super::kinds::{Observable, Subject};
+use super::metrics::Metrics;
 use super::progress::Source;
 use super::queue::Lane;
 use super::scope::{Place, Watch};
@@ -17,9 +17,12 @@ use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::observed::StorageClass;
 use futures::StreamExt;
 use kube::api::Api;
+use kube::core::{ApiResource, DynamicResourceScope};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, runtime::watcher::Error};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +43,7 @@ const PAGE_SHRINKS: u32 = 4;
 fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher::Config {
     let config = watcher::Config::default().page_size(page_size).timeout(settings.timeout_seconds);
     match subject {
-        Subject::Parent(_) | Subject::Observed(Observable::StorageClass) => config,
+        Subject::Parent(_) | Subject::Content(_) | Subject::Observed(Observable::StorageClass) => config,
         Subject::Child(_) | Subject::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
         Subject::Observed(Observable::Event) => {
             config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
@@ -64,10 +67,28 @@ impl WatchSettings {
     }
 }
 
+/// What becomes of what a watch shows.
+pub trait Intake: Send {
+    /// As what an object is decoded.
+    type Object: kube::Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + 'static;
+
+    /// Takes in one event; true when a list is complete.
+    fn take(&mut self, event: Event<Self::Object>) -> bool;
+
+    /// Takes in that nothing may be looked at.
+    fn denied(&mut self);
+}
+
 /// Follows one watch until cancelled; `health` is told how that goes.
-pub async fn follow(
+pub async fn follow<I: Intake>(
     client: Client,
-    context: Context,
+    mut intake: I,
+    metrics: Metrics,
     watch: Watch,
     settings: WatchSettings,
     stop: CancellationToken,
@@ -77,7 +98,7 @@ pub async fn follow(
     let (pulse, heard_of) = (health.clone(), watch.clone());
     let client = heard(client, move |works| pulse.heard(&heard_of, works));
     let (resource, _) = watch.subject.resource();
-    let api: Api<Live> = match &watch.place {
+    let api: Api<I::Object> = match &watch.place {
         Place::In(namespace) => Api::namespaced_with(client, namespace, &resource),
         Place::Everywhere => Api::all_with(client, &resource),
     };
@@ -85,8 +106,7 @@ pub async fn follow(
     let mut page_size = settings.page_size;
     let mut stream = begin(page_size);
     let mut relist = Instant::now() + relist_after();
-    let mut follower =
-        Follower { context, watch: watch.clone(), seen: BTreeSet::new(), failures: 0, told: String::new() };
+    let mut failures = Failures { metrics, watch: watch.clone(), count: 0, told: String::new() };
     loop {
         let event = tokio::select! {
             () = stop.cancelled() => return,
@@ -101,7 +121,10 @@ pub async fn follow(
         match event {
             None => return,
             Some(Ok(event)) => {
-                if follower.take(event) {
+                if !matches!(event, Event::Init) {
+                    failures.end();
+                }
+                if intake.take(event) {
                     health.listed(&watch);
                 }
             }
@@ -111,8 +134,9 @@ pub async fn follow(
                 stream = begin(page_size);
             }
             Some(Err(error)) => {
-                let (code, delay, message) = follower.fail(&error);
+                let (code, delay, message) = failures.add(&error);
                 if code == 403 {
+                    intake.denied();
                     // What was forgotten must be listed again; the old stream would go on where it was.
                     stream = begin(page_size);
                 }
@@ -125,22 +149,33 @@ pub async fn follow(
     }
 }
 
-struct Follower {
+/// Takes objects of ours, and others that are looked at, into the caches.
+pub struct Objects {
     context: Context,
     watch: Watch,
     /// What the running relist has shown so far.
     seen: BTreeSet<Key>,
-    failures: u32,
-    told: String,
 }
 
-impl Follower {
-    /// Takes in one event; true when a list is complete.
+impl Objects {
+    /// The intake of that watch.
+    pub const fn new(context: Context, watch: Watch) -> Self {
+        Self { context, watch, seen: BTreeSet::new() }
+    }
+
+    /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
+    fn take_object(&self, live: Live, source: Source, lane: Lane) {
+        let subject = self.watch.subject;
+        let key = key(subject, &live);
+        let wake = caught(|| format!("{subject} {key}"), || take(&self.context, subject, live, source));
+        self.context.wake(wake.unwrap_or_default(), lane);
+    }
+}
+
+impl Intake for Objects {
+    type Object = Live;
+
     fn take(&mut self, event: Event<Live>) -> bool {
-        if !matches!(event, Event::Init) {
-            self.failures = 0;
-            self.told.clear();
-        }
         let subject = self.watch.subject;
         match event {
             Event::Init => {
@@ -163,7 +198,9 @@ impl Follower {
                 let key = key(subject, &live);
                 let wake = match subject {
                     Subject::Child(kind) => self.context.caches().child_is_gone(kind, &key, live.version()),
-                    Subject::Parent(_) | Subject::Observed(_) => forget(&self.context, subject, &key),
+                    Subject::Parent(_) | Subject::Observed(_) | Subject::Content(_) => {
+                        forget(&self.context, subject, &key)
+                    }
                 };
                 self.context.wake(wake, Lane::Edit);
             }
@@ -171,29 +208,38 @@ impl Follower {
         false
     }
 
-    /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
-    fn take_object(&self, live: Live, source: Source, lane: Lane) {
-        let subject = self.watch.subject;
-        let key = key(subject, &live);
-        let wake = caught(|| format!("{subject} {key}"), || take(&self.context, subject, live, source));
-        self.context.wake(wake.unwrap_or_default(), lane);
+    fn denied(&mut self) {
+        let wake = denied(&self.context, self.watch.subject);
+        self.context.wake(wake, Lane::Edit);
     }
+}
 
+/// The failures of one watch since it last worked.
+struct Failures {
+    metrics: Metrics,
+    watch: Watch,
+    count: u32,
+    told: String,
+}
+
+impl Failures {
     /// Counts a failure, tells it once, and says its HTTP code and how long to wait.
-    fn fail(&mut self, error: &Error) -> (u16, Duration, String) {
+    fn add(&mut self, error: &Error) -> (u16, Duration, String) {
         let (code, message) = describe(error);
-        self.context.metrics.watch_error(self.watch.subject, code);
+        self.metrics.watch_error(self.watch.subject, code);
         let message = format!("{}: {message}", self.watch);
         if self.told != message {
             tracing::warn!(watch = %self.watch, code, "{message}; trying again");
             self.told.clone_from(&message);
         }
-        if code == 403 {
-            let wake = denied(&self.context, self.watch.subject);
-            self.context.wake(wake, Lane::Edit);
-        }
-        self.failures += 1;
-        (code, delay(self.failures, code), message)
+        self.count += 1;
+        (code, delay(self.count, code), message)
+    }
+
+    /// It works.
+    fn end(&mut self) {
+        self.count = 0;
+        self.told.clear();
     }
 }
 
@@ -228,11 +274,13 @@ pub fn key(subject: Subject, live: &Live) -> Key {
         Subject::Observed(Observable::Event) => {
             Key::new(live.namespace(), live.body["involvedObject"]["name"].as_str().unwrap_or_default())
         }
-        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Key::new(live.namespace(), live.name()),
+        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => {
+            Key::new(live.namespace(), live.name())
+        }
     }
 }
 
-/// Takes in one object of the subject's kind.
+/// Takes in one object of the subject's kind; configuration has an intake of its own.
 pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> Wake {
     match subject {
         Subject::Parent(kind) => take_parent(context, kind, live),
@@ -247,6 +295,7 @@ pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> 
             classes.insert(live.name().to_owned(), storage_class(&live));
             caches.set_classes(Some(classes))
         }
+        Subject::Content(_) => Wake::new(),
     }
 }
 
@@ -274,6 +323,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
             classes.remove(key.name.as_ref());
             caches.set_classes(Some(classes))
         }
+        Subject::Content(_) => Wake::new(),
     }
 }
 
@@ -282,7 +332,7 @@ pub fn sweep(context: &Context, watch: &Watch, seen: &BTreeSet<Key>) -> Wake {
     let Watch { place, subject } = watch;
     let mut wake = match *subject {
         Subject::Child(kind) => context.caches().end_list(kind, place, seen),
-        Subject::Parent(_) | Subject::Observed(_) => {
+        Subject::Parent(_) | Subject::Observed(_) | Subject::Content(_) => {
             let gone = unseen(context, watch, seen);
             gone.iter().flat_map(|key| forget(context, *subject, key)).collect()
         }
@@ -299,7 +349,7 @@ pub fn sweep(context: &Context, watch: &Watch, seen: &BTreeSet<Key>) -> Wake {
             let classes = caches.classes();
             caches.set_classes(Some(classes))
         }
-        Subject::Child(_) | Subject::Observed(_) => Wake::new(),
+        Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => Wake::new(),
     });
     wake
 }
@@ -309,7 +359,7 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
     let caches = context.caches();
     match *subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, place, seen),
-        Subject::Child(_) => Vec::new(),
+        Subject::Child(_) | Subject::Content(_) => Vec::new(),
         Subject::Observed(Observable::Pod) => caches.unseen_pods(place, seen),
         Subject::Observed(Observable::Event) => caches.unseen_failures(place, seen),
         Subject::Observed(Observable::StorageClass) => {
@@ -322,6 +372,6 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
 fn denied(context: &Context, subject: Subject) -> Wake {
     match subject {
         Subject::Observed(Observable::StorageClass) => context.caches().set_classes(None),
-        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) => Wake::new(),
+        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => Wake::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! The only way to write: every request that changes the cluster passes here, and none does unless this replica leads.
 
 use super::error::Error;
-use super::kinds::{parent_resource, row};
+use super::kinds::{Subject, parent_resource, row};
 use super::leader::Leadership;
+use crate::core::content::Holder;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
@@ -105,6 +106,12 @@ impl Writer {
         let found = self.parents(parent).list(&this).await;
         let found = found.map_err(|error| failed(|| format!("read {parent}"), error))?;
         Ok(found.items.into_iter().next())
+    }
+
+    /// Reads what is to be remembered of configuration.
+    pub async fn read_content(&self, subject: Subject, namespace: &str, name: &str) -> Result<Option<Holder>, Error> {
+        let api: Api<Holder> = Api::namespaced_with(self.client.clone(), namespace, &subject.resource().0);
+        api.get_opt(name).await.map_err(|error| failed(|| format!("read {name} of {subject}"), error))
     }
 
     /// Deletes a child, if it still is exactly the one that was seen.

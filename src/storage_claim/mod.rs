@@ -18,6 +18,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
+use crate::core::reference::Reference;
 use build::pvc::pvc;
 use expansion::Sizing;
 use jiff::Timestamp;
@@ -54,7 +55,7 @@ impl Parent for StorageClaim {
         &status.conditions
     }
 
-    fn claims(&self) -> Vec<String> {
+    fn references(&self) -> Vec<Reference> {
         Vec::new()
     }
 

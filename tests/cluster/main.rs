@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_specs;
+mod configuration;
 mod conflict;
 mod crds;
 mod drift;
@@ -86,6 +87,7 @@ fn cases() -> Vec<Case> {
         merge::cases(),
         owned::cases(),
         restored::cases(),
+        configuration::cases(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),

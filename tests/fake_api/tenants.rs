@@ -5,6 +5,7 @@ use super::world::World;
 use anyhow::{Result, ensure};
 use moorage::core::facts::{Claim, Facts};
 use moorage::core::kind::ParentKind;
+use moorage::core::reference::{Reference, ReferenceKind};
 use moorage::shell::body::Body;
 use moorage::shell::cache::{Caches, ParentEntry};
 use moorage::shell::key::{Key, ParentKey};
@@ -90,7 +91,7 @@ fn who_mounts_a_claim_is_woken_by_what_concerns_it() {
         body: Body::new(&serde_json::json!({})),
         declared: 0,
         too_large: false,
-        claims: claims.iter().map(|name| (*name).to_owned()).collect(),
+        references: claims.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect(),
         facts,
     };
     let state = |ready| Facts::Claim(Box::new(Claim { ready, ..Claim::default() }));

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
+use kube::runtime::watcher::Event;
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::kind::{ChildKind, Identity, ParentKind};
 use moorage::core::live::Live;
@@ -10,8 +11,10 @@ use moorage::core::observed::Observed;
 use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
+use moorage::core::reference::ReferenceKind;
 use moorage::generate::crds::crd;
 use moorage::shell::context::Context;
+use moorage::shell::follow::Contents;
 use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
 use moorage::shell::kinds::Subject;
@@ -21,6 +24,7 @@ use moorage::shell::metrics::Metrics;
 use moorage::shell::observe::observe;
 use moorage::shell::progress::Source;
 use moorage::shell::scope::{Place, Scope, Watch};
+use moorage::shell::watch::Intake as _;
 use moorage::shell::watch::{key, sweep, take};
 use moorage::shell::words::taken;
 use moorage::shell::writer::Writer;
@@ -143,6 +147,12 @@ impl Cluster {
         show(&self.context, document)
     }
 
+    /// Lets the time pass in which changes of configuration are gathered.
+    pub fn gather(&self) {
+        let later = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+        self.context.caches().references_mut().0.tell(later);
+    }
+
     /// Plan and status as a file shows them; `world` is what the API server merges the writes into.
     pub fn shown<P: Parent>(&self, world: &[Value]) -> Result<Value> {
         let (parent, seen) = self.observe::<P>()?;
@@ -176,11 +186,21 @@ fn with_our_status(mut document: Value) -> Value {
 fn show(context: &Context, document: &Value) -> Result<()> {
     let kind = document["kind"].as_str().unwrap_or_default().to_owned();
     let Some(kind) = kind.strip_suffix("List") else {
+        if let Some(mut contents) = contents(context, &kind) {
+            contents.take(Event::Apply(serde_json::from_value(document.clone())?));
+        }
         for subject in subjects(&kind)? {
             take(context, subject, Live::new(with_our_status(document.clone())), Source::Watch);
         }
         return Ok(());
     };
+    if let Some(mut contents) = contents(context, kind) {
+        contents.take(Event::Init);
+        for item in document["items"].as_array().into_iter().flatten() {
+            contents.take(Event::InitApply(serde_json::from_value(item.clone())?));
+        }
+        contents.take(Event::InitDone);
+    }
     for subject in subjects(kind)? {
         let mut seen = BTreeSet::new();
         for item in document["items"].as_array().cloned().unwrap_or_default() {
@@ -191,6 +211,13 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         sweep(context, &Watch { place: Place::Everywhere, subject }, &seen);
     }
     Ok(())
+}
+
+/// The watch that shows objects of a kind to those who refer to them.
+fn contents(context: &Context, kind: &str) -> Option<Contents> {
+    let kind = [ReferenceKind::ConfigMap].into_iter().find(|known| known.as_str() == kind)?;
+    let watch = Watch { place: Place::Everywhere, subject: Subject::Content(kind) };
+    Some(Contents::new(context.clone(), watch, kind))
 }
 
 /// The watches that show a kind: a `StorageClaim` is a parent and a child.

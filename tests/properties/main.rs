@@ -107,6 +107,47 @@ fn plans_are_fixed_points<P: Parent>(specs: &BoxedStrategy<Value>) {
     });
 }
 
+/// A process that starts, and knows nothing yet of the configuration that pods have, changes nothing; nor does what it then finds.
+#[test]
+fn what_is_unknown_keeps_what_runs() {
+    let contents = prop::collection::vec(prop::option::of(0..2_u8), 1..4);
+    check(&(specs::app(false), contents), |(input, contents)| {
+        let (paper, server) = (Paper::new(), Server::new());
+        let before = paper.context();
+        before.show_input(input.clone());
+        let mut version = 7;
+        let mut show = |cluster: &cluster::Cluster, value: Option<u8>| {
+            version += 1;
+            let mut map = worlds::config_map(&json!({"a": value}));
+            map["data"] = value.map_or(json!({}), |value| json!({"a": value.to_string()}));
+            map["metadata"]["resourceVersion"] = json!(version.to_string());
+            cluster.show(&map).unwrap();
+            cluster.gather();
+        };
+        for value in &contents {
+            show(&before, *value);
+            for object in &before.plan::<App>().objects {
+                match before.uid::<App>(object) {
+                    None => drop(create(&server, object)?),
+                    Some(uid) => drop(apply(&server, object, Some(&uid))?),
+                }
+                before.take(object.kind, as_listed(live(&server, object)));
+            }
+        }
+        let ran = before.plan::<App>().objects;
+        let restarted = paper.context();
+        restarted.show_input(input);
+        for object in &ran {
+            restarted.take(object.kind, as_listed(live(&server, object)));
+        }
+        prop_assert_eq!(&restarted.plan::<App>().objects, &ran);
+        prop_assert!(restarted.plan::<App>().prune.is_empty());
+        show(&restarted, contents.last().copied().flatten());
+        prop_assert_eq!(&restarted.plan::<App>().objects, &ran);
+        Ok(())
+    });
+}
+
 /// A, then B, gives what B alone gives; what others added meanwhile stays.
 fn updates_equal_fresh_starts<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) {
     check(specs, |(before, after)| {

@@ -141,7 +141,19 @@ pub fn app() -> BoxedStrategy<Vec<Value>> {
         object(claims("web-data")),
         object(claims("other")),
         object(classes()),
+        object(
+            ["1", "2"]
+                .map(|value| config_map(&json!({"a": value})))
+                .into_iter()
+                .chain([config_map(&json!({}))])
+                .collect(),
+        ),
     ])
+}
+
+/// The `ConfigMap` that Apps read.
+pub fn config_map(data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop", "resourceVersion": "7"}, "data": data})
 }
 
 /// Around a claim named `data`.

@@ -3,21 +3,25 @@
 use super::pod::pod_template;
 use crate::api::app::{Rollout, RolloutStrategy};
 use crate::api::common::AccessMode;
+use crate::app::configuration::configuration;
 use crate::app::validate::{Source, ValidApp};
 use crate::core::observed::Observed;
 use crate::core::{meta, rollout};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use std::collections::BTreeMap;
 
 /// The Deployment of the App's name. Unset `replicas` is not owned, so a user's own autoscaler is left alone.
 pub fn deployment(app: &ValidApp<'_>, observed: &Observed) -> Deployment {
     let declared = app.spec.rollout.clone().unwrap_or_default();
+    let configuration = configuration(&app.identity.name, app.spec, observed);
+    let remembered = configuration.annotation().map(|text| BTreeMap::from([(meta::CONFIGURATION.to_owned(), text)]));
     Deployment {
-        metadata: meta::owned(&app.identity, &app.identity.name),
+        metadata: ObjectMeta { annotations: remembered, ..meta::owned(&app.identity, &app.identity.name) },
         spec: Some(DeploymentSpec {
             replicas: app.spec.replicas,
             selector: LabelSelector { match_labels: Some(meta::selector(&app.identity)), ..LabelSelector::default() },
-            template: pod_template(app),
+            template: pod_template(app, configuration.rolled),
             strategy: Some(strategy(app, &declared, observed)),
             min_ready_seconds: declared.min_ready_seconds,
             progress_deadline_seconds: declared.progress_deadline_seconds,

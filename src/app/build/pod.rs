@@ -3,11 +3,11 @@
 use super::container::container;
 use super::volumes::volumes;
 use crate::app::validate::ValidApp;
-use crate::core::template;
+use crate::core::{meta, template};
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 
-/// The template of the App's pods.
-pub fn pod_template(app: &ValidApp<'_>) -> PodTemplateSpec {
+/// The template of the App's pods, with the hash of the configuration that was last rolled out.
+pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTemplateSpec {
     let automount = app.spec.service_account.as_ref().is_some_and(|account| account.automount_token);
     let spec = PodSpec {
         containers: vec![container(app)],
@@ -17,5 +17,7 @@ pub fn pod_template(app: &ValidApp<'_>) -> PodTemplateSpec {
         automount_service_account_token: Some(automount),
         ..PodSpec::default()
     };
-    template::pod_template(&app.identity, app.spec.pod.clone().unwrap_or_default(), spec)
+    let mut settings = app.spec.pod.clone().unwrap_or_default();
+    settings.annotations.extend(configuration.map(|hash| (meta::CONFIG_HASH.to_owned(), hash)));
+    template::pod_template(&app.identity, settings, spec)
 }

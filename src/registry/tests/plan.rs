@@ -105,7 +105,8 @@ fn mounted_claims() {
         [(volume(&[]), vec!["images-storage"]), (claim("shared"), vec!["shared"]), (empty_dir(), vec![])]
     {
         let images = registry(storage);
-        assert_eq!(images.claims(), names);
+        let mounted: Vec<String> = images.references().into_iter().map(|claim| claim.name.into()).collect();
+        assert_eq!(mounted, names);
         let data = deployment_spec(&images, &Observed::default())["template"]["spec"]["volumes"][1].clone();
         assert_eq!(data["persistentVolumeClaim"]["claimName"].as_str(), names.first().copied());
         assert_eq!(data.get("emptyDir").is_some(), names.is_empty());

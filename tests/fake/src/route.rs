@@ -32,6 +32,8 @@ pub struct Call {
     pub name: Option<String>,
     /// The field manager of a write, if named.
     pub manager: Option<String>,
+    /// Whether a list or a watch selects by label.
+    pub selects: bool,
     /// The `User-Agent` header, or empty.
     pub user_agent: String,
 }
@@ -80,6 +82,7 @@ pub(crate) fn parse<B>(request: &Request<B>) -> (Call, Query) {
     let manager = query.get("fieldManager");
     let mut call = Call {
         user_agent: header("user-agent").to_owned(),
+        selects: !query.get("labelSelector").is_empty(),
         manager: (!manager.is_empty()).then(|| manager.to_owned()),
         ..Call::default()
     };

@@ -1,0 +1,263 @@
+//! What is remembered of a `ConfigMap`: hashes of its values and the names of its keys. The values themselves are hashed while they
+//! are decoded, and never kept.
+
+use super::known::Known;
+use super::live::{dynamic_resource, version};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Of so many keys each is remembered. Of one that has more, only the hash of it all is.
+const KEYS: usize = 256;
+/// Likewise of names that take so many bytes together.
+const NAMES: usize = 16 * 1024;
+
+/// A hash of each value, and of all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Of all entries, in whatever order they came.
+    hash: u64,
+    /// By key; `None` where there are too many.
+    keys: Option<BTreeMap<Box<str>, u64>>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { hash: 0, keys: Some(BTreeMap::new()) }
+    }
+}
+
+impl Content {
+    /// Hash of everything in it.
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Hash of one value.
+    pub fn key(&self, name: &str) -> Known<u64> {
+        match &self.keys {
+            None => Known::Unknown,
+            Some(keys) => keys.get(name).map_or(Known::Absent, |hash| Known::Known(*hash)),
+        }
+    }
+
+    /// Its keys, as far as they are known.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().flatten().map(|(name, _)| &**name)
+    }
+
+    fn add(&mut self, key: &str, value: u64) {
+        let mut hasher = Xxh3::new();
+        hasher.update(&value.to_le_bytes());
+        hasher.update(key.as_bytes());
+        self.hash = self.hash.wrapping_add(hasher.digest());
+        if let Some(keys) = &mut self.keys {
+            keys.insert(key.into(), value);
+            if keys.len() > KEYS || keys.keys().map(|name| name.len()).sum::<usize>() > NAMES {
+                self.keys = None;
+            }
+        }
+    }
+
+    fn extend(&mut self, others: Self) {
+        self.hash = self.hash.wrapping_add(others.hash);
+        self.keys = self.keys.take().zip(others.keys).map(|(mut keys, others)| {
+            keys.extend(others);
+            keys
+        });
+    }
+}
+
+/// A `ConfigMap` off the wire, without its content.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    meta: ObjectMeta,
+    /// What is remembered of it.
+    pub content: Content,
+}
+
+impl Holder {
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.meta.name.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.namespace`.
+    pub fn namespace(&self) -> &str {
+        self.meta.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.resourceVersion`
+    pub fn version(&self) -> u64 {
+        version(&self.meta)
+    }
+}
+
+dynamic_resource!(Holder);
+
+impl Serialize for Holder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({"metadata": {"name": self.name(), "namespace": self.namespace()}}).serialize(serializer)
+    }
+}
+
+/// The only metadata that is read: an annotation of `kubectl apply` holds all of the content again.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    resource_version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    metadata: Metadata,
+    #[serde(default)]
+    data: Option<Content>,
+    #[serde(default)]
+    binary_data: Option<Content>,
+}
+
+impl<'de> Deserialize<'de> for Holder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { metadata, data, binary_data } = Wire::deserialize(deserializer)?;
+        let mut content = data.unwrap_or_default();
+        content.extend(binary_data.unwrap_or_default());
+        let meta = ObjectMeta {
+            name: Some(metadata.name),
+            namespace: Some(metadata.namespace),
+            resource_version: Some(metadata.resource_version),
+            ..ObjectMeta::default()
+        };
+        if version(&meta) == 0 {
+            let version = meta.resource_version.unwrap_or_default();
+            return Err(de::Error::custom(format!("metadata.resourceVersion: {version:?} is not a number from 1 on")));
+        }
+        Ok(Self { meta, content })
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Content;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("keys and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
+        let mut content = Content::default();
+        while let Some((key, Hashed(value))) = access.next_entry::<Cow<'de, str>, Hashed>()? {
+            content.add(&key, value);
+        }
+        Ok(content)
+    }
+}
+
+/// The hash of a text.
+struct Hashed(u64);
+
+impl<'de> Deserialize<'de> for Hashed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text)
+    }
+}
+
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Hashed;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Hashed, E> {
+        Ok(Hashed(xxh3_64(text.as_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, Holder, KEYS, Known};
+    use serde_json::{Value, json};
+
+    fn read(fields: &Value) -> Holder {
+        let mut object = json!({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b", "resourceVersion": "7",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}});
+        object.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_str(&object.to_string()).unwrap()
+    }
+
+    fn content(fields: &Value) -> Content {
+        read(fields).content
+    }
+
+    #[test]
+    fn contents_are_told_apart_by_what_pods_can_see() {
+        let all = [
+            json!({}),
+            json!({"data": {"a": "1"}}),
+            json!({"data": {"a": "2"}}),
+            json!({"data": {"b": "1"}}),
+            json!({"data": {"a": "1", "b": "2"}}),
+            json!({"data": {"a": "2", "b": "1"}}),
+            json!({"data": {"a": "1"}, "binaryData": {"b": "Mg=="}}),
+            json!({"data": {"a": ""}}),
+            json!({"data": {"ab": "c"}}),
+            json!({"data": {"a": "bc"}}),
+        ];
+        let hashes: Vec<u64> = all.iter().map(|fields| content(fields).hash()).collect();
+        for (index, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..index].contains(hash), "{}", all[index]);
+        }
+        let with = json!({"data": {"a": "1"}, "immutable": true, "binaryData": null});
+        assert_eq!(content(&with), content(&all[1]), "what else an object has is no content");
+    }
+
+    #[test]
+    fn each_key_is_known_by_name() {
+        let content = content(&json!({"data": {"colour": "blue", "size": "9"}, "binaryData": {"icon": "AA=="}}));
+        assert_eq!(content.keys().collect::<Vec<_>>(), ["colour", "icon", "size"]);
+        assert_eq!(content.key("mode"), Known::Absent);
+        assert!(matches!(content.key("icon"), Known::Known(_)));
+        assert_ne!(content.key("colour"), content.key("size"));
+    }
+
+    /// A hostile object costs no more than a usual one.
+    #[test]
+    fn of_too_many_keys_none_is_kept_and_every_change_is_seen() {
+        let many = |count: usize, value: &str| {
+            let data: serde_json::Map<_, _> = (0..count).map(|index| (format!("k{index}"), json!(value))).collect();
+            content(&json!({"data": data}))
+        };
+        assert_eq!(many(KEYS, "1").keys().count(), KEYS);
+        let (one, other) = (many(KEYS + 1, "1"), many(KEYS + 1, "2"));
+        assert_eq!((one.keys().count(), one.key("k1")), (0, Known::Unknown));
+        assert_ne!(one.hash(), other.hash());
+        let long: serde_json::Map<_, _> = (0..70).map(|index| (format!("{index:0>250}"), json!("1"))).collect();
+        assert_eq!(content(&json!({"data": long})).keys().count(), 0);
+    }
+
+    #[test]
+    fn a_version_that_is_no_number_is_refused() {
+        let object = json!({"metadata": {"name": "a", "resourceVersion": "a7"}});
+        let error = serde_json::from_value::<Holder>(object).unwrap_err().to_string();
+        assert!(error.starts_with("metadata.resourceVersion"), "{error}");
+    }
+}

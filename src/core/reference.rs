@@ -1,0 +1,44 @@
+//! What a parent refers to and does not make: a change of it concerns the parent.
+
+use std::fmt;
+
+/// Kinds that can be referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReferenceKind {
+    /// A `StorageClaim` that is mounted.
+    StorageClaim,
+    /// A `ConfigMap` that pods read.
+    ConfigMap,
+}
+
+impl ReferenceKind {
+    /// The name of the kind.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StorageClaim => "StorageClaim",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+}
+
+/// One object that a parent refers to, in the parent's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Reference {
+    /// Its kind.
+    pub kind: ReferenceKind,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl Reference {
+    /// The reference to an object of that name.
+    pub fn new(kind: ReferenceKind, name: &str) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.kind.as_str(), self.name)
+    }
+}

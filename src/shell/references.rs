@@ -1,0 +1,400 @@
+//! Who refers to what, and what is known of the configuration that somebody refers to.
+//!
+//! Synchronous and free of I/O, as the rest of the caches. Of what nobody refers to nothing is kept.
+
+use super::key::{Key, ParentKey, Wake};
+use super::kinds::Subject;
+use super::scope::{Scope, Watch};
+use crate::core::content::Content;
+use crate::core::known::Known;
+use crate::core::reference::{Reference, ReferenceKind};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Changes of configuration are gathered for that long after the first of them in a namespace, and then told together: whoever
+/// changes several objects, or one several times, means one rollout.
+const GATHER: Duration = Duration::from_secs(3);
+
+/// An object that is referred to.
+type Id = (ReferenceKind, Key);
+
+/// References, and what is known of what they lead to.
+#[derive(Debug, Default)]
+pub struct References {
+    /// Who refers to an object. None of them is empty.
+    referrers: HashMap<Id, BTreeSet<ParentKey>>,
+    /// What is known of configuration that somebody refers to.
+    contents: HashMap<Id, Entry>,
+    /// The watches that are needed, each with how many objects of it.
+    watches: BTreeMap<Watch, usize>,
+    /// How many lists have begun, and which of them each watch began last.
+    lists: u64,
+    begun: BTreeMap<Watch, u64>,
+    /// Where nothing may be read, so that nothing is known or asked for.
+    refused: BTreeSet<Watch>,
+    /// What changed in a namespace, and when that is told.
+    due: BTreeMap<Arc<str>, (Instant, BTreeSet<Id>)>,
+    /// The needed watches.
+    wanted: watch::Sender<BTreeSet<Watch>>,
+    /// When the next changes are told.
+    alarm: watch::Sender<Option<Instant>>,
+}
+
+/// What is known of one object.
+#[derive(Debug, Default)]
+struct Entry {
+    /// What plans see.
+    told: Known<Arc<Content>>,
+    /// What it is by now, if that is something else.
+    latest: Option<Known<Arc<Content>>>,
+    /// The version of the newest state that was seen.
+    version: u64,
+    /// How many lists had begun when it was seen.
+    list: u64,
+}
+
+impl References {
+    /// Moves a parent between the referrers of objects.
+    pub fn change(&mut self, scope: &Scope, parent: &ParentKey, before: &[Reference], after: &[Reference]) {
+        for gone in before.iter().filter(|reference| !after.contains(reference)) {
+            let id = (gone.kind, parent.key.sibling(&gone.name));
+            if let Some(referrers) = self.referrers.get_mut(&id) {
+                referrers.remove(parent);
+                if referrers.is_empty() {
+                    self.referrers.remove(&id);
+                    self.drop_content(scope, &id);
+                }
+            }
+        }
+        for new in after.iter().filter(|reference| !before.contains(reference)) {
+            let id = (new.kind, parent.key.sibling(&new.name));
+            if let Some(watch) = watch_of(scope, new.kind, &id.1)
+                && !self.contents.contains_key(&id)
+            {
+                self.contents.insert(id.clone(), Entry::default());
+                *self.watches.entry(watch).or_default() += 1;
+            }
+            self.referrers.entry(id).or_default().insert(parent.clone());
+        }
+        let is_news = !self.watches.keys().eq(self.wanted.borrow().iter());
+        if is_news {
+            self.wanted.send_replace(self.watches.keys().cloned().collect());
+        }
+    }
+
+    fn drop_content(&mut self, scope: &Scope, id: &Id) {
+        let Some((_, watch)) = self.contents.remove(id).zip(watch_of(scope, id.0, &id.1)) else { return };
+        if let Some(count) = self.watches.get_mut(&watch) {
+            *count -= 1;
+            if *count == 0 {
+                self.watches.remove(&watch);
+                self.begun.remove(&watch);
+                self.refused.remove(&watch);
+            }
+        }
+    }
+
+    /// Tells which watches are needed.
+    pub fn wanted(&self) -> watch::Receiver<BTreeSet<Watch>> {
+        self.wanted.subscribe()
+    }
+
+    /// Tells when [`Self::tell`] has something to do.
+    pub fn alarm(&self) -> watch::Receiver<Option<Instant>> {
+        self.alarm.subscribe()
+    }
+
+    /// Who refers to an object.
+    pub fn referrers(&self, kind: ReferenceKind, key: &Key) -> impl Iterator<Item = &ParentKey> {
+        self.referrers.get(&(kind, key.clone())).into_iter().flatten()
+    }
+
+    /// What of these is to be looked up for a parent: what nobody has seen yet, though it may be.
+    pub fn unknown(&self, scope: &Scope, parent: &ParentKey, references: &[Reference]) -> Vec<Reference> {
+        let is_unknown = |reference: &&Reference| {
+            let key = parent.key.sibling(&reference.name);
+            let is_refused =
+                || watch_of(scope, reference.kind, &key).is_some_and(|watch| self.refused.contains(&watch));
+            let entry = self.contents.get(&(reference.kind, key.clone()));
+            entry.is_some_and(|entry| entry.told == Known::Unknown && entry.latest.is_none() && !is_refused())
+        };
+        references.iter().filter(is_unknown).cloned().collect()
+    }
+
+    /// What is known of each of these.
+    pub fn contents(&self, parent: &ParentKey, references: &[Reference]) -> BTreeMap<Reference, Known<Arc<Content>>> {
+        let known = |reference: &Reference| {
+            let entry = self.contents.get(&(reference.kind, parent.key.sibling(&reference.name)))?;
+            Some((reference.clone(), entry.told.clone()))
+        };
+        references.iter().filter_map(known).collect()
+    }
+
+    /// Takes in an object as a watch, or a list, showed it at that version: its content, or that it is gone.
+    pub fn take(
+        &mut self,
+        kind: ReferenceKind,
+        key: &Key,
+        version: u64,
+        content: Known<Content>,
+        now: Instant,
+    ) -> Wake {
+        let Some(entry) = self.contents.get_mut(&(kind, key.clone())) else { return Wake::new() };
+        if entry.version > version {
+            return Wake::new();
+        }
+        entry.version = version;
+        entry.list = self.lists;
+        self.see(kind, key, content, now)
+    }
+
+    /// Takes in the answer to a look-up that was sent after somebody began to refer to the object. What a watch has shown since is
+    /// as new, or newer things of it are on their way.
+    pub fn answer(&mut self, kind: ReferenceKind, key: &Key, found: Option<(u64, Content)>, now: Instant) -> Wake {
+        match self.contents.get(&(kind, key.clone())) {
+            Some(entry) if entry.told == Known::Unknown && entry.latest.is_none() => match found {
+                Some((version, content)) => self.take(kind, key, version, Known::Known(content), now),
+                None => self.see(kind, key, Known::Absent, now),
+            },
+            Some(_) | None => Wake::new(),
+        }
+    }
+
+    /// What is seen for the first time is told at once, a change when those of its namespace are.
+    fn see(&mut self, kind: ReferenceKind, key: &Key, content: Known<Content>, now: Instant) -> Wake {
+        let id = (kind, key.clone());
+        let Some(entry) = self.contents.get_mut(&id) else { return Wake::new() };
+        let content = match content {
+            Known::Unknown => Known::Unknown,
+            Known::Absent => Known::Absent,
+            Known::Known(content) => Known::Known(Arc::new(content)),
+        };
+        if entry.told == content {
+            entry.latest = None;
+            return Wake::new();
+        }
+        if entry.told == Known::Unknown || content == Known::Unknown {
+            entry.told = content;
+            entry.latest = None;
+            return self.referrers(kind, key).cloned().collect();
+        }
+        entry.latest = Some(content);
+        let due = self.due.entry(Arc::clone(&key.namespace)).or_insert_with(|| (now + GATHER, BTreeSet::new()));
+        due.1.insert(id);
+        self.ring();
+        Wake::new()
+    }
+
+    fn ring(&self) {
+        let next = self.due.values().map(|(at, _)| *at).min();
+        self.alarm.send_if_modified(|alarm| std::mem::replace(alarm, next) != next);
+    }
+
+    /// Tells the changes that are due: plans see them from now on, and whoever refers to them is woken.
+    pub fn tell(&mut self, now: Instant) -> Wake {
+        let mut wake = Wake::new();
+        let due: Vec<Arc<str>> =
+            self.due.iter().filter(|(_, (at, _))| *at <= now).map(|(namespace, _)| Arc::clone(namespace)).collect();
+        let ids = due.iter().filter_map(|namespace| self.due.remove(namespace)).flat_map(|(_, ids)| ids);
+        for id in ids.collect::<Vec<_>>() {
+            let latest = self.contents.get_mut(&id).and_then(|entry| Some((&mut entry.told, entry.latest.take()?)));
+            if let Some((told, latest)) = latest {
+                *told = latest;
+                wake.extend(self.referrers(id.0, &id.1).cloned());
+            }
+        }
+        self.ring();
+        wake
+    }
+
+    /// A list of that watch begins.
+    pub fn begin_list(&mut self, watch: &Watch) {
+        self.lists += 1;
+        self.begun.insert(watch.clone(), self.lists);
+        self.refused.remove(watch);
+    }
+
+    /// A list of that watch, of objects of that kind, is complete and has shown these. The others are gone; but one that was seen
+    /// since the list began may have been made since, and is looked up anew.
+    pub fn end_list(&mut self, kind: ReferenceKind, watch: &Watch, seen: &BTreeSet<Key>, now: Instant) -> Wake {
+        let begun = self.begun.get(watch).copied().unwrap_or_default();
+        let unseen = |((other, key), _): &(&Id, &Entry)| {
+            *other == kind && watch.place.covers(&key.namespace) && !seen.contains(key)
+        };
+        let unseen: Vec<(Key, bool)> = self
+            .contents
+            .iter()
+            .filter(unseen)
+            .map(|((_, key), entry)| (key.clone(), entry.version > 0 && entry.list >= begun))
+            .collect();
+        let state = |is_new| if is_new { Known::Unknown } else { Known::Absent };
+        unseen.iter().flat_map(|(key, is_new)| self.see(kind, key, state(*is_new), now)).collect()
+    }
+
+    /// Nothing of that watch may be read any more, so nothing of it is known.
+    pub fn refuse(&mut self, scope: &Scope, watch: &Watch, now: Instant) -> Wake {
+        self.refused.insert(watch.clone());
+        let concerned = |(kind, key): &&Id| watch_of(scope, *kind, key).as_ref() == Some(watch);
+        let concerned: Vec<Id> = self.contents.keys().filter(concerned).cloned().collect();
+        concerned.iter().flat_map(|(kind, key)| self.see(*kind, key, Known::Unknown, now)).collect()
+    }
+}
+
+/// The watch that shows objects of that kind, if it is configuration.
+pub const fn subject(kind: ReferenceKind) -> Option<Subject> {
+    match kind {
+        // Those are parents.
+        ReferenceKind::StorageClaim => None,
+        ReferenceKind::ConfigMap => Some(Subject::Content(kind)),
+    }
+}
+
+fn watch_of(scope: &Scope, kind: ReferenceKind, key: &Key) -> Option<Watch> {
+    subject(kind).map(|subject| Watch { place: scope.place(&key.namespace), subject })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Content, GATHER, Instant, Key, Known, ParentKey, Reference, ReferenceKind, References, Scope, Watch, watch_of,
+    };
+    use crate::core::kind::ParentKind;
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    const MAP: ReferenceKind = ReferenceKind::ConfigMap;
+
+    fn key() -> Key {
+        Key::new("shop", "settings")
+    }
+
+    fn app(name: &str) -> ParentKey {
+        ParentKey::new(ParentKind::App, key().sibling(name))
+    }
+
+    fn watch() -> Watch {
+        watch_of(&Scope::default(), MAP, &key()).unwrap()
+    }
+
+    fn content(value: &str) -> Content {
+        serde_json::from_value(serde_json::json!({"a": value})).unwrap()
+    }
+
+    fn known(value: &str) -> Known<Content> {
+        Known::Known(content(value))
+    }
+
+    /// References of App `web` to `settings`.
+    fn referred() -> References {
+        let mut references = References::default();
+        references.change(&Scope::default(), &app("web"), &[], &[Reference::new(MAP, "settings")]);
+        references
+    }
+
+    /// What a plan sees of `settings`.
+    fn seen(references: &References) -> Known<Content> {
+        let all = references.contents(&app("web"), &[Reference::new(MAP, "settings")]);
+        match all.into_values().next().unwrap_or_default() {
+            Known::Unknown => Known::Unknown,
+            Known::Absent => Known::Absent,
+            Known::Known(content) => Known::Known(Content::clone(&content)),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_comes_after_an_event_is_passed_over() {
+        let now = Instant::now();
+        for (event, then) in [(known("new"), known("new")), (Known::Absent, Known::Absent)] {
+            let mut references = referred();
+            assert_eq!(references.take(MAP, &key(), 9, event, now), [app("web")]);
+            assert!(references.answer(MAP, &key(), Some((8, content("old"))), now).is_empty());
+            assert_eq!(seen(&references), then);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_event_is_passed_over() {
+        let (now, mut references) = (Instant::now(), referred());
+        references.answer(MAP, &key(), Some((8, content("new"))), now);
+        references.take(MAP, &key(), 7, known("old"), now);
+        references.tell(now + GATHER);
+        assert_eq!(seen(&references), known("new"));
+    }
+
+    /// A list is as old as its first page. What was seen since may have been made since, or be gone: nobody knows.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_list_does_not_show_is_gone_unless_it_was_seen_meanwhile() {
+        let now = Instant::now();
+        for (before, after) in [(false, Known::Unknown), (true, Known::Absent)] {
+            let mut references = referred();
+            let see = |references: &mut References| drop(references.answer(MAP, &key(), Some((8, content("1"))), now));
+            if before {
+                see(&mut references);
+            }
+            references.begin_list(&watch());
+            if !before {
+                see(&mut references);
+            }
+            // Another watch's list is none of this one's.
+            references.begin_list(&Watch { place: crate::shell::scope::Place::In("blog".into()), ..watch() });
+            references.end_list(MAP, &watch(), &BTreeSet::new(), now);
+            references.tell(now + GATHER);
+            assert_eq!(seen(&references), after, "seen before: {before}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_of_a_namespace_are_told_together() {
+        let (now, mut references) = (Instant::now(), referred());
+        let other = Key::new("blog", "settings");
+        let blog = ParentKey::new(ParentKind::App, other.sibling("web"));
+        references.change(&Scope::default(), &blog, &[], &[Reference::new(MAP, "settings")]);
+        references.change(&Scope::default(), &app("api"), &[], &[Reference::new(MAP, "more")]);
+        for key in [key(), key().sibling("more"), other.clone()] {
+            references.answer(MAP, &key, Some((1, content("1"))), now);
+        }
+        let mut alarm = references.alarm();
+        assert!(references.take(MAP, &key(), 2, known("2"), now).is_empty());
+        references.take(MAP, &key().sibling("more"), 3, known("2"), now + Duration::from_secs(2));
+        references.take(MAP, &other, 4, known("2"), now + Duration::from_secs(2));
+        assert_eq!(*alarm.borrow_and_update(), Some(now + GATHER));
+        assert_eq!(seen(&references), known("1"), "it is not told yet");
+        assert!(references.tell(now + GATHER - Duration::from_millis(1)).is_empty());
+        assert_eq!(references.tell(now + GATHER), [app("api"), app("web")]);
+        assert_eq!(*alarm.borrow_and_update(), Some(now + Duration::from_secs(2) + GATHER));
+        assert_eq!(references.tell(now + 2 * GATHER), [blog]);
+        assert_eq!(*alarm.borrow_and_update(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_what_nobody_refers_to() {
+        let (now, mut references, web) = (Instant::now(), referred(), [Reference::new(MAP, "settings")]);
+        let wanted = references.wanted();
+        assert_eq!(*wanted.borrow(), BTreeSet::from([watch()]));
+        references.change(&Scope::default(), &app("api"), &[], &web);
+        references.answer(MAP, &key(), Some((1, content("1"))), now);
+        references.change(&Scope::default(), &app("web"), &web, &[]);
+        assert_eq!(*wanted.borrow(), BTreeSet::from([watch()]), "another still does");
+        references.change(&Scope::default(), &app("api"), &web, &[]);
+        assert!(wanted.borrow().is_empty());
+        references.take(MAP, &key(), 2, known("2"), now);
+        assert!(references.contents.is_empty() && references.referrers.is_empty() && references.watches.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_is_unknown_and_not_asked_for() {
+        let (now, mut references, web) = (Instant::now(), referred(), [Reference::new(MAP, "settings")]);
+        let unknown = |references: &References| references.unknown(&Scope::default(), &app("web"), &web);
+        assert_eq!(unknown(&references), web);
+        references.answer(MAP, &key(), Some((5, content("1"))), now);
+        assert!(unknown(&references).is_empty());
+        assert_eq!(references.refuse(&Scope::default(), &watch(), now), [app("web")]);
+        assert_eq!((seen(&references), unknown(&references)), (Known::Unknown, Vec::new()));
+        references.begin_list(&watch());
+        assert_eq!(references.take(MAP, &key(), 5, known("1"), now), [app("web")]);
+        assert_eq!(seen(&references), known("1"));
+    }
+}
