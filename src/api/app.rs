@@ -1,6 +1,8 @@
 //! `App`: one service, from its image to its Service, with storage that outlives it.
 
-use super::common::{AccessMode, ChildStatus, DeletionPolicy, PodSettings, Problem, PullPolicy, VolumeMode};
+use super::common::{
+    AccessMode, ChildStatus, DeletionPolicy, PodSettings, Problem, PullPolicy, RevisionStatus, VolumeMode,
+};
 use super::schema::upstream;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, EnvFromSource, EnvVar, Lifecycle, LocalObjectReference, Probe,
@@ -384,6 +386,9 @@ pub struct AppStatus {
     /// What is wrong with single pods, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// The pod templates that the App ran, newest first: the current one, and as many old ones as are kept, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<RevisionStatus>,
     /// The objects that the operator keeps for this App.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<ChildStatus>,

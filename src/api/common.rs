@@ -2,6 +2,7 @@
 
 use super::schema::upstream;
 use k8s_openapi::api::core::v1::{PodSecurityContext, Toleration};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -145,6 +146,38 @@ pub struct Problem {
     /// How often the container was restarted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restart_count: i32,
+}
+
+/// One pod template that the App runs or ran.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionStatus {
+    /// Its number, as `kubectl rollout history` shows it. Going back to it gives it a new one.
+    pub number: i32,
+    /// Image of the App's container.
+    pub image: String,
+    /// When it was first rolled out.
+    #[schemars(schema_with = "upstream::<Time>")]
+    pub created: Time,
+    /// Fields of the spec in which it differs from the one before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// Pods that run it.
+    pub replicas: i32,
+    /// How its rollout went; unset where nobody saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RevisionOutcome>,
+}
+
+/// How the rollout of a revision went: `Progressing`, `Succeeded` (every pod was available), `Failed` (it exceeded its deadline)
+/// or `Superseded` (another came before it was done).
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "docs on the variants would split the schema")]
+pub enum RevisionOutcome {
+    Progressing,
+    Succeeded,
+    Failed,
+    Superseded,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -73,6 +73,7 @@ fn bound_list(map: &mut Map<String, Value>, field: &str) {
         "ports" => (32, &["port", "protocol"]),
         "imagePullSecrets" => (16, &["name"]),
         "conditions" => (16, &["type"]),
+        "revisions" => (16, &["number"]),
         "children" => (128, &["kind", "name"]),
         "args" | "command" => (256, &[]),
         "consumers" => (1024, &[]),

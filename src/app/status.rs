@@ -12,7 +12,7 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, children, of_children, of_outcome};
 use crate::core::text::list;
-use crate::core::{meta, pods, storage};
+use crate::core::{meta, pods, revisions, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
@@ -24,6 +24,8 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let before = app.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
+    let limit = app.spec.rollout.as_ref().and_then(|rollout| rollout.history_limit);
     AppStatus {
         observed_generation: Some(identity.generation),
         conditions: merge(old, wanted, identity.generation, now),
@@ -32,6 +34,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         updated_replicas: workload.map(|workload| workload.updated),
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
         problems: problems.told,
+        revisions: revisions::told(&observed.revisions, workload, limit, before),
         children: children(plan, outcome, observed),
     }
 }

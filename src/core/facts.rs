@@ -59,6 +59,10 @@ pub struct Workload {
     pub stuck: Option<String>,
     /// Pods can't be created; the controller's message.
     pub refused: Option<String>,
+    /// Number of the revision that the Deployment controller has made of its template.
+    pub revision: Option<i32>,
+    /// The current template reached every pod once, and each was available.
+    pub succeeded: bool,
     /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
     pub default_image: Option<Box<str>>,
     /// The configuration that the pods are known to have, from our annotations.
@@ -156,6 +160,8 @@ fn workload(live: &Live) -> Workload {
     let stuck = true_condition(status, "Progressing", "False")
         .filter(|condition| condition["reason"] == "ProgressDeadlineExceeded");
     let refused = true_condition(status, "ReplicaFailure", "True");
+    let succeeded = true_condition(status, "Progressing", "True")
+        .is_some_and(|condition| condition["reason"] == "NewReplicaSetAvailable");
     // Conditions of a spec that has been replaced say nothing about the new one.
     let observed = status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation();
     Workload {
@@ -172,9 +178,24 @@ fn workload(live: &Live) -> Workload {
         terminating: count("terminatingReplicas"),
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
+        revision: revision(live),
+        succeeded: succeeded && observed,
         default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),
         configuration: Configuration::of(live).map(Box::new),
     }
+}
+
+/// Annotation of Deployments and `ReplicaSets` with the number of their revision.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// The number of the revision that a Deployment or `ReplicaSet` is at.
+pub fn revision(live: &Live) -> Option<i32> {
+    live.annotation(REVISION).and_then(revision_number)
+}
+
+/// The number of a revision, as an annotation tells it.
+pub fn revision_number(text: &str) -> Option<i32> {
+    text.trim().parse().ok().filter(|number| *number > 0)
 }
 
 fn volume(live: &Live) -> Volume {

@@ -31,6 +31,7 @@ pub mod quantity;
 pub mod readiness;
 pub mod reason;
 pub mod reference;
+pub mod revisions;
 pub mod rollout;
 pub mod security;
 pub mod status;

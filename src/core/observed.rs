@@ -15,6 +15,7 @@ use super::object::Object;
 use super::owner::Owner;
 use super::pods::Pod;
 use super::reference::Reference;
+use super::revisions::Revision;
 use super::subset;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -201,6 +202,8 @@ pub struct Observed {
     pub children: BTreeMap<(ChildKind, String), Child>,
     /// Pods of the parent.
     pub pods: Vec<Pod>,
+    /// Revisions of the App's Deployment.
+    pub revisions: Vec<Arc<Revision>>,
     /// `StorageClaims` of the namespace that the parent mounts.
     pub claims: BTreeMap<String, Claim>,
     /// What is known of the configuration that the parent refers to. What is not in here is unknown.

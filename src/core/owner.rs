@@ -107,7 +107,7 @@ impl Owner {
 }
 
 /// The owner reference of whoever controls an object.
-fn controlling(body: &Value) -> Option<&Value> {
+pub fn controlling(body: &Value) -> Option<&Value> {
     items(&body["metadata"]["ownerReferences"]).find(|reference| reference["controller"] == true)
 }
 

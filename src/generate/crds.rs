@@ -27,9 +27,11 @@ pub fn crd(kind: ParentKind) -> Value {
         attach(schema, rule);
     }
     let status = &mut schema["properties"]["status"];
-    if let Some(replicas) = status["properties"].get_mut("replicas") {
-        // More than may be declared, if something else scaled it.
-        replicas["maximum"] = json!(i32::MAX);
+    for place in ["/properties/replicas", "/properties/revisions/items/properties/replicas"] {
+        if let Some(replicas) = status.pointer_mut(place) {
+            // More than may be declared, if something else scaled it.
+            replicas["maximum"] = json!(i32::MAX);
+        }
     }
     // Without a status a fresh object looks ready to tools that follow kstatus (fluxcd/flux2#4346).
     status["default"] = json!({"observedGeneration": -1});

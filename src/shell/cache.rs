@@ -3,6 +3,7 @@
 //! Synchronous and free of I/O. Versions are compared as numbers, and nothing goes back: what is older than what is known is
 //! passed over, whichever way it came, and so is the late answer about an object that is gone by now.
 
+use super::belongings::Belongings;
 use super::body::Body;
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
@@ -14,6 +15,7 @@ use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::pods::Pod;
 use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::revisions::Revision;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -46,8 +48,8 @@ pub struct Caches {
     children: HashMap<(ChildKind, Key), Child>,
     progress: Progress,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
-    pods: HashMap<ParentKey, BTreeMap<Box<str>, Pod>>,
-    pod_parents: HashMap<Key, ParentKey>,
+    pods: Belongings<Pod>,
+    revisions: Belongings<Arc<Revision>>,
     references: References,
     failures: HashMap<Key, Box<str>>,
     classes: Option<BTreeMap<String, StorageClass>>,
@@ -71,7 +73,7 @@ impl Caches {
 
     /// How many objects are remembered: parents, children, pods with problems.
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.parents.len(), self.children.len(), self.pods.values().map(BTreeMap::len).sum())
+        (self.parents.len(), self.children.len(), self.pods.count())
     }
 
     /// Remembers a parent. Wakes it, the claims that it begins or ceases to mount, and whoever mounts it, if that concerns them.
@@ -273,28 +275,26 @@ impl Caches {
         if pod.problems.is_empty() && pod.late.is_none() {
             return self.remove_pod(key);
         }
-        let mut wake = Wake::new();
-        if self.pod_parents.get(key).is_some_and(|former| former != parent) {
-            wake = self.remove_pod(key);
-        }
-        self.pod_parents.insert(key.clone(), parent.clone());
-        let before = self.pods.entry(parent.clone()).or_default().insert(key.name.as_ref().into(), pod.clone());
-        if before.as_ref() != Some(pod) {
-            wake.push(parent.clone());
-        }
-        wake
+        self.pods.set(key, parent, pod.clone())
     }
 
     /// Forgets a pod.
     pub fn remove_pod(&mut self, key: &Key) -> Wake {
-        let Some(parent) = self.pod_parents.remove(key) else { return Wake::new() };
-        if let Some(pods) = self.pods.get_mut(&parent) {
-            pods.remove(key.name.as_ref());
-            if pods.is_empty() {
-                self.pods.remove(&parent);
-            }
+        self.pods.remove(key)
+    }
+
+    /// Remembers a revision, or forgets it.
+    pub fn set_revision(&mut self, key: &Key, revision: Option<(ParentKey, Revision)>) -> Wake {
+        match revision {
+            Some((parent, revision)) => self.revisions.set(key, &parent, Arc::new(revision)),
+            None => self.revisions.remove(key),
         }
-        vec![parent]
+    }
+
+    /// The revisions of that parent's Deployment, as it stands now.
+    pub fn revisions(&self, parent: &ParentKey) -> Vec<Arc<Revision>> {
+        let Some(deployment) = self.child(ChildKind::Deployment, &parent.key) else { return Vec::new() };
+        self.revisions.of(parent).filter(|revision| revision.is_of(&deployment.uid)).cloned().collect()
     }
 
     /// Remembers or forgets what a storage driver complained of about a claim.
@@ -329,7 +329,12 @@ impl Caches {
 
     /// Every pod in that place which is not in `seen`.
     pub fn unseen_pods(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.pod_parents.keys().filter(|key| is_unseen(key, place, seen)).cloned().collect()
+        self.pods.unseen(place, seen)
+    }
+
+    /// Every revision in that place which is not in `seen`.
+    pub fn unseen_revisions(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
+        self.revisions.unseen(place, seen)
     }
 
     /// Every claim in that place with a complaint which is not in `seen`.
@@ -351,7 +356,8 @@ impl Caches {
         let consumers = self.mounting(parent);
         Observed {
             children,
-            pods: self.pods.get(parent).into_iter().flat_map(BTreeMap::values).cloned().collect(),
+            pods: self.pods.of(parent).cloned().collect(),
+            revisions: self.revisions(parent),
             claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
             contents: self.references.contents(parent, references),
             classes: self.classes.clone().filter(|_| is_claim),

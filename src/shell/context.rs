@@ -5,7 +5,7 @@ use super::key::ParentKey;
 use super::metrics::{Levels, Metrics};
 use super::queue::{Lane, Queue};
 use super::repairs::Repairs;
-use super::reported::Reported;
+use super::reported::{GATHERING, Reported};
 use super::scope::{Place, Scope};
 use super::writer::Writer;
 use crate::core::kind::ParentKind;
@@ -97,6 +97,13 @@ impl Context {
     /// The last status writes.
     pub fn reported(&self) -> MutexGuard<'_, HashMap<ParentKey, Reported>> {
         self.reported.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues parents of whose world more is about to be heard; what that tells, is then told with it.
+    pub fn wake_later(&self, parents: impl IntoIterator<Item = ParentKey>) {
+        for parent in parents {
+            self.queue.add_after(parent, GATHERING);
+        }
     }
 
     /// Queues parents whose world moved.

@@ -18,8 +18,8 @@ use crate::core::object::Object;
 use crate::core::observed::{Child, Verdict};
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
-use crate::core::pods;
 use crate::core::reference::Reference;
+use crate::core::{pods, revisions};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -181,4 +181,12 @@ pub fn take_pod(context: &Context, live: &Live) -> Wake {
         }
         None => context.caches().remove_pod(&key),
     }
+}
+
+/// Takes in a `ReplicaSet` as it came off a watch.
+pub fn take_revision(context: &Context, live: &Live) -> Wake {
+    let key = Key::new(live.namespace(), live.name());
+    let taken = caught(|| format!("ReplicaSet {key}"), || revisions::revision(live)).flatten();
+    let revision = taken.map(|(app, revision)| (ParentKey::new(ParentKind::App, key.sibling(&app)), revision));
+    context.caches().set_revision(&key, revision)
 }

@@ -74,6 +74,8 @@ pub fn parent_resource(kind: ParentKind) -> ApiResource {
 pub enum Observable {
     /// Pods of ours, for what is wrong with them.
     Pod,
+    /// `ReplicaSets` of ours, which are the revisions of Apps.
+    ReplicaSet,
     /// Complaints of storage drivers.
     Event,
     /// The cluster's storage classes.
@@ -100,6 +102,14 @@ pub struct Watched {
 /// Every kind that is watched and never written.
 pub static OBSERVED: &[Watched] = &[
     Watched { kind: Observable::Pod, group: "", version: "v1", name: "Pod", plural: "pods", namespaced: true },
+    Watched {
+        kind: Observable::ReplicaSet,
+        group: "apps",
+        version: "v1",
+        name: "ReplicaSet",
+        plural: "replicasets",
+        namespaced: true,
+    },
     Watched { kind: Observable::Event, group: "", version: "v1", name: "Event", plural: "events", namespaced: true },
     Watched {
         kind: Observable::StorageClass,
@@ -162,9 +172,14 @@ impl Subject {
     pub fn is_optional(self) -> bool {
         match self {
             Self::Parent(_) | Self::Child(_) => false,
-            Self::Observed(kind) => kind != Observable::Pod,
+            Self::Observed(kind) => !matches!(kind, Observable::Pod | Observable::ReplicaSet),
             Self::Content(_) => true,
         }
+    }
+
+    /// Whether news of it are followed by news of another kind that say more: what moves in a `ReplicaSet`, its Deployment tells.
+    pub fn is_followed(self) -> bool {
+        self == Self::Observed(Observable::ReplicaSet)
     }
 
     /// How the API server addresses the kind, and whether it lives in namespaces.

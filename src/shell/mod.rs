@@ -4,6 +4,7 @@
 
 pub mod applier;
 pub mod apply;
+pub mod belongings;
 pub mod body;
 pub mod cache;
 pub mod claim;

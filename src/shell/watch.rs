@@ -5,15 +5,16 @@ use super::context::Context;
 use super::error::status;
 use super::guard::caught;
 use super::health::Health;
-use super::intake::{take_child, take_parent, take_pod};
+use super::intake::{take_child, take_parent, take_pod, take_revision};
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::{Observable, Subject};
 use super::metrics::Metrics;
 use super::progress::Source;
 use super::queue::Lane;
 use super::scope::{Place, Watch};
+use crate::core::kind::ParentKind;
 use crate::core::live::Live;
-use crate::core::meta::{MANAGED_BY, MANAGER};
+use crate::core::meta::{MANAGED_BY, MANAGER, parent_label};
 use crate::core::observed::StorageClass;
 use futures::StreamExt;
 use kube::api::Api;
@@ -45,6 +46,9 @@ fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher
     match subject {
         Subject::Parent(_) | Subject::Content(_) | Subject::Observed(Observable::StorageClass) => config,
         Subject::Child(_) | Subject::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
+        Subject::Observed(Observable::ReplicaSet) => {
+            config.labels(&format!("{MANAGED_BY}={MANAGER},{}", parent_label(ParentKind::App)))
+        }
         Subject::Observed(Observable::Event) => {
             config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
         }
@@ -168,7 +172,15 @@ impl Objects {
         let subject = self.watch.subject;
         let key = key(subject, &live);
         let wake = caught(|| format!("{subject} {key}"), || take(&self.context, subject, live, source));
-        self.context.wake(wake.unwrap_or_default(), lane);
+        self.wake(wake.unwrap_or_default(), lane);
+    }
+
+    fn wake(&self, parents: Wake, lane: Lane) {
+        if self.watch.subject.is_followed() {
+            self.context.wake_later(parents);
+        } else {
+            self.context.wake(parents, lane);
+        }
     }
 }
 
@@ -202,7 +214,7 @@ impl Intake for Objects {
                         forget(&self.context, subject, &key)
                     }
                 };
-                self.context.wake(wake, Lane::Edit);
+                self.wake(wake, Lane::Edit);
             }
         }
         false
@@ -286,6 +298,7 @@ pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> 
         Subject::Parent(kind) => take_parent(context, kind, live),
         Subject::Child(kind) => take_child(context, kind, &live, source).unwrap_or_default(),
         Subject::Observed(Observable::Pod) => take_pod(context, &live),
+        Subject::Observed(Observable::ReplicaSet) => take_revision(context, &live),
         Subject::Observed(Observable::Event) => {
             context.caches().set_failure(&key(subject, &live), live.body["message"].as_str())
         }
@@ -317,6 +330,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
         }
         Subject::Child(kind) => caches.remove_child(kind, key),
         Subject::Observed(Observable::Pod) => caches.remove_pod(key),
+        Subject::Observed(Observable::ReplicaSet) => caches.set_revision(key, None),
         Subject::Observed(Observable::Event) => caches.set_failure(key, None),
         Subject::Observed(Observable::StorageClass) => {
             let mut classes = caches.classes();
@@ -361,6 +375,7 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
         Subject::Parent(kind) => caches.unseen_parents(kind, place, seen),
         Subject::Child(_) | Subject::Content(_) => Vec::new(),
         Subject::Observed(Observable::Pod) => caches.unseen_pods(place, seen),
+        Subject::Observed(Observable::ReplicaSet) => caches.unseen_revisions(place, seen),
         Subject::Observed(Observable::Event) => caches.unseen_failures(place, seen),
         Subject::Observed(Observable::StorageClass) => {
             caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()

@@ -29,6 +29,7 @@ mod registry;
 mod render;
 mod restored;
 mod reuse;
+mod revisions;
 mod statuses;
 mod storage;
 
@@ -94,6 +95,7 @@ fn cases() -> Vec<Case> {
         storage::cases(),
         reuse::cases(),
         problems::cases(),
+        revisions::cases(),
         render::cases(),
         registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
         leader::cases(),

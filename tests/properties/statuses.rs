@@ -24,8 +24,9 @@ fn texts() -> BoxedStrategy<String> {
 }
 
 /// Fields that others than the operator fill.
-const FREE: [&str; 14] = [
+const FREE: [&str; 15] = [
     "message",
+    "image",
     "reason",
     "phase",
     "name",

@@ -53,6 +53,25 @@ fn deployments(name: &str, parent: (&str, &str)) -> Vec<Value> {
     statuses.into_iter().flat_map(of).collect()
 }
 
+/// Revisions of the Deployment, of another one, and what is none.
+fn replica_sets(parent: (&str, &str)) -> Vec<Value> {
+    let mut made = Vec::new();
+    for (number, former) in [("1", ""), ("7", "1,3,x"), ("-1", ""), ("2147483647", "2147483648"), ("next", "")] {
+        for (uid, created) in
+            [("Deployment-uid", "2026-01-01T00:00:00Z"), ("other", "2026-01-01T00:00:00Z"), ("Deployment-uid", "soon")]
+        {
+            let body = json!({
+                "metadata": {"creationTimestamp": created, "annotations": {"deployment.kubernetes.io/revision": number, "deployment.kubernetes.io/revision-history": former}},
+                "spec": {"template": {"spec": {"containers": [{"name": parent.1, "image": "web:1"}, {}]}}}, "status": {"replicas": 2},
+            });
+            let mut set = owned("ReplicaSet", &format!("{}-1a", parent.1), parent, &body).swap_remove(0);
+            set["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": parent.1, "uid": uid, "controller": true}]);
+            made.push(set);
+        }
+    }
+    made
+}
+
 fn pods(parent: (&str, &str), container: &str) -> Vec<Value> {
     let waiting = |reason: &str| json!({"containerStatuses": [{"name": container, "ready": false, "restartCount": 3, "state": {"waiting": {"reason": reason, "message": "m"}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]});
     let statuses = [
@@ -138,6 +157,7 @@ pub fn app() -> BoxedStrategy<Vec<Value>> {
         object(owned("Service", "web", parent, &json!({"spec": {"type": "ClusterIP"}}))),
         object(owned("ServiceAccount", "web", parent, &json!({}))),
         object(pods(parent, "web")),
+        object(replica_sets(parent)),
         object(claims("web-data")),
         object(claims("other")),
         object(classes()),

@@ -10,12 +10,13 @@ use tokio::task::JoinHandle;
 
 use crate::garbage;
 use crate::helpers::edit;
+use crate::revisions;
 use crate::store::{Key, Store};
 use crate::{Server, State};
 
 pub(crate) const MANAGER: &str = "kube-controller-manager";
 
-/// Revision and template of each workload, by uid.
+/// Revision and template of each `StatefulSet`, by uid.
 pub(crate) type Rollouts = BTreeMap<String, (u64, Value)>;
 
 impl Server {
@@ -101,17 +102,10 @@ fn roll_out(state: &mut State, kind: &str, key: &Key, object: &Value) -> anyhow:
     if is_deleted(object) || object["spec"]["paused"] == true {
         return Ok(());
     }
-    let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-    let template = &object["spec"]["template"];
-    let last = state.rollouts.get(&uid);
-    let revision = match last {
-        Some((revision, known)) if known == template => *revision,
-        Some((revision, _)) => revision + 1,
-        None => 1,
-    };
-    state.rollouts.insert(uid, (revision, template.clone()));
-    let now = state.store.now();
     let deployment = kind == "Deployment";
+    let revision =
+        if deployment { revisions::of_deployment(state, key, object)? } else { of_stateful_set(state, object) };
+    let now = state.store.now();
     let status = if deployment { deployment_status(object, revision, &now) } else { stateful_status(object, revision) };
     edit(&mut state.store, MANAGER, kind, key, &|object| {
         if deployment {
@@ -120,6 +114,18 @@ fn roll_out(state: &mut State, kind: &str, key: &Key, object: &Value) -> anyhow:
         object["status"] = status.clone();
     })?;
     Ok(())
+}
+
+fn of_stateful_set(state: &mut State, object: &Value) -> u64 {
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+    let template = &object["spec"]["template"];
+    let revision = match state.rollouts.get(&uid) {
+        Some((revision, known)) if known == template => *revision,
+        Some((revision, _)) => revision + 1,
+        None => 1,
+    };
+    state.rollouts.insert(uid, (revision, template.clone()));
+    revision
 }
 
 fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {

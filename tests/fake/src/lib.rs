@@ -38,6 +38,7 @@ mod meta;
 mod quantity;
 mod read;
 mod resource;
+mod revisions;
 mod route;
 mod schema;
 mod select;

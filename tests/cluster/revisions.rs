@@ -1,0 +1,93 @@
+//! What an App ran is told.
+
+use crate::support::*;
+use anyhow::{Context, Result, ensure};
+use moorage_harness::{ControlPlane, Sandbox};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+crate::cases![revisions_are_told];
+
+/// The App of docs/concepts/app.md, less what makes its rollout slow.
+const DOCUMENTED: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: App
+metadata: {name: shop}
+spec:
+  image: registry.example.com/team/shop:1.4
+  ports: [{port: 8080}]
+";
+
+/// The commands of a section of docs/concepts/app.md, each with what it prints.
+fn documented(section: &str) -> Result<Vec<(String, String)>> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/concepts/app.md"))?;
+    let (_, text) = page.split_once(&format!("\n## {section}\n")).context("no such section")?;
+    let text = text.split("\n## ").next().unwrap_or_default();
+    let blocks = text.split("```console\n").skip(1).filter_map(|block| block.split("```").next());
+    let commands = blocks.flat_map(|block| block.split("$ ").skip(1));
+    let split = |command: &str| command.split_once('\n').map(|(line, output)| (line.to_owned(), output.to_owned()));
+    let found: Vec<_> = commands.filter_map(split).collect();
+    ensure!(!found.is_empty(), "{section} has no command");
+    Ok(found)
+}
+
+/// The words of a command line, which quotes with `'` only.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('\'').enumerate();
+    let mut words: Vec<String> = vec![String::new()];
+    for (index, part) in parts {
+        if index % 2 == 1 {
+            words.last_mut().into_iter().for_each(|word| word.push_str(part));
+            continue;
+        }
+        for (turn, piece) in part.split(' ').enumerate() {
+            if turn > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().into_iter().for_each(|word| word.push_str(piece));
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Runs a documented command; it must print what is documented.
+async fn holds(sandbox: &Sandbox, (line, output): &(String, String)) -> Result<()> {
+    let words = words(line);
+    let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let printed = sandbox.kubectl(&arguments).await?;
+    ensure!(printed.trim_end() == output.trim_end(), "{line}\nprints:\n{printed}\nand not:\n{output}");
+    Ok(())
+}
+
+fn revision(app: &Value, number: i64) -> Option<&Value> {
+    app["status"]["revisions"].as_array()?.iter().find(|revision| revision["number"] == number)
+}
+
+async fn revisions_are_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "revisions").await?;
+    sandbox.apply(DOCUMENTED).await?;
+    ready(&sandbox, "App", "shop").await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"image": "registry.example.com/team/shop:1.5"}})).await?;
+    let app = until(&sandbox, "App", "shop", "to have two revisions", |app| {
+        is_true(app, "Ready") && app["status"]["revisions"].as_array().is_some_and(|revisions| revisions.len() == 2)
+    })
+    .await?;
+    for command in documented("Revisions")? {
+        holds(&sandbox, &command).await?;
+    }
+    let of = |number| revision(&app, number).context("no such revision");
+    ensure!(of(2)?["replicas"] == 1 && of(1)?["replicas"] == 0, "{}", app["status"]["revisions"]);
+    ensure!(of(1)?["created"].is_string(), "{}", app["status"]["revisions"]);
+    // A restart by hand is one too, and costs no write but the status.
+    let mark = control_plane.audit().mark()?;
+    sandbox.kubectl(&["rollout", "restart", "deployment/shop"]).await?;
+    let app = until(&sandbox, "App", "shop", "to have a third revision", |app| revision(app, 3).is_some()).await?;
+    ensure!(
+        revision(&app, 3).context("no third")?["changed"] == json!(["kubectl rollout restart"]),
+        "{}",
+        app["status"]
+    );
+    exactly(&control_plane, &sandbox, mark, 0, |event| event.subresource.is_empty()).await
+}
