@@ -324,6 +324,10 @@ pub struct Rollout {
     /// `ConfigMaps` whose changes restart nothing, for programs that read them again by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_changes_of: Vec<ConfigReference>,
+    /// Number of a revision (`status.revisions`) whose pod template runs in place of the declared one, until this is unset or the
+    /// declared one changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_revision: Option<i32>,
 }
 
 /// What becomes of pods when their configuration changes.

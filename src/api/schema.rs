@@ -132,6 +132,7 @@ fn bound_integer(map: &mut Map<String, Value>, field: &str) {
     let (least, most) = match field {
         "port" | "containerPort" | "nodePort" => (1, 65535),
         "replicas" => (0, 10_000),
+        "toRevision" => (1, 2_147_483_647),
         "observedGeneration" => return,
         "exitCode" => (-2_147_483_648, 2_147_483_647),
         "runAsUser" | "runAsGroup" | "fsGroup" | "supplementalGroups[]" => (0, 4_294_967_295_i64),

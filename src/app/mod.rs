@@ -6,6 +6,7 @@ pub mod build;
 mod configuration;
 mod limits;
 mod references;
+mod rollback;
 mod status;
 pub mod validate;
 
@@ -16,12 +17,13 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
-use crate::core::{pods, storage};
+use crate::core::{meta, pods, storage};
 use build::{
     deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use rollback::rollback;
 use validate::{ValidApp, validate};
 
 /// Kinds that an App no longer wants once its spec stops asking for them. Claims are never among them.
@@ -33,7 +35,7 @@ impl Parent for App {
 
     fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan {
         let plan = match validate(self).and_then(|valid| limits::check(valid, settings)) {
-            Ok(valid) => plan(&valid, observed),
+            Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         };
         Plan { requeue: pods::next_late(&observed.pods, now), ..plan }
@@ -58,7 +60,7 @@ impl Parent for App {
     }
 }
 
-fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
+fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Plan {
     let mut plan = Plan { paused: app.spec.paused, ..Plan::default() };
     if app.owns_service_account() {
         plan.apply(ChildKind::ServiceAccount, &service_account(app, observed));
@@ -66,7 +68,7 @@ fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
     for claim in storage_claims(app) {
         plan.apply(ChildKind::StorageClaim, &claim);
     }
-    plan.apply(ChildKind::Deployment, &deployment(app, observed));
+    run(app, &mut plan, observed, settings);
     if !app.spec.ports.is_empty() {
         plan.apply(ChildKind::Service, &service(app));
     }
@@ -78,4 +80,22 @@ fn plan(app: &ValidApp<'_>, observed: &Observed) -> Plan {
         plan.prune.retain(|(kind, _)| *kind != ChildKind::ServiceAccount);
     }
     plan
+}
+
+/// Plans the Deployment, with the template that is to run.
+fn run(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed, settings: &PlanSettings) {
+    let mut deployment = serde_json::to_value(deployment(app, observed)).unwrap_or_default();
+    let rollback = rollback(app, &deployment["spec"]["template"], observed, settings);
+    if let Some(record) = rollback.record {
+        deployment["metadata"]["annotations"][meta::ROLLED_BACK] = record.into();
+    }
+    if let Some(template) = rollback.template {
+        deployment["spec"]["template"] = template;
+    }
+    plan.apply(ChildKind::Deployment, &deployment);
+    if rollback.keeps {
+        plan.hold(ChildKind::Deployment);
+    }
+    plan.wants.extend(rollback.want);
+    plan.notice = rollback.notice;
 }

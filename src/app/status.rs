@@ -45,7 +45,11 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     }
     let waits = storage::not_ready(&app.references(), plan, observed).or_else(|| of_children(plan, observed));
     let missing = missing(&app.spec, observed);
-    match (waits, running.summary()) {
+    let summary = match (&plan.notice, running.summary()) {
+        (Some(notice), Summary::Ready(_, _)) => notice.clone(),
+        (_, summary) => summary,
+    };
+    match (waits, summary) {
         (Some(waits), _) => waits,
         (None, summary) if !missing.is_empty() => {
             let message = list(&missing, ERRORS, "; ");

@@ -110,6 +110,10 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
     errors.extend(super::configuration::check(&app.spec));
+    let revision = app.spec.rollout.as_ref().and_then(|rollout| rollout.to_revision);
+    errors.extend(
+        revision.filter(|number| *number < 1).map(|_| "spec.rollout.toRevision: must be at least 1".to_owned()),
+    );
     let volumes = volumes(&identity.name, &app.spec.volumes, &mut errors);
     if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes }) } else { Err(errors) }
 }

@@ -80,6 +80,16 @@ pub enum Summary {
 }
 
 impl Summary {
+    /// What it says.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Ready(_, message)
+            | Self::Waiting(_, message)
+            | Self::Stalled(_, message)
+            | Self::Impaired(_, message) => message,
+        }
+    }
+
     /// The conditions that say it.
     pub fn conditions(&self) -> Vec<Wanted> {
         match self {

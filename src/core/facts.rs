@@ -63,6 +63,8 @@ pub struct Workload {
     pub revision: Option<i32>,
     /// The current template reached every pod once, and each was available.
     pub succeeded: bool,
+    /// Of which revision's template it was made in place of the declared one, from our annotation.
+    pub rolled_back: Option<Box<str>>,
     /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
     pub default_image: Option<Box<str>>,
     /// The configuration that the pods are known to have, from our annotations.
@@ -180,6 +182,7 @@ fn workload(live: &Live) -> Workload {
         refused: refused.filter(|_| observed).map(message),
         revision: revision(live),
         succeeded: succeeded && observed,
+        rolled_back: live.annotation(super::meta::ROLLED_BACK).map(Into::into),
         default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),
         configuration: Configuration::of(live).map(Box::new),
     }

@@ -34,6 +34,8 @@ pub const CONFIGURATION: &str = "moorage.dev/configuration";
 /// Annotation on the Deployment of a Registry that names no image, with the hash of its pod template as applied and the image that was
 /// the default then: it tells whether anything but the default has changed since.
 pub const DEFAULT_IMAGE: &str = "moorage.dev/default-image";
+/// Annotation on the Deployment of an App that runs a former revision: which, and for which declared template that was asked.
+pub const ROLLED_BACK: &str = "moorage.dev/rolled-back";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.
 pub const FINALIZER: &str = "moorage.dev/deletion-policy";
 

@@ -39,3 +39,4 @@ pub mod storage;
 pub mod subset;
 pub mod template;
 pub mod text;
+pub mod want;

@@ -17,6 +17,7 @@ use super::pods::Pod;
 use super::reference::Reference;
 use super::revisions::Revision;
 use super::subset;
+use super::want::{Answer, Want};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -202,6 +203,8 @@ pub struct Observed {
     pub children: BTreeMap<(ChildKind, String), Child>,
     /// Pods of the parent.
     pub pods: Vec<Pod>,
+    /// What was looked up for the parent's plans.
+    pub answers: BTreeMap<Want, Answer>,
     /// Revisions of the App's Deployment.
     pub revisions: Vec<Arc<Revision>>,
     /// `StorageClaims` of the namespace that the parent mounts.

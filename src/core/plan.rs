@@ -1,8 +1,10 @@
 //! What the operator wants: a [`Plan`] is the whole of it, as plain data.
 
+use super::conditions::Summary;
 use super::kind::ChildKind;
 use super::object::Object;
 use super::own::Own;
+use super::want::Want;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,6 +38,10 @@ pub struct Plan {
     pub paused: bool,
     /// What becomes of the finalizer; removed only after `prune` is done.
     pub finalizer: FinalizerChange,
+    /// What is to be looked up; once it is, the plan is made again.
+    pub wants: Vec<Want>,
+    /// What the plan itself has to tell: why a workload is held back, or, as a Ready one, what runs that is not what is declared.
+    pub notice: Option<Summary>,
     /// When to look again although nothing moved.
     pub requeue: Option<Duration>,
 }

@@ -44,6 +44,8 @@ reasons! {
     Unavailable,
     /// The operator failed on this object; a bug worth reporting.
     InternalError,
+    /// A former revision runs in place of the declared template.
+    RolledBack,
     /// `spec.paused` is true.
     Paused,
     /// An older object of the same name is still being deleted.

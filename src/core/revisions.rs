@@ -26,6 +26,8 @@ pub const TEMPLATE_HASH: &str = "pod-template-hash";
 /// One revision: a `ReplicaSet` of a Deployment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Revision {
+    /// Name of its `ReplicaSet`.
+    pub replica_set: Box<str>,
     /// Its number; going back to it gives it a new one.
     pub number: i32,
     /// Numbers that it had before.
@@ -75,7 +77,7 @@ const PARTS: [Part; 25] = [
 ];
 
 /// Hashes of the parts of a pod template, in the order of [`PARTS`], and of what is left.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parts(Box<[u32; PARTS.len() + 1]>);
 
 impl Parts {
@@ -152,6 +154,7 @@ pub fn revision(live: &Live) -> Option<(Box<str>, Revision)> {
     let former: Vec<i32> = former.collect();
     let replicas = live.body["status"]["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()).unwrap_or(0);
     let revision = Revision {
+        replica_set: live.name().into(),
         number: facts::revision(live)?,
         former: former[former.len().saturating_sub(FORMER)..].into(),
         image: cut(image, QUOTE).into(),
@@ -164,6 +167,11 @@ pub fn revision(live: &Live) -> Option<(Box<str>, Revision)> {
 }
 
 impl Revision {
+    /// Whether that number is its own, or was before it was gone back to.
+    pub fn has_number(&self, number: i32) -> bool {
+        self.number == number || self.former.contains(&number)
+    }
+
     /// Whether it is one of the Deployment of that UID.
     pub fn is_of(&self, deployment: &str) -> bool {
         self.deployment == text_hash(deployment)

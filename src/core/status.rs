@@ -33,6 +33,9 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
             format!("{object}: its predecessor is still being deleted"),
         ));
     }
+    if let Some(notice) = plan.notice.as_ref().filter(|notice| !matches!(notice, Summary::Ready(_, _))) {
+        return Some(notice.clone());
+    }
     // What is held back waits for a claim, which tells why.
     let differing = plan.objects.iter().find(|object| !object.held && !observed.agrees(object))?;
     Some(if plan.paused {
@@ -74,7 +77,7 @@ pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<Chil
     plan.objects
         .iter()
         .map(|object| {
-            let message = child_message(object, outcome, observed);
+            let message = child_message(object, plan, outcome, observed);
             ChildStatus {
                 kind: object.kind.as_str().to_owned(),
                 name: object.name.clone(),
@@ -85,7 +88,7 @@ pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<Chil
         .collect()
 }
 
-fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Option<String> {
+fn child_message(object: &Object, plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option<String> {
     let named = format!("{} {}", object.kind, object.name);
     if let Some(failure) = outcome.failures.iter().find(|failure| failure.object == named) {
         return Some(failure.message.clone());
@@ -94,7 +97,7 @@ fn child_message(object: &Object, outcome: &Outcome, observed: &Observed) -> Opt
         return Some(fight.to_owned());
     }
     if object.held && !observed.agrees(object) {
-        return Some(storage::HELD.to_owned());
+        return Some(plan.notice.as_ref().map_or(storage::HELD, Summary::message).to_owned());
     }
     if let Some(kind) = outcome.lacks(object).filter(|_| outcome.held.contains(&named)) {
         return Some(format!("is held back until the {kind} that its pods start with is as declared"));

@@ -62,7 +62,8 @@ fn managed(which: impl Fn(Rights) -> bool, verbs: &[&str]) -> Vec<Value> {
 
 fn observed(which: impl Fn(&Watched) -> bool) -> Vec<Value> {
     let kinds = OBSERVED.iter().filter(|watched| which(watched));
-    kinds.map(|watched| rule(watched.group, &[watched.plural.to_owned()], &["list", "watch"])).collect()
+    let verbs = |watched: &Watched| if watched.read { &["get", "list", "watch"][..] } else { &["list", "watch"][..] };
+    kinds.map(|watched| rule(watched.group, &[watched.plural.to_owned()], verbs(watched))).collect()
 }
 
 /// What the operator can't do without, and the classes of storage, without which messages about them are less precise.

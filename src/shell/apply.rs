@@ -5,6 +5,7 @@ use super::applier::{Applied, Applier};
 use super::context::Context;
 use super::error::Error;
 use super::intake::{is_selected, written};
+use super::key::{Key, ParentKey};
 use super::make::{fail, make};
 use super::metrics::ApplyOutcome;
 use super::progress::Moment;
@@ -19,6 +20,8 @@ use crate::core::live::Live;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{Owner, Ownership};
 use crate::core::plan::{Failure, Outcome, Plan};
+use crate::core::revisions::Parts;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -132,6 +135,7 @@ impl Applier<'_> {
         {
             context.writer.holders(object.kind, &parent.namespace, &object.name, &holders).await?;
         }
+        let undone = whole.as_ref().and_then(|whole| self.undone(&whole["spec"]["template"]));
         let drift = whole.filter(|_| child.stood_as(object)).and_then(|whole| Drift::of(whole, object));
         let applied = self.update(child).await?;
         if !child.stood_as(object) {
@@ -139,9 +143,17 @@ impl Applier<'_> {
         }
         self.repaired(&drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string));
         if let (Some(drift), Applied::Done) = (drift, &applied) {
-            context.writer.event(reverted(parent, object, &drift), &reference(parent)).await;
+            context.writer.event(reverted(parent, object, &drift, undone), &reference(parent)).await;
         }
         Ok(applied)
+    }
+
+    /// The number of the revision that has this pod template.
+    fn undone(&self, template: &Value) -> Option<i32> {
+        let parent = ParentKey::new(self.parent.kind, Key::new(&self.parent.namespace, &self.parent.name));
+        let revisions = self.context.caches().revisions(&parent);
+        let parts = Parts::of(template, &self.object.name);
+        revisions.iter().find(|revision| revision.parts == parts).map(|revision| revision.number)
     }
 
     /// `resourceVersion: "1"` lets the API server create the object and refuse to touch an existing one.

@@ -357,6 +357,7 @@ impl Caches {
         Observed {
             children,
             pods: self.pods.of(parent).cloned().collect(),
+            answers: BTreeMap::new(),
             revisions: self.revisions(parent),
             claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
             contents: self.references.contents(parent, references),

@@ -7,6 +7,7 @@ use super::queue::{Lane, Queue};
 use super::repairs::Repairs;
 use super::reported::{GATHERING, Reported};
 use super::scope::{Place, Scope};
+use super::wants::Wants;
 use super::writer::Writer;
 use crate::core::kind::ParentKind;
 use crate::core::plan::{PlanSettings, SecretKey};
@@ -28,6 +29,7 @@ pub struct Context {
     repairs: Arc<Mutex<Repairs>>,
     reported: Arc<Mutex<HashMap<ParentKey, Reported>>>,
     seen: Arc<RwLock<BTreeSet<Place>>>,
+    wants: Arc<Mutex<Wants>>,
 }
 
 impl Context {
@@ -48,6 +50,7 @@ impl Context {
             repairs: Arc::default(),
             reported: Arc::default(),
             seen: Arc::default(),
+            wants: Arc::default(),
         }
     }
 
@@ -92,6 +95,11 @@ impl Context {
     /// How often each child was repaired lately.
     pub fn repairs(&self) -> MutexGuard<'_, Repairs> {
         self.repairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What plans asked for, and what is known of it.
+    pub fn wants(&self) -> MutexGuard<'_, Wants> {
+        self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last status writes.

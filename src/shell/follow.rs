@@ -143,7 +143,7 @@ pub async fn follow_contents(
 }
 
 /// Looks up what a parent refers to and nobody has seen yet. What can't be read now stays unknown.
-pub async fn look_up(context: &Context, parent: &ParentKey) {
+pub async fn learn(context: &Context, parent: &ParentKey) {
     let unknown = context.caches().unknown(parent);
     let look_ups = unknown.into_iter().map(|reference| async move {
         let Some(subject) = subject(reference.kind) else { return };

@@ -97,11 +97,21 @@ pub struct Watched {
     pub plural: &'static str,
     /// Whether it lives in namespaces.
     pub namespaced: bool,
+    /// Whether one of it is read as a whole when a plan wants that.
+    pub read: bool,
 }
 
 /// Every kind that is watched and never written.
 pub static OBSERVED: &[Watched] = &[
-    Watched { kind: Observable::Pod, group: "", version: "v1", name: "Pod", plural: "pods", namespaced: true },
+    Watched {
+        kind: Observable::Pod,
+        group: "",
+        version: "v1",
+        name: "Pod",
+        plural: "pods",
+        namespaced: true,
+        read: false,
+    },
     Watched {
         kind: Observable::ReplicaSet,
         group: "apps",
@@ -109,8 +119,17 @@ pub static OBSERVED: &[Watched] = &[
         name: "ReplicaSet",
         plural: "replicasets",
         namespaced: true,
+        read: true,
     },
-    Watched { kind: Observable::Event, group: "", version: "v1", name: "Event", plural: "events", namespaced: true },
+    Watched {
+        kind: Observable::Event,
+        group: "",
+        version: "v1",
+        name: "Event",
+        plural: "events",
+        namespaced: true,
+        read: false,
+    },
     Watched {
         kind: Observable::StorageClass,
         group: "storage.k8s.io",
@@ -118,6 +137,7 @@ pub static OBSERVED: &[Watched] = &[
         name: "StorageClass",
         plural: "storageclasses",
         namespaced: false,
+        read: false,
     },
 ];
 

@@ -13,7 +13,8 @@ pub fn observe<P: Parent>(context: &Context, key: &ParentKey) -> Result<Option<(
         let entry = caches.parent(key)?;
         Some((entry.body.clone(), entry.too_large, caches.observed(key, &entry.references)))
     };
-    let Some((body, too_large, observed)) = look() else { return Ok(None) };
+    let Some((body, too_large, mut observed)) = look() else { return Ok(None) };
+    observed.answers = context.wants().answers(key);
     let undecodable = |source| Error::Decode { object: key.to_string(), source };
     let read = if too_large { Err(Error::TooLarge) } else { body.read().map_err(undecodable) };
     let parent = read.or_else(|error| {

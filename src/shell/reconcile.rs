@@ -4,7 +4,7 @@ use super::apply::apply;
 use super::context::Context;
 use super::done::Done;
 use super::error::Error;
-use super::follow::look_up;
+use super::follow::learn;
 use super::intake::finalizers_written;
 use super::key::ParentKey;
 use super::observe::observe;
@@ -25,9 +25,9 @@ const UNMADE: Duration = Duration::from_secs(300);
 
 /// Drives the cluster toward what one parent declares.
 pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<Done, Error> {
-    look_up(context, key).await;
+    learn(context, key).await;
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
-    let plan = parent.plan(&observed, &context.settings(), Timestamp::now());
+    let mut plan = parent.plan(&observed, &context.settings(), Timestamp::now());
     let mut outcome = Outcome::default();
     if plan.finalizer == FinalizerChange::Add {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
@@ -37,6 +37,8 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
         // Its children are the garbage collector's now; one that it just orphaned must not be claimed back.
         return Ok(Done::Settled);
     }
+    let asked = context.wants().ask(key, &plan.wants);
+    plan.requeue = [plan.requeue, asked.again].into_iter().flatten().min();
     if plan.invalid.is_empty() && !plan.paused {
         if !identity.deleting {
             outcome = apply(context, &identity, &plan, &observed).await;
@@ -53,6 +55,10 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
         if identity.deleting {
             return Ok(Done::Settled);
         }
+    }
+    if asked.open && outcome.failures.is_empty() {
+        // The answer wakes it in a moment, and what is told then is true.
+        return Ok(Done::Settled);
     }
     tell(context, key, &plan, &outcome, parent).await
 }

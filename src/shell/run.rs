@@ -11,6 +11,7 @@ use super::http::{self, Served};
 use super::key::ParentKey;
 use super::kinds::Subject;
 use super::leader::{self, Leadership};
+use super::look_up::look_up;
 use super::metrics::Metrics;
 use super::metrics_auth::Gate;
 use super::queue::Lane;
@@ -140,6 +141,7 @@ impl Engine {
         if secret_key.is_none() {
             tasks.spawn(learn_key(client, context.clone(), settings.clone()));
         }
+        tasks.spawn(look_up(context.clone()));
         tasks.spawn(lead(context.clone(), leadership, stop));
         let mut workers = JoinSet::new();
         for _ in 0..settings.workers {

@@ -326,6 +326,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
         Subject::Parent(kind) => {
             let parent = ParentKey::new(kind, key.clone());
             context.reported().remove(&parent);
+            context.wants().ask(&parent, &[]);
             caches.remove_parent(&parent)
         }
         Subject::Child(kind) => caches.remove_child(kind, key),

@@ -1,7 +1,7 @@
 //! What users are told of an apply: of failures in the status, of changes in Events.
 
 use crate::core::drift::Drift;
-use crate::core::kind::{ChildKind, Identity};
+use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::merge::Path;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
@@ -59,13 +59,21 @@ pub fn unseen(object: String) -> Failure {
     Failure { object, class: ErrorClass::Denied, message }
 }
 
-/// The Event about a change that was taken back.
-pub fn reverted(parent: &Identity, object: &Object, drift: &Drift) -> Event {
+/// The Event about a change that was taken back; `undone` is the number of the revision that it went back to.
+pub fn reverted(parent: &Identity, object: &Object, drift: &Drift, undone: Option<i32>) -> Event {
     let owner = parent.kind.as_str();
-    let undo = if object.kind == ChildKind::Deployment && drift.is_of_pods() {
-        format!(" To run what ran before, declare it in the {owner}: `kubectl rollout undo` can't do it.")
-    } else {
-        String::new()
+    let undo = match (object.kind, parent.kind, undone) {
+        (ChildKind::Deployment, ParentKind::App, Some(number)) => format!(
+            " `kubectl rollout undo` can't do it; to run revision {number} again set spec.rollout.toRevision: {number} in the App."
+        ),
+        (ChildKind::Deployment, ParentKind::App, None) if drift.is_of_pods() => {
+            " To run what ran before, set spec.rollout.toRevision in the App to a number of status.revisions."
+                .to_owned()
+        }
+        (ChildKind::Deployment, _, _) if drift.is_of_pods() => {
+            format!(" To run what ran before, declare it in the {owner}: `kubectl rollout undo` can't do it.")
+        }
+        _ => String::new(),
     };
     let note = format!(
         "{} {}: {drift}, and the {owner} declares it. It was changed back; change the {owner} instead.{undo}",

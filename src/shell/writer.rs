@@ -1,7 +1,7 @@
 //! The only way to write: every request that changes the cluster passes here, and none does unless this replica leads.
 
 use super::error::Error;
-use super::kinds::{Subject, parent_resource, row};
+use super::kinds::{Observable, Subject, parent_resource, row};
 use super::leader::Leadership;
 use crate::core::content::Holder;
 use crate::core::kind::{ChildKind, Identity};
@@ -98,6 +98,13 @@ impl Writer {
     pub async fn read_whole(&self, kind: ChildKind, namespace: &str, name: &str) -> Result<Value, Error> {
         let found = self.request(kind, namespace, |path| path.get(name, &GetParams::default())).await;
         found.map_err(|error| failed(|| format!("read {kind} {name}"), error))
+    }
+
+    /// Reads what is only looked at, as a whole.
+    pub async fn read_observed(&self, kind: Observable, namespace: &str, name: &str) -> Result<Option<Live>, Error> {
+        let subject = Subject::Observed(kind);
+        let found = namespaced(&self.client, namespace, &subject.resource().0).get_opt(name).await;
+        found.map_err(|error| failed(|| format!("read {name} of {subject}"), error))
     }
 
     /// Reads a parent as it stands, not as it is remembered. A list of one, as that asks for no right that a watch does not need.

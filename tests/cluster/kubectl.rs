@@ -1,7 +1,7 @@
 //! What an administrator does with kubectl works as on any workload.
 
 use crate::support::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use moorage_harness::{ControlPlane, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -117,5 +117,14 @@ async fn rollout_undo(control_plane: Arc<ControlPlane>) -> Result<()> {
         ensure!(told.contains(part), "{told}");
     }
     ready(&sandbox, "App", "web").await?;
+    // The line that it tells does it.
+    let (_, line) = told.split_once("spec.rollout.toRevision: ").context("no line to do it by")?;
+    let number: i64 = line.chars().take_while(char::is_ascii_digit).collect::<String>().parse()?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"rollout": {"toRevision": number}}})).await?;
+    reason(&sandbox, "App", "web", "Ready", "RolledBack").await?;
+    let is_first = |object: &Value| {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/team/web:1"
+    };
+    until(&sandbox, "Deployment", "web", "to have the first image", is_first).await?;
     Ok(())
 }

@@ -2,12 +2,12 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
-use moorage_harness::{ControlPlane, Sandbox};
+use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
-crate::cases![revisions_are_told];
+crate::cases![revisions_are_told, a_former_revision_runs_until_it_is_unset_or_the_template_changes];
 
 /// The App of docs/concepts/app.md, less what makes its rollout slow.
 const DOCUMENTED: &str = "
@@ -90,4 +90,84 @@ async fn revisions_are_told(control_plane: Arc<ControlPlane>) -> Result<()> {
         app["status"]
     );
     exactly(&control_plane, &sandbox, mark, 0, |event| event.subresource.is_empty()).await
+}
+
+fn image(deployment: &Value) -> &str {
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default()
+}
+
+async fn runs(sandbox: &Sandbox, tag: &str) -> Result<Value> {
+    let wanted = format!("registry.example.com/team/shop:{tag}");
+    let what = format!("to run {wanted} alone");
+    until(sandbox, "Deployment", "shop", &what, |deployment| {
+        let status = &deployment["status"];
+        image(deployment) == wanted
+            && status["observedGeneration"] == deployment["metadata"]["generation"]
+            && status["updatedReplicas"] == status["replicas"]
+    })
+    .await
+}
+
+/// Names of the `ReplicaSets` there are.
+async fn replica_sets(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let found = sandbox.kubectl(&["get", "replicasets", "--output=jsonpath={.items[*].metadata.name}"]).await?;
+    Ok(found.split_whitespace().map(str::to_owned).collect())
+}
+
+async fn a_former_revision_runs_until_it_is_unset_or_the_template_changes(
+    control_plane: Arc<ControlPlane>,
+) -> Result<()> {
+    let mut sandbox = sandbox(&control_plane, "go-back").await?;
+    sandbox.apply(DOCUMENTED).await?;
+    ready(&sandbox, "App", "shop").await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"image": "registry.example.com/team/shop:1.5"}})).await?;
+    runs(&sandbox, "1.5").await?;
+    ready(&sandbox, "App", "shop").await?;
+    let before = replica_sets(&sandbox).await?;
+    let mark = control_plane.audit().mark()?;
+    for command in documented("Going back")? {
+        holds(&sandbox, &command).await?;
+    }
+    runs(&sandbox, "1.4").await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await?;
+    ensure!(replica_sets(&sandbox).await? == before, "the template is not the former one to the byte");
+    let app = ready(&sandbox, "App", "shop").await?;
+    ensure!(app["spec"]["image"] == "registry.example.com/team/shop:1.5", "the spec was written: {}", app["spec"]);
+
+    // A restart neither ends it nor repeats it, nor writes.
+    let mark = control_plane.audit().mark()?;
+    sandbox.operator.restart().await?;
+    sandbox.operator.ready().await?;
+    eventually(DEADLINE, "the operator to look at the former revision and at what runs", || async {
+        let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
+        let looked = |resource: &str| events.iter().any(|event| event.verb == "get" && event.resource == resource);
+        Ok((looked("replicasets") && looked("deployments")).then_some(()))
+    })
+    .await?;
+    exactly(&control_plane, &sandbox, mark, 0, |_| true).await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"replicas": 2}})).await?;
+    until(&sandbox, "App", "shop", "to have 2 ready pods", |app| app["status"]["readyReplicas"] == 2).await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await?;
+    ensure!(image(&must_get(&sandbox, "Deployment", "shop").await?).ends_with(":1.4"));
+
+    // Unset, the declared template runs; a former number is as good as the new one.
+    patch(&sandbox, "App", "shop", &json!({"spec": {"rollout": null}})).await?;
+    runs(&sandbox, "1.5").await?;
+    until(&sandbox, "App", "shop", "to be as declared", |app| has_reason(app, "Ready", "AsExpected")).await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"rollout": {"toRevision": 1}}})).await?;
+    runs(&sandbox, "1.4").await?;
+
+    // A new template ends it, and what is left of it is told.
+    patch(&sandbox, "App", "shop", &json!({"spec": {"image": "registry.example.com/team/shop:1.6"}})).await?;
+    runs(&sandbox, "1.6").await?;
+    let is_stale =
+        |app: &Value| is_true(app, "Ready") && message(app, "Ready").contains("toRevision: 1 was for an earlier");
+    until(&sandbox, "App", "shop", "to tell that toRevision is stale", is_stale).await?;
+
+    // What does not exist is told, with what does, and nothing is touched.
+    patch(&sandbox, "App", "shop", &json!({"spec": {"rollout": {"toRevision": 99}}})).await?;
+    let app = reason(&sandbox, "App", "shop", "Stalled", "InvalidSpec").await?;
+    let told = message(&app, "Stalled");
+    ensure!(told.starts_with("spec.rollout.toRevision: ") && told.contains("99 is none: there are 6, 5, 4"), "{told}");
+    runs(&sandbox, "1.6").await.map(drop)
 }

@@ -24,5 +24,6 @@ mod pods;
 mod power;
 mod scenarios;
 mod tenants;
+mod wants;
 mod watches;
 mod world;

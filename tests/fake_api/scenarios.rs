@@ -20,6 +20,12 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     SHOP,
     Scenario { name: "a new image", steps: &[create_shop, change_image], end: is_new },
+    Scenario { name: "a former revision runs again", steps: &[create_shop, change_image, go_back], end: is_back },
+    Scenario {
+        name: "a former revision runs until the template changes",
+        steps: &[create_shop, change_image, go_back, move_on],
+        end: has_moved_on,
+    },
     Scenario { name: "no port and no volume any more", steps: &[create_shop, drop_port_and_volume], end: is_pruned },
     Scenario {
         name: "an account of its own is no longer wanted",
@@ -106,7 +112,8 @@ impl Scenario {
     }
 }
 
-fn create_shop(server: &Server) -> Result<()> {
+/// The shop.
+pub fn create_shop(server: &Server) -> Result<()> {
     server
         .apply(
             "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: shop, namespace: default}, spec: {
@@ -116,7 +123,8 @@ fn create_shop(server: &Server) -> Result<()> {
         .map(drop)
 }
 
-fn change_image(server: &Server) -> Result<()> {
+/// Its second image.
+pub fn change_image(server: &Server) -> Result<()> {
     edit(server, "App", "shop", |app| app["spec"]["image"] = json!("registry.example.com/shop:2"))
 }
 
@@ -125,6 +133,40 @@ fn is_new(world: &World) -> Result<()> {
     let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
     ensure!(image == "registry.example.com/shop:2", "{image}");
     ready(world, "App", "shop")
+}
+
+/// The first revision is asked for.
+pub fn go_back(server: &Server) -> Result<()> {
+    edit(server, "App", "shop", |app| app["spec"]["rollout"] = json!({"toRevision": 1}))
+}
+
+/// The image of the pods.
+pub fn image(world: &World) -> String {
+    let deployment = world.server.get("Deployment", "default", "shop").unwrap_or_default();
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The first revision runs, by the `ReplicaSet` that it had.
+pub fn is_back(world: &World) -> Result<()> {
+    ensure!(image(world) == "registry.example.com/shop:1", "{}", image(world));
+    let ready = world.condition("App", "shop", "Ready").unwrap_or_default();
+    ensure!(ready["status"] == "True" && ready["reason"] == "RolledBack", "{ready}");
+    let sets = world.server.list("ReplicaSet");
+    ensure!(sets.len() == 2, "{} ReplicaSets", sets.len());
+    Ok(())
+}
+
+fn move_on(server: &Server) -> Result<()> {
+    let sets = server.list("ReplicaSet");
+    ensure!(sets.len() == 2, "{} ReplicaSets", sets.len());
+    edit(server, "App", "shop", |app| app["spec"]["image"] = json!("registry.example.com/shop:3"))
+}
+
+fn has_moved_on(world: &World) -> Result<()> {
+    ensure!(image(world) == "registry.example.com/shop:3", "{}", image(world));
+    let ready = world.condition("App", "shop", "Ready").unwrap_or_default();
+    ensure!(ready["message"].as_str().is_some_and(|text| text.contains("toRevision: 1 was for an earlier")), "{ready}");
+    self::ready(world, "App", "shop")
 }
 
 fn make_headless(server: &Server) -> Result<()> {

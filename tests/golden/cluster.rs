@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use kube::runtime::watcher::Event;
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::kind::{ChildKind, Identity, ParentKind};
+use moorage::core::known::Known;
 use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::observed::Observed;
@@ -12,6 +13,8 @@ use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
 use moorage::core::reference::ReferenceKind;
+use moorage::core::revisions::bare;
+use moorage::core::want::{Answer, Want};
 use moorage::generate::crds::crd;
 use moorage::shell::context::Context;
 use moorage::shell::follow::Contents;
@@ -25,6 +28,7 @@ use moorage::shell::observe::observe;
 use moorage::shell::progress::Source;
 use moorage::shell::scope::{Place, Scope, Watch};
 use moorage::shell::watch::Intake as _;
+use moorage::shell::wants::State;
 use moorage::shell::watch::{key, sweep, take};
 use moorage::shell::words::taken;
 use moorage::shell::writer::Writer;
@@ -33,6 +37,7 @@ use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// When plans are made and statuses written: at ten past midnight, on the first of January 2026.
 fn now() -> Timestamp {
@@ -153,8 +158,27 @@ impl Cluster {
         self.context.caches().references_mut().0.tell(later);
     }
 
+    /// Answers what the plan wants to know of that world.
+    fn answer<P: Parent>(&self, world: &[Value]) -> Result<()> {
+        let key = self.key.borrow().clone().context("there is no input")?;
+        let wanted = self.plan::<P>().wants;
+        self.context.wants().ask(&key, &wanted);
+        for want in &wanted {
+            let Want::Template { replica_set, .. } = want;
+            let is_wanted =
+                |object: &&Value| object["kind"] == "ReplicaSet" && object["metadata"]["name"] == **replica_set;
+            if let Some(set) = world.iter().find(is_wanted) {
+                let found = Known::Known(Arc::new(bare(&set["spec"]["template"])));
+                let known = State::Known(Answer { found, trouble: None });
+                self.context.wants().take(&key, want, Some(known));
+            }
+        }
+        Ok(())
+    }
+
     /// Plan and status as a file shows them; `world` is what the API server merges the writes into.
     pub fn shown<P: Parent>(&self, world: &[Value]) -> Result<Value> {
+        self.answer::<P>(world)?;
         let (parent, seen) = self.observe::<P>()?;
         let plan = parent.plan(&seen, &self.context.settings(), now());
         let mut outcome = Outcome::default();
@@ -285,7 +309,7 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     let status = parent.status(plan, outcome, observed, now);
     let mut shown = Map::new();
     let mut show = |key: &str, value: Value| shown.insert(key.to_owned(), value);
-    let Plan { objects, once, prune, invalid, paused, finalizer, requeue } = plan;
+    let Plan { objects, once, prune, invalid, paused, finalizer, requeue, wants, notice: _ } = plan;
     show("objects", objects.iter().map(|object| object.body.clone()).collect());
     let due: Vec<Value> = once.iter().filter(|object| !object.held).map(|object| object.body.clone()).collect();
     if !due.is_empty() {
@@ -302,6 +326,9 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     }
     if !invalid.is_empty() {
         show("invalid", json!(invalid));
+    }
+    if !wants.is_empty() {
+        show("wants", wants.iter().map(|want| json!(want.to_string())).collect());
     }
     if *paused {
         show("paused", json!(true));
