@@ -117,6 +117,9 @@ pub struct AppSpec {
     /// How a change reaches the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// Has Prometheus scrape the pods, by an object of prometheus-operator's. Empty, it scrapes `/metrics` of the only port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
     /// While true the operator writes nothing but the status of this App.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -143,6 +146,20 @@ pub struct AppPort {
     /// Fixed port on every node, for service types `NodePort` and `LoadBalancer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,
+}
+
+impl AppPort {
+    /// Name in the Service: as declared, or made of its protocol and number, so that a second port can be added later without
+    /// renaming the first.
+    pub fn service_name(&self) -> String {
+        let made = || format!("{}-{}", self.protocol.as_str().to_lowercase(), self.port);
+        self.name.clone().unwrap_or_else(made)
+    }
+
+    /// Port that the container listens on.
+    pub fn container_port(&self) -> i32 {
+        self.container_port.unwrap_or(self.port)
+    }
 }
 
 /// Transport protocol of a port.
@@ -362,6 +379,58 @@ pub enum ConfigKind {
 pub enum RolloutStrategy {
     RollingUpdate,
     Recreate,
+}
+
+/// How Prometheus scrapes the pods.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Monitoring {
+    /// Name of the port, as in `ports` or, of an unnamed one, as in the Service (`tcp-8080`). Default: the only port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Path of the metrics. Prometheus' default is `/metrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Time between two scrapes, for example `30s`. Default: what Prometheus is set to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// HTTP (Prometheus' default) or HTTPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
+    /// `ServiceMonitor` (the default) scrapes by way of the Service, `PodMonitor` the pods themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MonitorKind>,
+    /// Labels of that object, by which a Prometheus selects what it scrapes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Scheme of a URL.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// As prometheus-operator spells it.
+    pub const fn as_prometheus(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Kind of the object by which Prometheus finds the pods.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are names of kinds, and docs on them would split the schema")]
+pub enum MonitorKind {
+    #[default]
+    ServiceMonitor,
+    PodMonitor,
 }
 
 /// What the operator last saw of the App.

@@ -19,7 +19,8 @@ use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::{meta, pods, storage};
 use build::{
-    deployment::deployment, service::service, service_account::service_account, storage_claim::storage_claims,
+    deployment::deployment, monitor::monitor, service::service, service_account::service_account,
+    storage_claim::storage_claims,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -27,7 +28,8 @@ use rollback::rollback;
 use validate::{ValidApp, validate};
 
 /// Kinds that an App no longer wants once its spec stops asking for them. Claims are never among them.
-const PRUNABLE: &[ChildKind] = &[ChildKind::ServiceAccount, ChildKind::Service];
+const PRUNABLE: &[ChildKind] =
+    &[ChildKind::ServiceAccount, ChildKind::Service, ChildKind::ServiceMonitor, ChildKind::PodMonitor];
 
 impl Parent for App {
     const KIND: ParentKind = ParentKind::App;
@@ -72,8 +74,16 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
     if !app.spec.ports.is_empty() {
         plan.apply(ChildKind::Service, &service(app));
     }
+    if let Some(monitoring) = &app.monitoring {
+        let kind = monitoring.child();
+        plan.apply_if_served(kind, &app.identity.name, observed.offer(kind), |version| {
+            monitor(app, monitoring, version)
+        });
+    }
     storage::hold_until_owned(&mut plan, &app.identity, observed);
-    plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
+    if plan.lacking.is_empty() {
+        plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
+    }
     let deployment = plan.object(ChildKind::Deployment, &app.identity.name);
     if !deployment.is_some_and(|deployment| observed.runs_only(deployment)) {
         // The token of a pod that runs, or is stopping, is worth nothing without its account.

@@ -10,7 +10,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{ERRORS, Running, children, of_children, of_outcome};
+use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome};
 use crate::core::text::list;
 use crate::core::{meta, pods, revisions, storage};
 use jiff::Timestamp;
@@ -49,9 +49,9 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    match (waits, summary) {
-        (Some(waits), _) => waits,
-        (None, summary) if !missing.is_empty() => {
+    match (waits, summary, of_lacking(plan)) {
+        (Some(waits), _, _) => waits,
+        (None, summary, _) if !missing.is_empty() => {
             let message = list(&missing, ERRORS, "; ");
             let reason = Reason::ConfigurationMissing;
             match summary {
@@ -61,9 +61,11 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
                 Summary::Stalled(_, _) => Summary::Stalled(reason, message),
             }
         }
-        (None, Summary::Ready(_, _)) if app.spec.paused => {
+        // What serves and is not watched is told after what does not serve.
+        (None, Summary::Ready(_, _), Some(lacking)) => lacking,
+        (None, Summary::Ready(_, _), None) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())
         }
-        (None, summary) => summary,
+        (None, summary, _) => summary,
     }
 }

@@ -3,10 +3,13 @@
 //! The CRD's schema refuses most of these first; this holds for `render`, which has no API server, and for objects
 //! written under an older schema.
 
-use crate::api::app::{App, AppPort, AppSpec, AppVolume, Rollout, RolloutStrategy, ServiceType, VolumeStorage};
+use crate::api::app::{
+    App, AppPort, AppSpec, AppVolume, MonitorKind, Monitoring, Protocol, Rollout, RolloutStrategy, ServiceType,
+    VolumeStorage,
+};
 use crate::api::common::VolumeMode;
-use crate::core::checks::{NAME_LIMIT, image, name, size};
-use crate::core::kind::Identity;
+use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
+use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
@@ -22,6 +25,29 @@ pub struct ValidApp<'a> {
     pub spec: &'a AppSpec,
     /// Its volumes, each with its one source.
     pub volumes: Vec<ValidVolume<'a>>,
+    /// How it is scraped, if it is to be.
+    pub monitoring: Option<ValidMonitoring<'a>>,
+}
+
+/// How an App is scraped.
+#[derive(Debug)]
+pub struct ValidMonitoring<'a> {
+    /// As written.
+    pub declared: &'a Monitoring,
+    /// By which kind of object.
+    pub kind: MonitorKind,
+    /// The port that has the metrics.
+    pub port: &'a AppPort,
+}
+
+impl ValidMonitoring<'_> {
+    /// The kind of child that it makes.
+    pub const fn child(&self) -> ChildKind {
+        match self.kind {
+            MonitorKind::ServiceMonitor => ChildKind::ServiceMonitor,
+            MonitorKind::PodMonitor => ChildKind::PodMonitor,
+        }
+    }
 }
 
 /// A volume with its one source.
@@ -85,6 +111,13 @@ impl ValidApp<'_> {
         }
     }
 
+    /// Name of the container port behind a port: several may lead to one, which has the first one's name.
+    pub fn container_port_name(&self, port: &AppPort) -> Option<&str> {
+        let is_same =
+            |other: &&AppPort| other.container_port() == port.container_port() && other.protocol == port.protocol;
+        self.spec.ports.iter().find(is_same)?.name.as_deref()
+    }
+
     /// Names of all claims that the App mounts.
     pub fn claim_names(&self) -> Vec<String> {
         self.volumes.iter().filter_map(|volume| self.claim_name(volume)).collect()
@@ -115,7 +148,9 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
         revision.filter(|number| *number < 1).map(|_| "spec.rollout.toRevision: must be at least 1".to_owned()),
     );
     let volumes = volumes(&identity.name, &app.spec.volumes, &mut errors);
-    if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes }) } else { Err(errors) }
+    let monitoring =
+        app.spec.monitoring.as_ref().and_then(|declared| monitoring(declared, &app.spec.ports, &mut errors));
+    if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes, monitoring }) } else { Err(errors) }
 }
 
 fn service_type(spec: &AppSpec) -> ServiceType {
@@ -156,6 +191,44 @@ fn rollout(rollout: &Rollout) -> Option<String> {
     (recreate && (rollout.max_surge.is_some() || rollout.max_unavailable.is_some())).then(|| {
         "spec.rollout.maxSurge: must be unset, like maxUnavailable, when spec.rollout.strategy is Recreate".to_owned()
     })
+}
+
+fn monitoring<'a>(
+    declared: &'a Monitoring,
+    ports: &'a [AppPort],
+    errors: &mut Vec<String>,
+) -> Option<ValidMonitoring<'a>> {
+    let mut wrong = |field: &str, why: String| errors.push(format!("spec.monitoring{field}: {why}"));
+    let port = match (&declared.port, ports) {
+        (_, []) => Err((String::new(), "must be unset unless spec.ports has the port of the metrics".to_owned())),
+        (None, [port]) => Ok(port),
+        (None, _) => Err((".port".to_owned(), format!("must be one of {}", names(ports)))),
+        (Some(name), _) => ports
+            .iter()
+            .find(|port| port.service_name() == *name)
+            .ok_or_else(|| (".port".to_owned(), format!("must be one of {}; no port is called {name}", names(ports)))),
+    };
+    let port = port.map_err(|(field, why)| wrong(&field, why)).ok();
+    if port.is_some_and(|port| port.protocol != Protocol::Tcp) {
+        wrong(".port", "must be a TCP port, as metrics are read by HTTP".to_owned());
+    }
+    if declared.path.as_ref().is_some_and(|path| !is_path(path)) {
+        wrong(".path", "must be a path such as /metrics, without spaces, '?' and '#'".to_owned());
+    }
+    if let Some(why) = declared.interval.as_deref().and_then(duration) {
+        wrong(".interval", why);
+    }
+    Some(ValidMonitoring { declared, kind: declared.kind.unwrap_or_default(), port: port? })
+}
+
+/// The names of the ports that can be scraped, for a message.
+fn names(ports: &[AppPort]) -> String {
+    let scraped = ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    scraped.map(AppPort::service_name).collect::<Vec<_>>().join(", ")
+}
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'))
 }
 
 fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {

@@ -142,7 +142,11 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
         ChildKind::PersistentVolumeClaim => Facts::Volume(Box::new(volume(live))),
         ChildKind::StorageClaim => Facts::Claim(Box::new(claim(live))),
         ChildKind::ServiceAccount => account(live),
-        ChildKind::ConfigMap | ChildKind::Secret | ChildKind::Service => Facts::None,
+        ChildKind::ConfigMap
+        | ChildKind::Secret
+        | ChildKind::Service
+        | ChildKind::ServiceMonitor
+        | ChildKind::PodMonitor => Facts::None,
     }
 }
 

@@ -19,7 +19,10 @@ const fn refused(kind: ChildKind, path: &'static [&'static str], hinders: fn(&Va
     Fixed { kind, path, copied_back: false, hinders }
 }
 
-use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim};
+use ChildKind::{
+    ConfigMap, Deployment, PersistentVolumeClaim, PodMonitor, Secret, Service, ServiceAccount, ServiceMonitor,
+    StorageClaim,
+};
 
 static FIXED: &[Fixed] = &[
     refused(ConfigMap, &["immutable"], is_set),
@@ -73,7 +76,7 @@ pub fn copied_back(kind: ChildKind, live: &Value, wanted: &Value) -> Option<Path
 /// bound to the UID of their `ServiceAccount`.
 pub const fn is_replaceable(kind: ChildKind) -> bool {
     match kind {
-        ConfigMap | Service => true,
+        ConfigMap | Service | ServiceMonitor | PodMonitor => true,
         ServiceAccount | Secret | StorageClaim | PersistentVolumeClaim | Deployment => false,
     }
 }
@@ -82,7 +85,7 @@ pub const fn is_replaceable(kind: ChildKind) -> bool {
 pub fn explain(kind: ChildKind, name: &str, field: &Path) -> String {
     let delete = format!("kubectl delete {} {name}", kind.as_str().to_lowercase());
     let remedy = match kind {
-        ServiceAccount | ConfigMap | Secret | Service => {
+        ServiceAccount | ConfigMap | Secret | Service | ServiceMonitor | PodMonitor => {
             format!("it was not made here, so it stays; once you delete it ({delete}), it is made anew")
         }
         Deployment => format!("once you delete it ({delete}), which stops its pods, it is made anew"),

@@ -58,6 +58,10 @@ pub enum ChildKind {
     Deployment,
     /// `v1`
     Service,
+    /// `monitoring.coreos.com`
+    ServiceMonitor,
+    /// `monitoring.coreos.com`
+    PodMonitor,
 }
 
 impl ChildKind {
@@ -71,6 +75,8 @@ impl ChildKind {
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
             Self::Deployment => "Deployment",
+            Self::ServiceMonitor => "ServiceMonitor",
+            Self::PodMonitor => "PodMonitor",
         }
     }
 
@@ -83,7 +89,9 @@ impl ChildKind {
             | Self::Secret
             | Self::StorageClaim
             | Self::PersistentVolumeClaim
-            | Self::Service => &[],
+            | Self::Service
+            | Self::ServiceMonitor
+            | Self::PodMonitor => &[],
         }
     }
 }

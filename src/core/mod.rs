@@ -22,6 +22,7 @@ pub mod merge;
 pub mod meta;
 pub mod object;
 pub mod observed;
+pub mod offer;
 pub mod own;
 pub mod owner;
 pub mod parent;

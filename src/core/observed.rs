@@ -12,6 +12,7 @@ use super::live::Live;
 use super::merge::{Ours, Path, Rules};
 use super::meta::APPLIED_HASH;
 use super::object::Object;
+use super::offer::Offer;
 use super::owner::Owner;
 use super::pods::Pod;
 use super::reference::Reference;
@@ -196,6 +197,17 @@ pub struct StorageClass {
     pub expandable: bool,
 }
 
+impl StorageClass {
+    /// That of a live one.
+    pub fn of(live: &Live) -> Self {
+        Self {
+            default: live.annotation("storageclass.kubernetes.io/is-default-class") == Some("true"),
+            waits_for_consumer: live.body["volumeBindingMode"] == "WaitForFirstConsumer",
+            expandable: live.body["allowVolumeExpansion"] == true,
+        }
+    }
+}
+
 /// What was seen, from caches only.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
@@ -219,6 +231,8 @@ pub struct Observed {
     pub provisioning_failure: Option<String>,
     /// Whether what is made unseen is known to be made.
     pub made: bool,
+    /// What is known of each optional kind that the parent may have.
+    pub offers: BTreeMap<ChildKind, Offer>,
 }
 
 impl Observed {
@@ -234,6 +248,11 @@ impl Observed {
             Some(Known::Absent) => Known::Absent,
             Some(Known::Known(content)) => Known::Known(content),
         }
+    }
+
+    /// What is known of an optional kind.
+    pub fn offer(&self, kind: ChildKind) -> Offer {
+        self.offers.get(&kind).copied().unwrap_or_default()
     }
 
     /// Progress of the Deployment of that name.
@@ -276,12 +295,13 @@ impl Observed {
         self.child(wanted.kind, &wanted.name).is_some_and(|child| child.is_as(wanted))
     }
 
-    /// Children that the plan no longer wants and that may go.
+    /// Children that the plan no longer wants and that may go. Of a kind that can't be had now, none may.
     pub fn surplus(&self, parent: &Identity, wanted: &[Object], prunable: &[ChildKind]) -> Vec<(ChildKind, String)> {
         self.children
             .iter()
             .filter(|((kind, name), child)| {
                 prunable.contains(kind)
+                    && self.offers.get(kind).is_none_or(|offer| matches!(offer, Offer::Served(_)))
                     && child.owner.is_controller(parent)
                     && !wanted.iter().any(|object| object.kind == *kind && object.name == *name)
             })

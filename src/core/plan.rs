@@ -3,6 +3,7 @@
 use super::conditions::Summary;
 use super::kind::ChildKind;
 use super::object::Object;
+use super::offer::{Lacking, Offer};
 use super::own::Own;
 use super::want::Want;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub struct Plan {
     /// Objects that are made where there is none of their name, and never looked at: of their kind the operator sees none. Those
     /// held back are not due, as nothing starts with them now.
     pub once: Vec<Object>,
+    /// What is declared and of a kind that can't be had.
+    pub lacking: Vec<Lacking>,
     /// Objects of ours that must go, once every apply succeeded.
     pub prune: Vec<(ChildKind, String)>,
     /// What is wrong with the spec, each starting with the field. Nothing is written while there is any.
@@ -63,6 +66,22 @@ impl Plan {
     pub fn make<K: Serialize>(&mut self, kind: ChildKind, object: &K, due: bool) {
         let applied = self.applied(kind, object);
         self.once.extend(applied.map(|object| Object { held: !due, ..object }));
+    }
+
+    /// Adds an object of an optional kind in the version that is served; where there is none, that it is lacking.
+    pub fn apply_if_served<K: Serialize>(
+        &mut self,
+        kind: ChildKind,
+        name: &str,
+        offer: Offer,
+        object: impl FnOnce(&str) -> K,
+    ) {
+        match offer {
+            Offer::Served(version) => self.apply(kind, &object(version)),
+            Offer::Unknown | Offer::Absent(_) | Offer::Denied(_) => {
+                self.lacking.push(Lacking { kind, name: name.to_owned(), offer });
+            }
+        }
     }
 
     fn applied<K: Serialize>(&mut self, kind: ChildKind, object: &K) -> Option<Object> {

@@ -52,6 +52,8 @@ pub static RULES: &[Rule] = &[
         unready: |facts| if let Facts::Workload(workload) = facts { workload_unready(workload) } else { None },
     },
     exists(ChildKind::Service),
+    exists(ChildKind::ServiceMonitor),
+    exists(ChildKind::PodMonitor),
 ];
 
 /// Why a child that stands as declared keeps its parent from being Ready.
@@ -108,15 +110,12 @@ impl Unready {
 mod tests {
     use super::{ChildKind, Facts, RULES, unready};
     use crate::core::facts::{Claim, Volume, Workload};
+    use crate::shell::kinds::MANAGED;
 
     #[test]
     fn every_kind_has_one_rule_in_the_order_of_applying() {
-        use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim};
         let kinds: Vec<ChildKind> = RULES.iter().map(|rule| rule.kind).collect();
-        assert_eq!(
-            kinds,
-            [ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Deployment, Service]
-        );
+        assert_eq!(kinds, MANAGED.iter().map(|row| row.kind).collect::<Vec<_>>());
     }
 
     #[test]

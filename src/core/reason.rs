@@ -40,6 +40,8 @@ reasons! {
     Rejected,
     /// RBAC, a quota or an admission policy refused a write.
     Denied,
+    /// Something is declared whose API the cluster does not have.
+    ApiMissing,
     /// The API server could not be reached or did not answer in time; retried.
     Unavailable,
     /// The operator failed on this object; a bug worth reporting.

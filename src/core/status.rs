@@ -5,6 +5,7 @@ use super::facts::Workload;
 use super::kind::ChildKind;
 use super::object::Object;
 use super::observed::{Observed, Verdict};
+use super::offer::Lacking;
 use super::plan::{ErrorClass, Failure, Outcome, Plan};
 use super::pods::{self, Problems};
 use super::readiness;
@@ -72,19 +73,23 @@ pub fn of_children(plan: &Plan, observed: &Observed) -> Option<Summary> {
     })
 }
 
+/// What the first object says whose kind can't be had.
+pub fn of_lacking(plan: &Plan) -> Option<Summary> {
+    plan.lacking.first().map(Lacking::summary)
+}
+
 /// The children of a plan, each with whether it is as declared and works.
 pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
-    plan.objects
-        .iter()
-        .map(|object| {
-            let message = child_message(object, plan, outcome, observed);
-            ChildStatus {
-                kind: object.kind.as_str().to_owned(),
-                name: object.name.clone(),
-                ready: message.is_none(),
-                message: cut(&message.unwrap_or_default(), MESSAGE),
-            }
-        })
+    let told = |kind: ChildKind, name: &str, message: Option<String>| ChildStatus {
+        kind: kind.as_str().to_owned(),
+        name: name.to_owned(),
+        ready: message.is_none(),
+        message: cut(&message.unwrap_or_default(), MESSAGE),
+    };
+    let planned = plan.objects.iter();
+    let planned = planned.map(|object| told(object.kind, &object.name, child_message(object, plan, outcome, observed)));
+    planned
+        .chain(plan.lacking.iter().map(|lacking| told(lacking.kind, &lacking.name, Some(lacking.message()))))
         .collect()
 }
 

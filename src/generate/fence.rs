@@ -2,7 +2,7 @@
 //! knows neither labels nor specs, would let it. `tests/cluster/fence.yaml` shows each clause refusing what it should.
 
 use crate::api::GROUP;
-use crate::core::kind::ChildKind::{self, Deployment, Secret, Service, StorageClaim};
+use crate::core::kind::ChildKind::{self, Deployment, PodMonitor, Secret, Service, ServiceMonitor, StorageClaim};
 use crate::core::meta::{ADOPTABLE, APPLIED_HASH, CLOSED, FIELD_MANAGER, MANAGED_BY, MANAGER};
 use crate::shell::kinds::{MANAGED, row};
 use serde_json::{Value, json};
@@ -63,6 +63,13 @@ pub fn fence(namespace: &str, account: &str, labels: &Value) -> Vec<Value> {
             operations: WRITE,
             variables: &[],
             clauses: services(),
+        },
+        Policy {
+            name: "moorage-monitors",
+            kinds: vec![ServiceMonitor, PodMonitor],
+            operations: WRITE,
+            variables: &[],
+            clauses: monitors(),
         },
         Policy {
             name: "moorage-pods",
@@ -126,6 +133,23 @@ fn services() -> Vec<(String, &'static str)> {
             "spec.externalIPs must not be added to, as they draw others' traffic",
         ),
         ("object.spec.?type.orValue('') != 'ExternalName'".to_owned(), "spec.type must not be ExternalName"),
+    ]
+}
+
+/// Prometheus reads whatever file or Secret it is told to, and sends what is in it.
+fn monitors() -> Vec<(String, &'static str)> {
+    let endpoints = "(object.spec.?endpoints.orValue([]) + object.spec.?podMetricsEndpoints.orValue([]))";
+    let credentials = ["bearerTokenFile", "bearerTokenSecret", "authorization", "basicAuth", "oauth2", "tlsConfig"];
+    let none = credentials.map(|field| format!("!has(e.{field})")).join(" && ");
+    vec![
+        (
+            format!("{endpoints}.all(e, {none})"),
+            "spec.endpoints and spec.podMetricsEndpoints must have no credentials and no tlsConfig, as Prometheus would send them",
+        ),
+        (
+            "!has(object.spec.namespaceSelector)".to_owned(),
+            "spec.namespaceSelector must be unset, as an App has one namespace",
+        ),
     ]
 }
 
@@ -196,15 +220,15 @@ fn pods(own: &str) -> Vec<(String, &'static str)> {
 impl Policy {
     /// The policy and its binding.
     fn objects(&self, user: &str, labels: &Value) -> [Value; 2] {
-        let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, &[&str]), Vec<&str>> = BTreeMap::new();
         for row in self.kinds.iter().map(|kind| row(*kind)) {
-            groups.entry((row.group, row.version)).or_default().push(row.plural);
+            groups.entry((row.group, row.versions)).or_default().push(row.plural);
         }
         let resources: Vec<Value> = groups
             .into_iter()
-            .map(|((group, version), plurals)| {
+            .map(|((group, versions), plurals)| {
                 json!({
-                    "apiGroups": [group], "apiVersions": [version], "operations": self.operations, "resources": plurals,
+                    "apiGroups": [group], "apiVersions": versions, "operations": self.operations, "resources": plurals,
                 })
             })
             .collect();

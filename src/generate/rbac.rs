@@ -2,7 +2,7 @@
 
 use crate::api::GROUP;
 use crate::core::kind::ParentKind;
-use crate::shell::kinds::{MANAGED, OBSERVED, Observable, Rights, Watched};
+use crate::shell::kinds::{MANAGED, OBSERVED, Observable, Rights, Row, Watched};
 use crate::shell::{metrics_auth, secret_key};
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ pub struct Component {
 pub static COMPONENTS: &[Component] = &[
     Component { name: "events", grants: events },
     Component { name: "metrics-auth", grants: metrics_auth },
+    Component { name: "monitoring", grants: || vec![optional("moorage-monitoring", "monitoring")] },
     Component { name: "owner-references", grants: owner_references },
     Component { name: "registry-secrets", grants: registry_secrets },
 ];
@@ -55,8 +56,8 @@ fn parents(suffix: &str) -> Vec<String> {
     ParentKind::ALL.iter().map(|kind| format!("{}{suffix}", kind.plural())).collect()
 }
 
-fn managed(which: impl Fn(Rights) -> bool, verbs: &[&str]) -> Vec<Value> {
-    let rows = MANAGED.iter().filter(|row| which(row.rights));
+fn managed(which: impl Fn(&Row) -> bool, verbs: &[&str]) -> Vec<Value> {
+    let rows = MANAGED.iter().filter(|row| which(row));
     rows.map(|row| rule(row.group, &[row.plural.to_owned()], verbs)).collect()
 }
 
@@ -66,13 +67,22 @@ fn observed(which: impl Fn(&Watched) -> bool) -> Vec<Value> {
     kinds.map(|watched| rule(watched.group, &[watched.plural.to_owned()], verbs(watched))).collect()
 }
 
+/// Keeping what is not made unseen, as the table says.
+fn kept(which: impl Fn(&Row) -> bool) -> Vec<Value> {
+    let mut rules = managed(|row| which(row) && row.rights == Rights::Keep, &KEEP[..5]);
+    rules.extend(managed(|row| which(row) && row.rights == Rights::Delete, KEEP));
+    rules
+}
+
+/// The last one is for those that may be deleted as well.
+const KEEP: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
 /// What the operator can't do without, and the classes of storage, without which messages about them are less precise.
 ///
 /// `get` is for the one read after a name turned out to be taken. A name can't restrict `create`.
 pub fn base() -> Vec<Grant> {
     let mut rules = vec![rule(GROUP, &parents(""), &["list", "watch"]), rule(GROUP, &parents("/status"), &["patch"])];
-    rules.extend(managed(|rights| rights == Rights::Keep, &["get", "list", "watch", "create", "patch"]));
-    rules.extend(managed(|rights| rights == Rights::Delete, &["get", "list", "watch", "create", "patch", "delete"]));
+    rules.extend(kept(|row| row.optional.is_none()));
     rules.extend(observed(|watched| watched.namespaced && watched.kind != Observable::Event));
     let lease = |verbs: &[&str]| rule("coordination.k8s.io", &["leases".to_owned()], verbs);
     let mut named = lease(&["list", "watch", "update"]);
@@ -103,12 +113,18 @@ fn metrics_auth() -> Vec<Grant> {
     ]
 }
 
+/// Keeping the optional kinds that a component is for.
+fn optional(name: &'static str, component: &str) -> Grant {
+    let is_for = |row: &Row| row.optional.as_ref().is_some_and(|provider| provider.component == component);
+    Grant { name, place: Place::Watched, rules: kept(is_for) }
+}
+
 /// What the admission plugin `OwnerReferencesPermissionEnforcement` asks for (it is on on `OpenShift`): to change the owner
 /// references of an object is for those who may delete it, and to block the deletion of an owner for those who may update its
 /// finalizers.
 fn owner_references() -> Vec<Grant> {
     let mut rules = vec![rule(GROUP, &parents("/finalizers"), &["update"])];
-    rules.extend(managed(|rights| rights == Rights::Keep, &["delete"]));
+    rules.extend(managed(|row| row.rights == Rights::Keep, &["delete"]));
     vec![Grant { name: "moorage-owner-references", place: Place::Watched, rules }]
 }
 
@@ -121,7 +137,7 @@ fn registry_secrets() -> Vec<Grant> {
         Grant {
             name: "moorage-registry-secrets",
             place: Place::Watched,
-            rules: managed(|rights| rights == Rights::Make, &["create"]),
+            rules: managed(|row| row.rights == Rights::Make, &["create"]),
         },
         Grant { name: "moorage-registry-key", place: Place::Own, rules: vec![key, secret(&["create"])] },
     ]

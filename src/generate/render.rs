@@ -6,6 +6,7 @@ use crate::core::object::Object;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::PlanSettings;
+use crate::shell::kinds::all_served;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -85,6 +86,7 @@ pub fn objects(document: Value, settings: &PlanSettings) -> Result<Vec<Object>, 
 fn plan<P: Parent>(document: Value, settings: &PlanSettings) -> Result<Vec<Object>, String> {
     let title = format!("{} {}", document["kind"], document["metadata"]["name"]).replace('"', "");
     let parent: P = serde_json::from_value(document).map_err(|error| format!("{title}: {error}"))?;
-    let plan = parent.plan(&Observed::default(), settings, Timestamp::now());
+    let observed = Observed { offers: all_served(), ..Observed::default() };
+    let plan = parent.plan(&observed, settings, Timestamp::now());
     if plan.invalid.is_empty() { Ok(plan.objects) } else { Err(format!("{title}: {}", plan.invalid.join("; "))) }
 }

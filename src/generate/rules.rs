@@ -53,6 +53,8 @@ const OWN_KEYS_MESSAGE: &str = "must not have keys of moorage.dev, app.kubernete
 const LABEL_VALUES: &str = "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))";
 const LABEL_VALUES_MESSAGE: &str =
     "must have values of letters, digits, '-', '_' and '.', starting and ending with a letter or digit";
+/// The port of that name, or the only one. Made of a number, a name would cost more than the API server grants a rule.
+const MONITORED_PORT: &str = "!has(self.monitoring) || !has(self.ports) || size(self.ports) != 1 && !has(self.monitoring.port) || self.ports.exists(p, (!has(p.protocol) || p.protocol == 'TCP') && (!has(self.monitoring.port) || (has(p.name) ? p.name == self.monitoring.port : self.monitoring.port.matches('^tcp-[0-9]{1,5}$') && int(self.monitoring.port.substring(4)) == p.port)))";
 const LABEL_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')";
 const LABEL_NAME_MESSAGE: &str =
     "must be at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit";
@@ -109,6 +111,14 @@ pub static RULES: &[Rule] = &[
     rule(App, "spec.service.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
     rule(App, "spec.serviceAccount.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
     rule(App, "spec.serviceAccount.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(App, "spec", "!has(self.monitoring) || has(self.ports) && size(self.ports) > 0", "must be unset unless spec.ports has the port of the metrics").of(".monitoring"),
+    rule(App, "spec", "!has(self.monitoring) || has(self.monitoring.port) || !has(self.ports) || size(self.ports) <= 1", "must name the port of the metrics when there is more than one port").of(".monitoring.port"),
+    rule(App, "spec", MONITORED_PORT, "must be the name of a TCP port in spec.ports, of an unnamed one as in the Service (tcp-8080)").of(".monitoring.port"),
+    rule(App, "spec.monitoring.path", "self.startsWith('/') && self.matches('^[^\\\\s?#]*$')", "must be a path such as /metrics, without spaces, '?' and '#'"),
+    rule(App, "spec.monitoring.interval", "self.matches('^([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$') && self.matches('[1-9]')", "must be a duration above zero, for example 30s or 1m30s"),
+    rule(App, "spec.monitoring.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(App, "spec.monitoring.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(App, "spec.monitoring.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
     rule(StorageClaim, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
     rule(StorageClaim, "spec.size", QUANTITY, QUANTITY_MESSAGE),
     rule(StorageClaim, "spec.accessModes", MODES, MODES_MESSAGE),

@@ -7,12 +7,14 @@ use super::belongings::Belongings;
 use super::body::Body;
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
+use super::offers::Offers;
 use super::progress::{Moment, Progress, Source};
 use super::references::References;
-use super::scope::{Place, Scope, Watch};
+use super::scope::{Place, Scope, Watch, is_unseen};
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
+use crate::core::offer::{Lacking, Offer};
 use crate::core::pods::Pod;
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::revisions::Revision;
@@ -53,6 +55,7 @@ pub struct Caches {
     references: References,
     failures: HashMap<Key, Box<str>>,
     classes: Option<BTreeMap<String, StorageClass>>,
+    offers: Offers,
 }
 
 impl Caches {
@@ -110,10 +113,25 @@ impl Caches {
         self.made.insert(key, parent.uid.as_str().into());
     }
 
+    /// Remembers what a parent lacks, to wake it when that changes. False if that changed since it was planned.
+    pub fn lacks(&mut self, parent: &ParentKey, lacking: &[Lacking]) -> bool {
+        self.offers.lacks(parent, &self.scope.place(&parent.key.namespace), lacking)
+    }
+
+    /// Takes in what is known of an optional kind there. Wakes whoever has or lacks such objects, if it is news.
+    pub fn set_offer(&mut self, kind: ChildKind, place: &Place, offer: Offer) -> Wake {
+        let is_news = self.offers.set(kind, place, offer);
+        let of_kind = self.children.iter().filter(|((other, _), _)| *other == kind);
+        let having = of_kind.filter_map(|((_, key), child)| parent_of(child, key));
+        let concerned = self.offers.lacking(kind).cloned().chain(having);
+        concerned.filter(|parent| is_news && place.covers(&parent.key.namespace)).collect()
+    }
+
     /// Forgets a parent.
     pub fn remove_parent(&mut self, parent: &ParentKey) -> Wake {
         let Some(entry) = self.parents.remove(parent) else { return Wake::new() };
         self.made.remove(parent);
+        self.offers.forget(parent);
         let mut wake = self.refer(parent, &entry.references, &[]);
         wake.extend(self.mounting(parent));
         wake.push(parent.clone());
@@ -367,6 +385,7 @@ impl Caches {
                 .map(|consumer| format!("{}/{}", consumer.kind.as_str(), consumer.key.name))
                 .collect(),
             made: self.parents.get(parent).is_some_and(|entry| self.made.get(parent) == Some(&entry.uid)),
+            offers: self.offers.of(parent.kind, &self.scope.place(&parent.key.namespace)),
             provisioning_failure: self.failures.get(&parent.key).filter(|_| is_claim).map(ToString::to_string),
         }
     }
@@ -383,9 +402,4 @@ impl Caches {
 /// The parent that a child names, in the child's own namespace: an owner reference can't cross it.
 fn parent_of(child: &Child, key: &Key) -> Option<ParentKey> {
     child.owner.parent().map(|(kind, name)| ParentKey::new(kind, key.sibling(name)))
-}
-
-/// Whether a complete list of that place should have shown an object and has not.
-fn is_unseen(key: &Key, place: &Place, seen: &BTreeSet<Key>) -> bool {
-    place.covers(&key.namespace) && !seen.contains(key)
 }

@@ -1,5 +1,6 @@
 //! What every reconcile needs.
 
+use super::apis::Apis;
 use super::cache::Caches;
 use super::key::ParentKey;
 use super::metrics::{Levels, Metrics};
@@ -71,6 +72,11 @@ impl Context {
                 self.caches().parents().filter(|parent| place.covers(&parent.key.namespace)).cloned().collect();
             self.wake(parents, Lane::Background);
         }
+    }
+
+    /// Which optional kinds are served.
+    pub fn apis(&self) -> &Apis {
+        self.writer.apis()
     }
 
     /// Settings that plans depend on.

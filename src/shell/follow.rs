@@ -88,7 +88,10 @@ impl Intake for Contents {
         false
     }
 
-    fn denied(&mut self) {
+    fn failed(&mut self, code: u16) {
+        if code != 403 {
+            return;
+        }
         let wake = {
             let mut caches = self.context.caches();
             let (references, scope) = caches.references_mut();

@@ -3,6 +3,7 @@
 use super::kinds::Subject;
 use super::scope::{Place, Scope, Watch};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -17,6 +18,8 @@ pub struct Health {
     watches: Arc<Mutex<BTreeMap<Watch, Watching>>>,
     /// Where objects are worked on.
     places: Arc<[Place]>,
+    /// Whether it was asked once which optional kinds are served.
+    looked_up: Arc<AtomicBool>,
     changes: watch::Sender<u64>,
     silence: Duration,
 }
@@ -34,6 +37,8 @@ struct Watching {
     failure: Option<String>,
     /// Whether it failed before its first list.
     troubled: bool,
+    /// It is of a kind that came later; nothing waits for it.
+    late: bool,
 }
 
 /// What this replica sees.
@@ -64,7 +69,20 @@ impl Health {
     pub fn new(scope: &Scope, silence: Duration) -> Self {
         let watches = scope.watches().into_iter().map(|watch| (watch, Watching::default())).collect();
         let (watches, places) = (Arc::new(Mutex::new(watches)), scope.places().into());
-        Self { watches, places, changes: watch::Sender::new(0), silence }
+        Self { watches, places, looked_up: Arc::default(), changes: watch::Sender::new(0), silence }
+    }
+
+    /// A watch of an optional kind is to begin. Of those that are served at the start the first list is waited for.
+    pub fn add(&self, watch: &Watch) {
+        let late = self.looked_up.load(Ordering::SeqCst);
+        self.lock().insert(watch.clone(), Watching { late, ..Watching::default() });
+    }
+
+    /// Every optional kind that is served is added.
+    pub fn looked_up(&self) {
+        if !self.looked_up.swap(true, Ordering::SeqCst) {
+            self.changes.send_modify(|changes| *changes += 1);
+        }
     }
 
     /// The watch begins. One that nobody is waiting for is looked after from now on.
@@ -76,6 +94,7 @@ impl Health {
     /// The watch is needed no longer.
     pub fn ends(&self, watch: &Watch) {
         self.lock().remove(watch);
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// A list is complete.
@@ -129,6 +148,9 @@ impl Health {
         lacking.retain(|_, lacks| !lacks.failed.is_empty() || !lacks.waiting.is_empty());
         let seen: BTreeSet<Place> = self.places.iter().filter(|place| !lacking.contains_key(place)).cloned().collect();
         let mut sight = Sight { seen, ..Sight::default() };
+        if !self.looked_up.load(Ordering::SeqCst) {
+            sight.missing.push("optional APIs: not looked up yet".to_owned());
+        }
         for (place, Lacks { failed, waiting, troubled }) in lacking {
             if sight.seen.is_empty() || failed.is_empty() && !troubled {
                 sight.missing.extend(failed.into_iter().chain(waiting));
@@ -175,6 +197,7 @@ impl Watching {
         let failing = self.failing.map(|since| since.elapsed()).filter(|time| *time > PATIENCE);
         lacks.troubled |= self.troubled && !watch.subject.is_optional();
         match (self.listed, &self.failure, failing) {
+            _ if self.late => {}
             (false, None, _) => lacks.waiting.push(format!("{watch}: no list yet")),
             _ if watch.subject.is_optional() => {}
             (false, Some(failure), _) => lacks.failed.push(failure.clone()),
@@ -207,6 +230,7 @@ mod tests {
             health.begins(watch);
             health.listed(watch);
         }
+        health.looked_up();
         health
     }
 
@@ -217,7 +241,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_listed_is_missing_unless_it_is_optional_and_refused() {
         let health = Health::new(&Scope::default(), SILENCE);
-        assert_eq!(health.sight().missing.len(), Subject::all().count());
+        assert_eq!(health.sight().missing.len(), Subject::all().count() + 1);
         let health = listed(&Scope::default(), |watch| watch.subject != SERVICES && !watch.subject.is_optional());
         let optional = Subject::all().filter(|subject| subject.is_optional());
         optional.for_each(|subject| health.failed(&everywhere(subject), "forbidden".to_owned()));
@@ -226,6 +250,26 @@ mod tests {
         assert_eq!(health.sight().missing, ["services: forbidden"]);
         health.listed(&everywhere(SERVICES));
         assert_eq!(health.sight().missing, [""; 0]);
+    }
+
+    /// Of what is served at the start it is known what there is before anything is judged; what comes later is not missed.
+    #[tokio::test(start_paused = true)]
+    async fn an_optional_kind_is_waited_for_at_the_start_only() {
+        let health = Health::new(&Scope::default(), SILENCE);
+        Scope::default().watches().iter().for_each(|watch| health.listed(watch));
+        assert_eq!(health.sight().missing, ["optional APIs: not looked up yet"]);
+        let monitors = everywhere(Subject::Child(ChildKind::ServiceMonitor));
+        health.add(&monitors);
+        health.looked_up();
+        assert_eq!(health.sight().missing, ["servicemonitors: no list yet"]);
+        health.failed(&monitors, "servicemonitors: forbidden".to_owned());
+        assert_eq!(health.sight().missing, [""; 0]);
+        health.ends(&monitors);
+        health.add(&monitors);
+        assert_eq!(health.sight().missing, [""; 0]);
+        health.begins(&monitors);
+        tokio::time::advance(SILENCE + Duration::from_secs(1)).await;
+        assert_eq!(health.stuck(), ["servicemonitors: no sign of life for 401 s"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,7 +307,7 @@ mod tests {
         let (blog, shop) = (scope.place("blog"), scope.place("shop"));
         let apps = |place: &Place| Watch { place: place.clone(), subject: APPS };
         let health = listed(&scope, |watch| watch.place != blog);
-        let waiting = Subject::all().count() - 1;
+        let waiting = scope.watches().iter().filter(|watch| watch.place == blog).count();
         assert_eq!(health.sight().missing.len(), waiting, "it will be heard of in a moment");
         health.failed(&apps(&blog), "apps in blog: forbidden".to_owned());
         let sight = health.sight();

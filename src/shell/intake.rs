@@ -16,6 +16,7 @@ use crate::core::managed::listed;
 use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
 use crate::core::observed::{Child, Verdict};
+use crate::core::offer::Offer;
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::reference::Reference;
@@ -168,6 +169,9 @@ fn wanted(context: &Context, kind: ChildKind, key: &Key, seen: &Child) -> Option
 fn plan<P: Parent>(context: &Context, parent: &ParentKey, kind: ChildKind, key: &Key, seen: &Child) -> Option<Plan> {
     let (parent, mut observed) = observe::<P>(context, parent).ok()??;
     observed.children.insert((kind, key.name.to_string()), seen.clone());
+    if let Some(version) = context.apis().version(kind) {
+        observed.offers.insert(kind, Offer::Served(version));
+    }
     Some(parent.plan(&observed, &context.settings(), Timestamp::now()))
 }
 

@@ -2,8 +2,10 @@
 
 use crate::api;
 use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::offer::{Offer, Provider};
 use crate::core::reference::ReferenceKind;
 use kube::core::ApiResource;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One kind that the operator writes.
@@ -13,14 +15,17 @@ pub struct Row {
     pub kind: ChildKind,
     /// Its API group, empty for core.
     pub group: &'static str,
-    /// Its version.
-    pub version: &'static str,
+    /// Its versions, the one that is liked best first. Only of an optional kind there is a choice.
+    pub versions: &'static [&'static str],
     /// Its plural.
     pub plural: &'static str,
     /// The kinds that have such children.
     pub parents: &'static [ParentKind],
     /// What the operator may do to it.
     pub rights: Rights,
+    /// Where the kind comes from, if it is not part of every cluster: it is watched while it is served, and its rights are granted by
+    /// a component.
+    pub optional: Option<Provider>,
 }
 
 /// What the operator may do to a kind.
@@ -36,23 +41,44 @@ pub enum Rights {
 
 use ParentKind::{App, Registry, StorageClaim};
 
+const V1: &[&str] = &["v1"];
+const MONITORING: &str = "monitoring.coreos.com";
+const PROMETHEUS: Provider = Provider { install: "prometheus-operator or at least its CRDs", component: "monitoring" };
+
 /// Every kind that the operator writes.
 #[rustfmt::skip]
 pub static MANAGED: &[Row] = &[
-    Row { kind: ChildKind::ServiceAccount,        group: "",         version: "v1",         plural: "serviceaccounts",        parents: &[App],           rights: Rights::Delete },
-    Row { kind: ChildKind::ConfigMap,             group: "",         version: "v1",         plural: "configmaps",             parents: &[Registry],      rights: Rights::Delete },
-    Row { kind: ChildKind::Secret,                group: "",         version: "v1",         plural: "secrets",                parents: &[Registry],      rights: Rights::Make },
-    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, version: api::VERSION, plural: "storageclaims",          parents: &[App, Registry], rights: Rights::Keep },
-    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         version: "v1",         plural: "persistentvolumeclaims", parents: &[StorageClaim],  rights: Rights::Delete },
-    Row { kind: ChildKind::Deployment,            group: "apps",     version: "v1",         plural: "deployments",            parents: &[App, Registry], rights: Rights::Keep },
-    Row { kind: ChildKind::Service,               group: "",         version: "v1",         plural: "services",               parents: &[App, Registry], rights: Rights::Delete },
+    Row { kind: ChildKind::ServiceAccount,        group: "",         versions: V1,              plural: "serviceaccounts",        parents: &[App],           rights: Rights::Delete, optional: None },
+    Row { kind: ChildKind::ConfigMap,             group: "",         versions: V1,              plural: "configmaps",             parents: &[Registry],      rights: Rights::Delete, optional: None },
+    Row { kind: ChildKind::Secret,                group: "",         versions: V1,              plural: "secrets",                parents: &[Registry],      rights: Rights::Make,   optional: None },
+    Row { kind: ChildKind::StorageClaim,          group: api::GROUP, versions: &[api::VERSION], plural: "storageclaims",          parents: &[App, Registry], rights: Rights::Keep,   optional: None },
+    Row { kind: ChildKind::PersistentVolumeClaim, group: "",         versions: V1,              plural: "persistentvolumeclaims", parents: &[StorageClaim],  rights: Rights::Delete, optional: None },
+    Row { kind: ChildKind::Deployment,            group: "apps",     versions: V1,              plural: "deployments",            parents: &[App, Registry], rights: Rights::Keep,   optional: None },
+    Row { kind: ChildKind::Service,               group: "",         versions: V1,              plural: "services",               parents: &[App, Registry], rights: Rights::Delete, optional: None },
+    Row { kind: ChildKind::ServiceMonitor,        group: MONITORING, versions: V1,              plural: "servicemonitors",        parents: &[App],           rights: Rights::Delete, optional: Some(PROMETHEUS) },
+    Row { kind: ChildKind::PodMonitor,            group: MONITORING, versions: V1,              plural: "podmonitors",            parents: &[App],           rights: Rights::Delete, optional: Some(PROMETHEUS) },
 ];
 
 impl Row {
-    /// How the API server addresses the kind.
-    pub fn api_resource(&self) -> ApiResource {
-        api_resource(self.group, self.version, self.kind.as_str(), self.plural)
+    /// How the API server addresses the kind in that version.
+    pub fn api_resource(&self, version: &str) -> ApiResource {
+        api_resource(self.group, version, self.kind.as_str(), self.plural)
     }
+
+    /// Name of the `CustomResourceDefinition` by which a kind is served that is not built in.
+    pub fn definition(&self) -> String {
+        format!("{}.{}", self.plural, self.group)
+    }
+}
+
+/// What is known of the optional kinds where everything is installed, as `moorage render` takes it to be.
+pub fn all_served() -> BTreeMap<ChildKind, Offer> {
+    optional().map(|row| (row.kind, Offer::Served(row.versions[0]))).collect()
+}
+
+/// Every kind that is not part of every cluster.
+pub fn optional() -> impl Iterator<Item = &'static Row> {
+    MANAGED.iter().filter(|row| row.optional.is_some())
 }
 
 /// The row of a kind.
@@ -80,6 +106,8 @@ pub enum Observable {
     Event,
     /// The cluster's storage classes.
     StorageClass,
+    /// Which kinds the cluster has beside those that are built in; their metadata only.
+    Definition,
 }
 
 /// One kind that is watched and never written.
@@ -139,6 +167,15 @@ pub static OBSERVED: &[Watched] = &[
         namespaced: false,
         read: false,
     },
+    Watched {
+        kind: Observable::Definition,
+        group: "apiextensions.k8s.io",
+        version: "v1",
+        name: "CustomResourceDefinition",
+        plural: "customresourcedefinitions",
+        namespaced: false,
+        read: false,
+    },
 ];
 
 impl Watched {
@@ -180,10 +217,10 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Every kind that is watched from the start.
+    /// Every kind that is watched from the start, in every cluster.
     pub fn all() -> impl Iterator<Item = Self> {
         let parents = ParentKind::ALL.into_iter().map(Self::Parent);
-        let seen = MANAGED.iter().filter(|row| row.rights != Rights::Make);
+        let seen = MANAGED.iter().filter(|row| row.rights != Rights::Make && row.optional.is_none());
         let children = seen.map(|row| Self::Child(row.kind));
         parents.chain(children).chain(OBSERVED.iter().map(|watched| Self::Observed(watched.kind)))
     }
@@ -191,7 +228,8 @@ impl Subject {
     /// Whether the operator works without it, and then says what it lacks.
     pub fn is_optional(self) -> bool {
         match self {
-            Self::Parent(_) | Self::Child(_) => false,
+            Self::Parent(_) => false,
+            Self::Child(kind) => row(kind).optional.is_some(),
             Self::Observed(kind) => !matches!(kind, Observable::Pod | Observable::ReplicaSet),
             Self::Content(_) => true,
         }
@@ -202,11 +240,11 @@ impl Subject {
         self == Self::Observed(Observable::ReplicaSet)
     }
 
-    /// How the API server addresses the kind, and whether it lives in namespaces.
+    /// How the API server addresses the kind, in the version that is liked best, and whether it lives in namespaces.
     pub fn resource(self) -> (ApiResource, bool) {
         match self {
             Self::Parent(kind) => (parent_resource(kind), true),
-            Self::Child(kind) => (row(kind).api_resource(), true),
+            Self::Child(kind) => (row(kind).api_resource(row(kind).versions[0]), true),
             Self::Content(kind) => (api_resource("", "v1", kind.as_str(), content_plural(kind)), true),
             Self::Observed(kind) => {
                 let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
@@ -232,10 +270,31 @@ mod tests {
 
     #[test]
     fn every_kind_has_one_row_and_rows_stand_in_the_order_of_applying() {
-        use ChildKind::{ConfigMap, Deployment, PersistentVolumeClaim, Secret, Service, ServiceAccount, StorageClaim};
-        for kind in [ServiceAccount, ConfigMap, Secret, StorageClaim, PersistentVolumeClaim, Deployment, Service] {
+        use ChildKind::{
+            ConfigMap, Deployment, PersistentVolumeClaim, PodMonitor, Secret, Service, ServiceAccount, ServiceMonitor,
+            StorageClaim,
+        };
+        for kind in [
+            ServiceAccount,
+            ConfigMap,
+            Secret,
+            StorageClaim,
+            PersistentVolumeClaim,
+            Deployment,
+            Service,
+            ServiceMonitor,
+            PodMonitor,
+        ] {
             assert_eq!(row(kind).kind, kind);
         }
         assert!(MANAGED.windows(2).all(|pair| pair[0].kind < pair[1].kind));
+    }
+
+    /// Which version is served is looked up of optional kinds only.
+    #[test]
+    fn only_an_optional_kind_has_a_choice_of_versions() {
+        assert!(
+            MANAGED.iter().all(|row| row.versions.len() == 1 || row.optional.is_some() && !row.versions.is_empty())
+        );
     }
 }

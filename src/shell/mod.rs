@@ -2,6 +2,7 @@
 //!
 //! It fills caches from watches, calls the pure core, and carries out what the core plans. It decides nothing itself.
 
+pub mod apis;
 pub mod applier;
 pub mod apply;
 pub mod belongings;
@@ -25,6 +26,8 @@ pub mod make;
 pub mod metrics;
 pub mod metrics_auth;
 pub mod observe;
+pub mod offers;
+pub mod optional;
 pub mod progress;
 pub mod prune;
 pub mod queue;

@@ -28,6 +28,9 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
     learn(context, key).await;
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
     let mut plan = parent.plan(&observed, &context.settings(), Timestamp::now());
+    if !context.caches().lacks(key, &plan.lacking) {
+        return Ok(Done::Late);
+    }
     let mut outcome = Outcome::default();
     if plan.finalizer == FinalizerChange::Add {
         change_finalizer(context, key, &parent, plan.finalizer).await?;

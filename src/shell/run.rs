@@ -9,11 +9,12 @@ use super::guard::{Ended, isolated, panic_message};
 use super::health::Health;
 use super::http::{self, Served};
 use super::key::ParentKey;
-use super::kinds::Subject;
+use super::kinds::{Observable, Subject};
 use super::leader::{self, Leadership};
 use super::look_up::look_up;
 use super::metrics::Metrics;
 use super::metrics_auth::Gate;
+use super::optional::{Definitions, Keeper};
 use super::queue::Lane;
 use super::reconcile::{FLOOR, reconcile, tell_panic};
 use super::report::report_unreadable;
@@ -137,6 +138,15 @@ impl Engine {
         let mut tasks = watches(&client, &context, settings, &stop, &health);
         let follows = (client.clone(), context.clone(), watch_settings(settings), stop.clone(), health.clone());
         tasks.spawn(follow_contents(follows.0, follows.1, follows.2, follows.3, follows.4));
+        let keeper = Keeper {
+            client: client.clone(),
+            context: context.clone(),
+            scope: settings.scope(),
+            settings: watch_settings(settings),
+            stop: stop.clone(),
+            health: health.clone(),
+        };
+        tasks.spawn(keeper.run());
         tasks.spawn(judge(context.clone(), health, fit));
         if secret_key.is_none() {
             tasks.spawn(learn_key(client, context.clone(), settings.clone()));
@@ -191,7 +201,12 @@ fn watches(
             if !matches!(watch.subject, Subject::Parent(_)) {
                 health.parents_listed(&watch.place).await;
             }
-            let (intake, metrics) = (Objects::new(context.clone(), watch.clone()), context.metrics.clone());
+            let metrics = context.metrics.clone();
+            if watch.subject == Subject::Observed(Observable::Definition) {
+                let intake = Definitions::new(context);
+                return follow(client, intake, metrics, watch, settings, stop, health).await;
+            }
+            let intake = Objects::new(context, watch.clone());
             follow(client, intake, metrics, watch, settings, stop, health).await;
         });
     }

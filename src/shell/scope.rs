@@ -1,5 +1,6 @@
 //! Which namespaces are watched, and so which watches there are.
 
+use super::key::Key;
 use super::kinds::Subject;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,14 +47,15 @@ impl Scope {
         Place::In(self.0.get(namespace).cloned().unwrap_or_else(|| namespace.into()))
     }
 
-    /// Every watch.
+    /// Every watch of what every cluster has.
     pub fn watches(&self) -> Vec<Watch> {
-        let places = self.places();
-        let of = |subject: Subject| {
-            let places = if subject.resource().1 { places.clone() } else { vec![Place::Everywhere] };
-            places.into_iter().map(move |place| Watch { place, subject })
-        };
-        Subject::all().flat_map(of).collect()
+        Subject::all().flat_map(|subject| self.watches_of(subject)).collect()
+    }
+
+    /// The watches of one kind.
+    pub fn watches_of(&self, subject: Subject) -> Vec<Watch> {
+        let places = if subject.resource().1 { self.places() } else { vec![Place::Everywhere] };
+        places.into_iter().map(move |place| Watch { place, subject }).collect()
     }
 }
 
@@ -86,6 +88,11 @@ impl fmt::Display for Watch {
     }
 }
 
+/// Whether a complete list of that place should have shown an object and has not.
+pub fn is_unseen(key: &Key, place: &Place, seen: &BTreeSet<Key>) -> bool {
+    place.covers(&key.namespace) && !seen.contains(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Place, Scope, Subject};
@@ -97,7 +104,10 @@ mod tests {
         assert!(everything.iter().all(|watch| watch.place == Place::Everywhere));
         let watches: Vec<String> =
             Scope::new(&["shop".to_owned(), "blog".to_owned()]).watches().iter().map(ToString::to_string).collect();
-        assert_eq!(watches.len(), 2 * Subject::all().count() - 1);
+        assert_eq!(
+            watches.len(),
+            2 * Subject::all().count() - Subject::all().filter(|subject| !subject.resource().1).count()
+        );
         for name in ["apps in blog", "apps in shop", "pods in blog", "storageclasses"] {
             assert_eq!(watches.iter().filter(|watch| *watch == name).count(), 1, "{name} of {watches:?}");
         }

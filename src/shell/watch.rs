@@ -7,7 +7,7 @@ use super::guard::caught;
 use super::health::Health;
 use super::intake::{take_child, take_parent, take_pod, take_revision};
 use super::key::{Key, ParentKey, Wake};
-use super::kinds::{Observable, Subject};
+use super::kinds::{Observable, Subject, row};
 use super::metrics::Metrics;
 use super::progress::Source;
 use super::queue::Lane;
@@ -16,6 +16,7 @@ use crate::core::kind::ParentKind;
 use crate::core::live::Live;
 use crate::core::meta::{MANAGED_BY, MANAGER, parent_label};
 use crate::core::observed::StorageClass;
+use crate::core::offer::Offer;
 use futures::StreamExt;
 use kube::api::Api;
 use kube::core::{ApiResource, DynamicResourceScope};
@@ -44,7 +45,9 @@ const PAGE_SHRINKS: u32 = 4;
 fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher::Config {
     let config = watcher::Config::default().page_size(page_size).timeout(settings.timeout_seconds);
     match subject {
-        Subject::Parent(_) | Subject::Content(_) | Subject::Observed(Observable::StorageClass) => config,
+        Subject::Parent(_)
+        | Subject::Content(_)
+        | Subject::Observed(Observable::StorageClass | Observable::Definition) => config,
         Subject::Child(_) | Subject::Observed(Observable::Pod) => config.labels(&format!("{MANAGED_BY}={MANAGER}")),
         Subject::Observed(Observable::ReplicaSet) => {
             config.labels(&format!("{MANAGED_BY}={MANAGER},{}", parent_label(ParentKind::App)))
@@ -59,7 +62,8 @@ fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher
 /// fault of a watch, of the API server's or of ours, lasts longer.
 const RELIST: Duration = Duration::from_secs(6 * 3600);
 
-fn relist_after() -> Duration {
+/// In what time everything is listed again.
+pub fn relist_after() -> Duration {
     RELIST.mul_f64(rand::random_range(0.5..1.0))
 }
 
@@ -84,8 +88,13 @@ pub trait Intake: Send {
     /// Takes in one event; true when a list is complete.
     fn take(&mut self, event: Event<Self::Object>) -> bool;
 
-    /// Takes in that nothing may be looked at.
-    fn denied(&mut self);
+    /// Takes in a failure, by its HTTP code: with 403 nothing may be looked at.
+    fn failed(&mut self, code: u16);
+
+    /// How the API server addresses what is watched.
+    fn resource(&self, subject: Subject) -> ApiResource {
+        subject.resource().0
+    }
 }
 
 /// Follows one watch until cancelled; `health` is told how that goes.
@@ -101,7 +110,7 @@ pub async fn follow<I: Intake>(
     health.begins(&watch);
     let (pulse, heard_of) = (health.clone(), watch.clone());
     let client = heard(client, move |works| pulse.heard(&heard_of, works));
-    let (resource, _) = watch.subject.resource();
+    let resource = intake.resource(watch.subject);
     let api: Api<I::Object> = match &watch.place {
         Place::In(namespace) => Api::namespaced_with(client, namespace, &resource),
         Place::Everywhere => Api::all_with(client, &resource),
@@ -139,8 +148,8 @@ pub async fn follow<I: Intake>(
             }
             Some(Err(error)) => {
                 let (code, delay, message) = failures.add(&error);
+                intake.failed(code);
                 if code == 403 {
-                    intake.denied();
                     // What was forgotten must be listed again; the old stream would go on where it was.
                     stream = begin(page_size);
                 }
@@ -220,9 +229,16 @@ impl Intake for Objects {
         false
     }
 
-    fn denied(&mut self) {
-        let wake = denied(&self.context, self.watch.subject);
+    fn failed(&mut self, code: u16) {
+        let wake = failed(&self.context, &self.watch, code);
         self.context.wake(wake, Lane::Edit);
+    }
+
+    fn resource(&self, subject: Subject) -> ApiResource {
+        match subject {
+            Subject::Child(kind) => self.context.apis().resource(kind),
+            Subject::Parent(_) | Subject::Observed(_) | Subject::Content(_) => subject.resource().0,
+        }
     }
 }
 
@@ -257,7 +273,7 @@ impl Failures {
 
 /// Half a second, doubling to ten, within which an API that appears is noticed; to a minute where it is not allowed, as that
 /// may be for good.
-fn delay(failures: u32, code: u16) -> Duration {
+pub fn delay(failures: u32, code: u16) -> Duration {
     let longest = Duration::from_secs(if code == 403 { 60 } else { 10 });
     let base = Duration::from_millis(500).saturating_mul(1 << failures.saturating_sub(1).min(7));
     base.min(longest).mul_f64(rand::random_range(0.8..1.2))
@@ -305,18 +321,10 @@ pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> 
         Subject::Observed(Observable::StorageClass) => {
             let mut caches = context.caches();
             let mut classes = caches.classes();
-            classes.insert(live.name().to_owned(), storage_class(&live));
+            classes.insert(live.name().to_owned(), StorageClass::of(&live));
             caches.set_classes(Some(classes))
         }
-        Subject::Content(_) => Wake::new(),
-    }
-}
-
-fn storage_class(live: &Live) -> StorageClass {
-    StorageClass {
-        default: live.annotation("storageclass.kubernetes.io/is-default-class") == Some("true"),
-        waits_for_consumer: live.body["volumeBindingMode"] == "WaitForFirstConsumer",
-        expandable: live.body["allowVolumeExpansion"] == true,
+        Subject::Observed(Observable::Definition) | Subject::Content(_) => Wake::new(),
     }
 }
 
@@ -338,7 +346,7 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
             classes.remove(key.name.as_ref());
             caches.set_classes(Some(classes))
         }
-        Subject::Content(_) => Wake::new(),
+        Subject::Observed(Observable::Definition) | Subject::Content(_) => Wake::new(),
     }
 }
 
@@ -364,7 +372,11 @@ pub fn sweep(context: &Context, watch: &Watch, seen: &BTreeSet<Key>) -> Wake {
             let classes = caches.classes();
             caches.set_classes(Some(classes))
         }
-        Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => Wake::new(),
+        Subject::Child(kind) => match context.apis().version(kind) {
+            Some(version) => context.caches().set_offer(kind, place, Offer::Served(version)),
+            None => Wake::new(),
+        },
+        Subject::Observed(_) | Subject::Content(_) => Wake::new(),
     });
     wake
 }
@@ -374,7 +386,7 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
     let caches = context.caches();
     match *subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, place, seen),
-        Subject::Child(_) | Subject::Content(_) => Vec::new(),
+        Subject::Child(_) | Subject::Observed(Observable::Definition) | Subject::Content(_) => Vec::new(),
         Subject::Observed(Observable::Pod) => caches.unseen_pods(place, seen),
         Subject::Observed(Observable::ReplicaSet) => caches.unseen_revisions(place, seen),
         Subject::Observed(Observable::Event) => caches.unseen_failures(place, seen),
@@ -384,10 +396,18 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
     }
 }
 
-/// Remembers that a kind may not be looked at.
-fn denied(context: &Context, subject: Subject) -> Wake {
-    match subject {
-        Subject::Observed(Observable::StorageClass) => context.caches().set_classes(None),
-        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => Wake::new(),
+/// Takes in that a kind can't be looked at: with 403 it may not be, with 404 it may be served no longer.
+fn failed(context: &Context, Watch { place, subject }: &Watch, code: u16) -> Wake {
+    match (*subject, code) {
+        (Subject::Observed(Observable::StorageClass), 403) => context.caches().set_classes(None),
+        (Subject::Child(kind), 403 | 404) => match &row(kind).optional {
+            Some(provider) if code == 403 => context.caches().set_offer(kind, place, Offer::Denied(provider)),
+            Some(_) => {
+                context.apis().ask();
+                Wake::new()
+            }
+            None => Wake::new(),
+        },
+        (Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) | Subject::Content(_), _) => Wake::new(),
     }
 }

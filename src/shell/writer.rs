@@ -1,7 +1,8 @@
 //! The only way to write: every request that changes the cluster passes here, and none does unless this replica leads.
 
+use super::apis::Apis;
 use super::error::Error;
-use super::kinds::{Observable, Subject, parent_resource, row};
+use super::kinds::{Observable, Subject, parent_resource};
 use super::leader::Leadership;
 use crate::core::content::Holder;
 use crate::core::kind::{ChildKind, Identity};
@@ -35,12 +36,19 @@ pub struct Writer {
     recorder: Recorder,
     /// Until when no Event is published in a namespace, as it was refused there.
     mute: Arc<Mutex<HashMap<String, Instant>>>,
+    /// How each kind is addressed.
+    apis: Apis,
 }
 
 impl Writer {
     /// A writer over that client.
     pub fn new(client: Client, leadership: Leadership, recorder: Recorder) -> Self {
-        Self { client, leadership, recorder, mute: Arc::default() }
+        Self { client, leadership, recorder, mute: Arc::default(), apis: Apis::default() }
+    }
+
+    /// How each kind is addressed.
+    pub fn apis(&self) -> &Apis {
+        &self.apis
     }
 
     /// Whether this replica may write.
@@ -209,7 +217,7 @@ impl Writer {
     }
 
     fn children(&self, kind: ChildKind, namespace: &str) -> Api<Live> {
-        namespaced(&self.client, namespace, &row(kind).api_resource())
+        namespaced(&self.client, namespace, &self.apis.resource(kind))
     }
 
     fn parents(&self, parent: &Identity) -> Api<Live> {

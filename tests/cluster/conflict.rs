@@ -13,6 +13,7 @@ crate::cases![
     a_foreign_volume_claim_is_untouched,
     a_foreign_config_map_is_untouched,
     a_foreign_storage_claim_is_untouched,
+    a_foreign_monitor_is_untouched,
     a_foreign_volume_is_not_mounted,
     a_service_with_copied_labels_stays,
     a_name_taken_later_is_respected,
@@ -102,6 +103,21 @@ async fn a_foreign_config_map_is_untouched(control_plane: Arc<ControlPlane>) -> 
     let foreign = ("ConfigMap", "images-config", foreign);
     let sandbox = untouched(&control_plane, "taken-config", foreign, ("Registry", "images", IMAGES)).await?;
     ensure!(get(&sandbox, "Deployment", "images").await?.is_none(), "pods would read a foreign configuration");
+    Ok(())
+}
+
+async fn a_foreign_monitor_is_untouched(control_plane: Arc<ControlPlane>) -> Result<()> {
+    for (kind, parent, endpoints) in [
+        ("ServiceMonitor", ("App", "seen", SEEN), "endpoints"),
+        ("PodMonitor", ("App", "counted", COUNTED), "podMetricsEndpoints"),
+    ] {
+        let name = parent.1;
+        let foreign = format!(
+            "{{apiVersion: monitoring.coreos.com/v1, kind: {kind}, metadata: {{name: {name}}},
+              spec: {{selector: {{matchLabels: {{a: b}}}}, {endpoints}: [{{port: theirs}}]}}}}"
+        );
+        untouched(&control_plane, &format!("taken-{}", kind.to_lowercase()), (kind, name, &foreign), parent).await?;
+    }
     Ok(())
 }
 

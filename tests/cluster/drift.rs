@@ -32,6 +32,8 @@ fn children() -> Vec<(&'static str, &'static str, Value)> {
         ("Deployment", "shop", json!({"spec": {"template": {"spec": {"containers": null}}}})),
         ("ConfigMap", "images-config", json!({"data": {"config.yml": "version: 0.1"}})),
         ("Service", "images", replaced("moorage.dev/registry")),
+        ("ServiceMonitor", "seen", json!({"spec": {"endpoints": [{"port": "other"}]}})),
+        ("PodMonitor", "counted", json!({"spec": {"podMetricsEndpoints": [{"portNumber": 1}]}})),
     ]
 }
 
@@ -39,7 +41,11 @@ async fn converged(control_plane: &ControlPlane, name: &str) -> Result<Sandbox> 
     let sandbox = sandbox(control_plane, name).await?;
     sandbox.apply(SHOP).await?;
     sandbox.apply(IMAGES).await?;
-    ready(&sandbox, "App", "shop").await?;
+    sandbox.apply(SEEN).await?;
+    sandbox.apply(COUNTED).await?;
+    for app in ["shop", "seen", "counted"] {
+        ready(&sandbox, "App", app).await?;
+    }
     ready(&sandbox, "Registry", "images").await?;
     Ok(sandbox)
 }

@@ -77,6 +77,14 @@ fn good(kind: &str) -> Value {
         "ConfigMap" => json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": {}}),
         "Secret" => json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "type": "Opaque"}),
         "Service" => json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": {"ports": [{"port": 80}]}}),
+        "ServiceMonitor" => json!({
+            "apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": metadata,
+            "spec": {"selector": {}, "endpoints": [{"port": "http", "path": "/metrics"}]},
+        }),
+        "PodMonitor" => json!({
+            "apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": metadata,
+            "spec": {"selector": {}, "podMetricsEndpoints": [{"portNumber": 80}]},
+        }),
         "StorageClaim" => json!({"apiVersion": MOORAGE, "kind": kind, "metadata": metadata, "spec": {"size": "1Gi"}}),
         _ => json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,

@@ -21,6 +21,7 @@ mod lifecycle;
 mod many;
 mod merge;
 mod metrics_auth;
+mod monitoring;
 mod owned;
 mod problems;
 mod quiet;
@@ -54,11 +55,13 @@ pub struct Case {
     needs: &'static [&'static str],
 }
 
-/// The tests of a file, by the names of their functions; `last` are those that look back at all others.
+/// The tests of a file, by the names of their functions; `last` are those that look back at all others, `own` those that start a
+/// control plane of their own.
 #[macro_export]
 macro_rules! cases {
     ($($name:ident),+ $(,)?) => { $crate::cases![@cases $($name),+]; };
     (last: $($name:ident),+ $(,)?) => { $crate::cases![@last_cases $($name),+]; };
+    (own: $($name:ident),+ $(,)?) => { $crate::cases![@own_cases $($name),+]; };
     (@$list:ident $($name:ident),+) => {
         /// Tests of this file.
         pub fn $list() -> Vec<$crate::Case> {
@@ -102,6 +105,7 @@ fn cases() -> Vec<Case> {
         generation::cases(),
         install::cases(),
         metrics_auth::cases(),
+        monitoring::cases(),
         rbac::cases(),
     ]
     .into_iter()
@@ -115,7 +119,10 @@ const SIDE_BY_SIDE: usize = 8;
 /// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
 /// minutes to spend meanwhile.
 fn slow() -> Vec<Case> {
-    [many::cases(), large::cases(), quiet::cases(), crds::cases()].into_iter().flatten().collect()
+    [many::cases(), large::cases(), quiet::cases(), crds::cases(), monitoring::own_cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn main() -> ExitCode {
@@ -182,6 +189,7 @@ fn with_control_plane(run: impl FnOnce(Runtime, Arc<ControlPlane>) -> ExitCode) 
         let control_plane = ControlPlane::start(moorage_harness::Options::default()).await?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         control_plane.install(&root.join("crds"), &root.join("deploy")).await?;
+        control_plane.install_monitoring().await?;
         anyhow::Ok(Arc::new(control_plane))
     });
     match started {

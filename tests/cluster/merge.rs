@@ -9,13 +9,15 @@ use std::sync::Arc;
 crate::cases![merge_rules_are_the_servers];
 
 /// Where each kind of ours is described.
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 9] = [
     ("ConfigMap", "api/v1"),
     ("Deployment", "apis/apps/v1"),
     ("PersistentVolumeClaim", "api/v1"),
+    ("PodMonitor", "apis/monitoring.coreos.com/v1"),
     ("Secret", "api/v1"),
     ("Service", "api/v1"),
     ("ServiceAccount", "api/v1"),
+    ("ServiceMonitor", "apis/monitoring.coreos.com/v1"),
     ("StorageClaim", "apis/moorage.dev/v1alpha1"),
 ];
 

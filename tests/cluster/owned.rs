@@ -6,6 +6,7 @@ use kube::Error;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 crate::cases![every_edit_of_what_is_ours_is_repaired, a_swapped_member_of_a_union_is_told];
@@ -33,12 +34,13 @@ spec:
     tolerations: [{key: dedicated, operator: Equal, value: shop, effect: NoSchedule}]
     terminationGracePeriodSeconds: 0
   service: {annotations: {example.com/internal: 'yes'}}
+  monitoring: {path: /stats, interval: 1m, labels: {release: stack}}
   volumes:
     - {name: scratch, mountPath: /tmp, emptyDir: {}}
     - {name: certs, mountPath: /certs, readOnly: true, secret: {secretName: tls, defaultMode: 256}}
 ";
 
-const CHILDREN: [&str; 3] = ["ServiceAccount", "Deployment", "Service"];
+const CHILDREN: [&str; 4] = ["ServiceAccount", "Deployment", "Service", "ServiceMonitor"];
 
 /// So many edits of one object are no fight yet.
 const FEW: usize = 4;
@@ -69,6 +71,9 @@ async fn every_edit_of_what_is_ours_is_repaired(control_plane: Arc<ControlPlane>
         }
     }
     ensure!(accepted.len() > 60, "only {} edits were accepted", accepted.len());
+
+    let kinds: BTreeSet<&str> = accepted.iter().map(|(kind, _)| *kind).collect();
+    ensure!(kinds.len() == CHILDREN.len(), "edits were accepted of {kinds:?} only");
 
     // The same, while no operator watches. Without its labels and its owner an object would be nobody's.
     accepted.retain(|(_, edit)| edit[0]["path"].as_str().is_some_and(|path| !path.starts_with("/metadata")));
@@ -149,7 +154,7 @@ fn edits(object: &Value) -> Vec<Value> {
         let edit = |op: &str, path: &str, value: &Value| json!([{"op": op, "path": path, "value": value}]);
         let more = match &value {
             Value::Object(_) => Some(edit("add", &format!("{path}/added"), &json!("x"))),
-            Value::Array(_) => Some(edit("add", &format!("{path}/-"), &json!("x"))),
+            Value::Array(items) => Some(edit("add", &format!("{path}/-"), items.first().unwrap_or(&json!("x")))),
             _ => None,
         };
         let change = (!changed.is_null()).then(|| edit("replace", path, &changed));

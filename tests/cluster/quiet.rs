@@ -16,7 +16,16 @@ async fn converged(control_plane: &ControlPlane, name: &str) -> Result<Sandbox> 
     sandbox.apply(SHOP).await?;
     sandbox.apply(WEB).await?;
     sandbox.apply(IMAGES).await?;
-    for (kind, name) in [("App", "shop"), ("App", "web"), ("Registry", "images"), ("StorageClaim", "shop-data")] {
+    sandbox.apply(SEEN).await?;
+    sandbox.apply(COUNTED).await?;
+    for (kind, name) in [
+        ("App", "shop"),
+        ("App", "web"),
+        ("App", "seen"),
+        ("App", "counted"),
+        ("Registry", "images"),
+        ("StorageClaim", "shop-data"),
+    ] {
         ready(&sandbox, kind, name).await?;
     }
     settle(control_plane, &sandbox).await?;

@@ -23,8 +23,16 @@ type Grant = (String, String, String);
 /// Whether a right leaves no request of its own: the API server asks for it inside another request, as
 /// `rights_asked_for_inside_others_are_needed` shows for each of them.
 fn is_asked_for_inside_others((_, resource, verb): &Grant) -> bool {
-    let applied =
-        ["serviceaccounts", "configmaps", "persistentvolumeclaims", "services", "deployments", "storageclaims"];
+    let applied = [
+        "serviceaccounts",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services",
+        "deployments",
+        "storageclaims",
+        "servicemonitors",
+        "podmonitors",
+    ];
     match verb.as_str() {
         // Server-side apply is a patch, which may create.
         "create" => applied.contains(&resource.as_str()),
@@ -206,6 +214,7 @@ async fn granted(control_plane: &ControlPlane) -> Result<BTreeSet<Grant>> {
         "moorage-cluster",
         "moorage-events",
         "moorage-metrics-auth",
+        "moorage-monitoring",
         "moorage-owner-references",
         "moorage-registry-secrets",
     ];

@@ -14,9 +14,10 @@ crate::cases![rendered_objects_are_the_applied_ones];
 async fn rendered_objects_are_the_applied_ones(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "render").await?;
     let mark = control_plane.audit().mark()?;
-    sandbox.apply(SHOP).await?;
+    sandbox.apply(&format!("{SHOP}  monitoring: {{}}\n")).await?;
     let app = ready(&sandbox, "App", "shop").await?;
-    let ours = |resource: &str| matches!(resource, "serviceaccounts" | "storageclaims" | "services" | "deployments");
+    let kinds = ["serviceaccounts", "storageclaims", "services", "deployments", "servicemonitors"];
+    let ours = |resource: &str| kinds.contains(&resource);
     let applied: BTreeSet<String> = writes(&control_plane, &sandbox, mark)?
         .into_iter()
         .filter(|event| ours(&event.resource) && event.subresource.is_empty())
@@ -24,7 +25,7 @@ async fn rendered_objects_are_the_applied_ones(control_plane: Arc<ControlPlane>)
         .map(without_precondition)
         .collect();
     let rendered: BTreeSet<String> = render(&app.to_string())?.lines().map(str::to_owned).collect();
-    ensure!(applied.len() == 4 && applied == rendered, "applied:\n{applied:#?}\nrendered:\n{rendered:#?}");
+    ensure!(applied.len() == kinds.len() && applied == rendered, "applied:\n{applied:#?}\nrendered:\n{rendered:#?}");
     Ok(())
 }
 

@@ -48,6 +48,28 @@ spec:
     - {name: data, mountPath: /data, storage: {size: 1Gi}}
 ";
 
+/// An App that is scraped by its Service.
+pub const SEEN: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: App
+metadata: {name: seen}
+spec:
+  image: registry.example.com/team/seen:1
+  ports: [{name: http, port: 8080}]
+  monitoring: {path: /metrics, interval: 30s, scheme: HTTP, labels: {team: shop}}
+";
+
+/// An App whose pods are scraped.
+pub const COUNTED: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: App
+metadata: {name: counted}
+spec:
+  image: registry.example.com/team/counted:1
+  ports: [{port: 80, containerPort: 8080}]
+  monitoring: {kind: PodMonitor}
+";
+
 /// A Registry on storage of its own.
 pub const IMAGES: &str = "
 apiVersion: moorage.dev/v1alpha1
@@ -63,6 +85,7 @@ pub fn api_version(kind: &str) -> &'static str {
         "App" | "StorageClaim" | "Registry" => MOORAGE,
         "Deployment" | "ReplicaSet" => "apps/v1",
         "StorageClass" => "storage.k8s.io/v1",
+        "ServiceMonitor" | "PodMonitor" => "monitoring.coreos.com/v1",
         _ => "v1",
     }
 }

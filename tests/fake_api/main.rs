@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "every function here is part of a test")]
 
 mod adoption;
+mod apis;
 mod configuration;
 mod counts;
 mod crash;

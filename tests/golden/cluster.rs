@@ -9,6 +9,7 @@ use moorage::core::known::Known;
 use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::observed::Observed;
+use moorage::core::offer::{Lacking, Offer};
 use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
@@ -21,7 +22,7 @@ use moorage::shell::follow::Contents;
 use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
 use moorage::shell::kinds::Subject;
-use moorage::shell::kinds::{MANAGED, OBSERVED};
+use moorage::shell::kinds::{MANAGED, OBSERVED, Row, optional};
 use moorage::shell::leader::Leadership;
 use moorage::shell::metrics::Metrics;
 use moorage::shell::observe::observe;
@@ -85,15 +86,23 @@ impl Paper {
         Self { writer: Writer::new(client, Leadership::never(), recorder) }
     }
 
-    /// An empty cluster.
+    /// An empty cluster that serves every kind.
     pub fn context(&self) -> Cluster {
-        self.context_with(Some(KEY))
+        let cluster = self.context_with(Some(KEY));
+        for row in optional() {
+            serve(&cluster.context, row, Some(row.versions[0]));
+        }
+        cluster
     }
 
     fn context_with(&self, secret_key: Option<SecretKey>) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
         let settings = PlanSettings { registry_image, secret_key, ..PlanSettings::default() };
         let context = Context::new(self.writer.clone(), settings, Scope::default(), 4, Metrics::new());
+        // Bare, until a definition is shown.
+        for row in optional() {
+            serve(&context, row, None);
+        }
         Cluster { context, key: RefCell::default() }
     }
 }
@@ -213,6 +222,10 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         if let Some(mut contents) = contents(context, &kind) {
             contents.take(Event::Apply(serde_json::from_value(document.clone())?));
         }
+        let definition = document["metadata"]["name"].as_str().unwrap_or_default();
+        for row in optional().filter(|row| kind == "CustomResourceDefinition" && row.definition() == definition) {
+            serve(context, row, Some(row.versions[0]));
+        }
         for subject in subjects(&kind)? {
             take(context, subject, Live::new(with_our_status(document.clone())), Source::Watch);
         }
@@ -242,6 +255,16 @@ fn contents(context: &Context, kind: &str) -> Option<Contents> {
     let kind = [ReferenceKind::ConfigMap].into_iter().find(|known| known.as_str() == kind)?;
     let watch = Watch { place: Place::Everywhere, subject: Subject::Content(kind) };
     Some(Contents::new(context.clone(), watch, kind))
+}
+
+/// Takes in whether an optional kind is served, in the version that is liked best.
+fn serve(context: &Context, row: &'static Row, version: Option<&'static str>) {
+    let offer = match (version, &row.optional) {
+        (Some(version), _) => Offer::Served(version),
+        (None, Some(provider)) => Offer::Absent(provider),
+        (None, None) => Offer::Unknown,
+    };
+    context.caches().set_offer(row.kind, &Place::Everywhere, offer);
 }
 
 /// The watches that show a kind: a `StorageClaim` is a parent and a child.
@@ -309,7 +332,7 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     let status = parent.status(plan, outcome, observed, now);
     let mut shown = Map::new();
     let mut show = |key: &str, value: Value| shown.insert(key.to_owned(), value);
-    let Plan { objects, once, prune, invalid, paused, finalizer, requeue, wants, notice: _ } = plan;
+    let Plan { objects, once, lacking, prune, invalid, paused, finalizer, requeue, wants, notice: _ } = plan;
     show("objects", objects.iter().map(|object| object.body.clone()).collect());
     let due: Vec<Value> = once.iter().filter(|object| !object.held).map(|object| object.body.clone()).collect();
     if !due.is_empty() {
@@ -320,6 +343,10 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     }
     if objects.iter().any(|object| object.held) {
         show("held", objects.iter().filter(|object| object.held).map(|object| json!(object.name)).collect());
+    }
+    if !lacking.is_empty() {
+        let named = |lacking: &Lacking| json!(format!("{} {}", lacking.kind, lacking.name));
+        show("lacking", lacking.iter().map(named).collect());
     }
     if !prune.is_empty() {
         show("prune", prune.iter().map(|(kind, name)| json!(format!("{kind} {name}"))).collect());

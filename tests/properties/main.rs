@@ -26,7 +26,8 @@ use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::parent::Parent;
 use moorage::core::plan::Plan;
-use moorage_fake::{Effort, Server};
+use moorage::shell::kinds::optional;
+use moorage_fake::{Effort, Resource, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ fn plans_are_fixed_points<P: Parent>(specs: &BoxedStrategy<Value>) {
         let paper = Paper::new();
         let context = paper.context();
         context.show_input(input);
-        let server = Server::new();
+        let server = server();
         let plan = context.plan::<P>();
         prop_assert!(plan.invalid.is_empty(), "a tame spec is refused: {:?}", plan.invalid);
         for object in &plan.objects {
@@ -152,7 +153,7 @@ fn what_is_unknown_keeps_what_runs() {
 fn updates_equal_fresh_starts<P: Parent>(specs: &BoxedStrategy<(Value, Value)>) {
     check(specs, |(before, after)| {
         let paper = Paper::new();
-        let (updated, fresh) = (Server::new(), Server::new());
+        let (updated, fresh) = (server(), server());
         let context = paper.context();
         context.show_input(before);
         for object in &context.plan::<P>().objects {
@@ -198,7 +199,7 @@ fn templates_depend_on_pods_only<P: Parent>(specs: &BoxedStrategy<(Value, Value)
             plan.objects.into_iter().find(|object| object.kind == ChildKind::Deployment).map(|object| object.body)
         };
         let mut other = before.clone();
-        for field in ["replicas", "service", "rollout", "paused"] {
+        for field in ["replicas", "service", "rollout", "monitoring", "paused"] {
             match after["spec"].get(field) {
                 Some(value) => other["spec"][field] = value.clone(),
                 None => {
@@ -228,6 +229,16 @@ fn pretty(value: &Value) -> String {
 #[allow(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 fn fail(error: anyhow::Error) -> TestCaseError {
     TestCaseError::fail(format!("{error:#}"))
+}
+
+/// One that serves every kind.
+fn server() -> Server {
+    let server = Server::new();
+    for row in optional() {
+        let api = format!("{}/{}", row.group, row.versions[0]);
+        server.install(Resource::custom(&api, row.kind.as_str(), row.plural));
+    }
+    server
 }
 
 fn create(server: &Server, object: &Object) -> Result<Value, TestCaseError> {

@@ -194,10 +194,32 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
             ("serviceAccount", one(account)),
             ("pod", pod(wild)),
             ("rollout", rollout),
+            ("monitoring", monitoring(wild)),
             ("paused", one(json!([wild]))),
         ],
     );
-    resource(ParentKind::App, "web", spec)
+    resource(ParentKind::App, "web", if wild { spec } else { spec.prop_map(scrapable).boxed() })
+}
+
+fn monitoring(wild: bool) -> BoxedStrategy<Value> {
+    value(
+        wild,
+        json!([{}, {"path": "/stats", "scheme": "HTTPS"}, {"kind": "PodMonitor", "interval": "30s"}, {"labels": {"team": "a"}}]),
+        json!([{"port": "nowhere"}, {"path": "x"}, {"interval": "0"}, {"port": "dns", "labels": {"moorage.dev/app": "forged"}}]),
+    )
+}
+
+/// Names a TCP port to scrape, or asks for none where there is no such port.
+fn scrapable(mut spec: Value) -> Value {
+    let ports = spec["ports"].as_array().cloned().unwrap_or_default();
+    let port = ports.iter().find(|port| port.get("protocol").is_none_or(|protocol| protocol == "TCP"));
+    if let (Some(spec), None) = (spec.as_object_mut(), port) {
+        spec.remove("monitoring");
+    }
+    if let (Some(port), Some(monitoring)) = (port, spec.get_mut("monitoring")) {
+        monitoring["port"] = port["name"].clone();
+    }
+    spec
 }
 
 /// Claims. What Kubernetes never lets change is fixed, but in wild ones.

@@ -1,10 +1,9 @@
 //! Whatever is in the cluster, a status is one that the API server takes.
 
-use crate::{Outcome, Paper, as_listed, check, create, json, prop_assert};
+use crate::{Outcome, Paper, as_listed, check, create, json, prop_assert, server};
 use moorage::core::parent::Parent;
 use moorage::core::plan::{self, ErrorClass, Failure, Plan};
 use moorage::generate::crds::crd;
-use moorage_fake::Server;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::Value;
@@ -147,7 +146,7 @@ pub fn ready_waits_for_every_child<P: Parent>(specs: BoxedStrategy<Value>, world
         let cluster = paper.context();
         cluster.show_input(input);
         world.iter().try_for_each(|document| cluster.show(document)).unwrap();
-        let server = Server::new();
+        let server = server();
         for object in &cluster.plan::<P>().objects {
             let mut child = create(&server, object)?;
             let is_it = |seen: &&Value| seen["kind"] == object.kind.as_str() && seen["metadata"]["name"] == object.name;

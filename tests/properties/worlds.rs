@@ -156,6 +156,8 @@ pub fn app() -> BoxedStrategy<Vec<Value>> {
         object(deployments("web", parent)),
         object(owned("Service", "web", parent, &json!({"spec": {"type": "ClusterIP"}}))),
         object(owned("ServiceAccount", "web", parent, &json!({}))),
+        object(owned("ServiceMonitor", "web", parent, &json!({"spec": {"endpoints": [{"port": "http"}]}}))),
+        object(owned("PodMonitor", "web", parent, &json!({}))),
         object(pods(parent, "web")),
         object(replica_sets(parent)),
         object(claims("web-data")),

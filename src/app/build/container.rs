@@ -42,7 +42,7 @@ fn pull_policy(spec: &AppSpec) -> &'static str {
 fn container_ports(ports: &[AppPort]) -> Vec<ContainerPort> {
     let mut made: Vec<ContainerPort> = Vec::new();
     for port in ports {
-        let container_port = port.container_port.unwrap_or(port.port);
+        let container_port = port.container_port();
         let protocol = Some(port.protocol.as_str().to_owned());
         if !made.iter().any(|other| other.container_port == container_port && other.protocol == protocol) {
             made.push(ContainerPort { container_port, protocol, name: port.name.clone(), ..ContainerPort::default() });

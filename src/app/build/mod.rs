@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod deployment;
+pub mod monitor;
 pub mod pod;
 pub mod service;
 pub mod service_account;

@@ -28,18 +28,11 @@ pub fn service(app: &ValidApp<'_>) -> Service {
 
 fn service_port(port: &AppPort, service: ServiceType) -> ServicePort {
     ServicePort {
-        name: Some(port_name(port)),
+        name: Some(port.service_name()),
         port: port.port,
-        target_port: Some(IntOrString::Int(port.container_port.unwrap_or(port.port))),
+        target_port: Some(IntOrString::Int(port.container_port())),
         protocol: Some(port.protocol.as_str().to_owned()),
         app_protocol: port.app_protocol.clone(),
         node_port: port.node_port.filter(|_| service != ServiceType::ClusterIP),
     }
-}
-
-/// Name of a port: as declared, or made of its protocol and number, so that a second port can be added later without
-/// renaming the first.
-pub fn port_name(port: &AppPort) -> String {
-    let made = || format!("{}-{}", port.protocol.as_str().to_lowercase(), port.port);
-    port.name.clone().unwrap_or_else(made)
 }

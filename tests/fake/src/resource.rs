@@ -146,5 +146,6 @@ pub fn standard() -> Vec<Resource> {
         builtin("rbac.authorization.k8s.io/v1", "Role", "roles"),
         builtin("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
         builtin("storage.k8s.io/v1", "StorageClass", "storageclasses").cluster_scoped(),
+        builtin("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions").cluster_scoped(),
     ]
 }

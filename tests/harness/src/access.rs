@@ -72,6 +72,11 @@ impl Access {
         self.assets.bin(name)
     }
 
+    /// A folder of the rig; names as in [`Assets::folder`].
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        self.assets.folder(name)
+    }
+
     /// kubectl with the administrator's kubeconfig.
     pub fn kubectl(&self) -> Result<Command> {
         let mut command = Command::new(self.bin("kubectl")?);

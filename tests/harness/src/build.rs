@@ -27,6 +27,20 @@ pub(crate) struct Module {
     /// Binary names as the harness asks for them.
     binaries: &'static [&'static str],
     purpose: Purpose,
+    /// What of its modules' own files is kept beside the binaries.
+    files: Option<Files>,
+}
+
+/// YAML files out of a Go module.
+struct Files {
+    /// The folder in which they are kept, and by whose name they are asked for.
+    into: &'static str,
+    /// The Go module.
+    module: &'static str,
+    /// Its folders.
+    from: &'static [&'static str],
+    /// Ends of the names of those that are wanted.
+    ends: &'static [&'static str],
 }
 
 /// What a binary of the rig is for.
@@ -40,13 +54,35 @@ enum Purpose {
     Node,
 }
 
-const MODULES: [Module; 9] = [
+const MODULES: [Module; 10] = [
     module(
         "kubernetes",
         &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
         Purpose::ControlPlane,
     ),
-    module("kwok", &["kwok"], Purpose::ControlPlane),
+    Module {
+        files: Some(Files {
+            into: STAGES,
+            module: "sigs.k8s.io/kwok",
+            from: &[
+                "kustomize/stage/node/fast",
+                "kustomize/stage/node/heartbeat",
+                "kustomize/stage/pod/fast",
+                "kustomize/stage/volume/fast",
+            ],
+            ends: &[".yaml"],
+        }),
+        ..module("kwok", &["kwok"], Purpose::ControlPlane)
+    },
+    Module {
+        files: Some(Files {
+            into: MONITORING,
+            module: "github.com/prometheus-operator/prometheus-operator",
+            from: &["example/prometheus-operator-crd"],
+            ends: &["_servicemonitors.yaml", "_podmonitors.yaml"],
+        }),
+        ..module("monitoring", &[], Purpose::Tool)
+    },
     module("registry", &["registry"], Purpose::Tool),
     module("crane", &["crane"], Purpose::Tool),
     Module {
@@ -65,17 +101,19 @@ const MODULES: [Module; 9] = [
 ];
 
 const fn module(name: &'static str, binaries: &'static [&'static str], purpose: Purpose) -> Module {
-    Module { name, folder: name, binaries, purpose }
+    Module { name, folder: name, binaries, purpose, files: None }
 }
 
-/// The folder beside the kwok binary that holds its stage files.
-const STAGES: &str = "stages";
+/// The folder of kwok's stage files.
+pub(crate) const STAGES: &str = "stages";
+/// The folder of prometheus-operator's `CustomResourceDefinitions`.
+pub const MONITORING: &str = "monitoring";
 
-/// Where every binary of the rig lies.
+/// Where every binary and folder of the rig lies.
 #[derive(Clone, Debug)]
 pub struct Assets {
     binaries: BTreeMap<&'static str, PathBuf>,
-    stages: PathBuf,
+    folders: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Assets {
@@ -91,9 +129,15 @@ impl Assets {
         })
     }
 
-    /// The folder of kwok's stage files.
-    pub(crate) fn stages(&self) -> &Path {
-        &self.stages
+    /// The folder of files of that name: [`MONITORING`], or kwok's stages.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        self.folders.get(name).cloned().with_context(|| {
+            format!(
+                "the rig has no folder {name}: put it into KUBEBUILDER_ASSETS, or install Go {} or newer and run \
+                 `cargo xtask rig`",
+                go::MINIMUM
+            )
+        })
     }
 }
 
@@ -144,7 +188,7 @@ pub(crate) fn node_unavailable() -> Option<String> {
 /// What is wrong with Go, where something that was asked for has yet to be built with it.
 fn unless_go(wanted: &dyn Fn(&Module) -> bool) -> Option<String> {
     let found = |module: &Module| {
-        let mut found = Assets { binaries: BTreeMap::new(), stages: PathBuf::new() };
+        let mut found = Assets { binaries: BTreeMap::new(), folders: BTreeMap::new() };
         let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
         take_given(module, given.as_deref(), &mut found)
             || output_dir(module).is_ok_and(|out| is_complete(module, &out))
@@ -155,7 +199,7 @@ fn unless_go(wanted: &dyn Fn(&Module) -> bool) -> Option<String> {
 
 fn find(wanted: &dyn Fn(&Module) -> bool, required: &dyn Fn(&Module) -> bool, progress: Progress) -> Result<Assets> {
     let given = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let mut found = Assets { binaries: BTreeMap::new(), stages: given.clone().unwrap_or_default().join(STAGES) };
+    let mut found = Assets { binaries: BTreeMap::new(), folders: BTreeMap::new() };
     let mut to_build = Vec::new();
     for module in MODULES.iter().filter(|module| wanted(module)) {
         if !take_given(module, given.as_deref(), &mut found) {
@@ -173,6 +217,7 @@ fn find(wanted: &dyn Fn(&Module) -> bool, required: &dyn Fn(&Module) -> bool, pr
         }
         for (module, _) in to_build {
             found.binaries.retain(|name, _| !module.binaries.contains(name));
+            found.folders.retain(|name, _| module.files.as_ref().is_none_or(|files| files.into != *name));
         }
     }
     Ok(found)
@@ -183,7 +228,14 @@ fn take_given(module: &Module, given: Option<&Path>, found: &mut Assets) -> bool
     let Some(given) = given else {
         return false;
     };
-    let mut all = module.name != "kwok" || given.join(STAGES).is_dir();
+    let mut all = true;
+    if let Some(files) = &module.files {
+        let path = given.join(files.into);
+        all &= path.is_dir();
+        if path.is_dir() {
+            found.folders.insert(files.into, path);
+        }
+    }
     for name in module.binaries {
         let path = given.join(name);
         all &= path.is_file();
@@ -200,8 +252,8 @@ fn add_built(module: &Module, out: &Path, found: &mut Assets) {
         let path = out.join(file_name(name));
         found.binaries.entry(name).or_insert(path);
     }
-    if module.name == "kwok" {
-        found.stages = out.join(STAGES);
+    if let Some(files) = &module.files {
+        found.folders.entry(files.into).or_insert(out.join(files.into));
     }
 }
 
@@ -229,7 +281,8 @@ fn output_dir(module: &Module) -> Result<PathBuf> {
 
 fn is_complete(module: &Module, out: &Path) -> bool {
     let binaries = module.binaries.iter().all(|name| out.join(file_name(name)).is_file());
-    binaries && out.join(".complete").is_file() && (module.name != "kwok" || out.join(STAGES).is_dir())
+    let files = module.files.iter().all(|files| out.join(files.into).is_dir());
+    binaries && files && out.join(".complete").is_file()
 }
 
 fn build_all(to_build: &[(&Module, PathBuf)], progress: Progress) -> Result<()> {
@@ -260,33 +313,34 @@ fn build(module: &Module, out: &Path, label: &str, progress: Progress) -> Result
     if !is_complete(module, out) {
         fs::create_dir_all(out)?;
         let files: Vec<&str> = module.binaries.iter().copied().map(file_name).collect();
-        go::install(&source, out, &files, label, progress)?;
+        if !files.is_empty() {
+            go::install(&source, out, &files, label, progress)?;
+        }
     }
-    if module.name == "kwok" && !out.join(STAGES).is_dir() {
-        copy_stages(&source, out)?;
+    if let Some(files) = module.files.as_ref().filter(|files| !out.join(files.into).is_dir()) {
+        copy(files, &source, out)?;
     }
     fs::write(out.join(".complete"), "")?;
     Ok(())
 }
 
-/// Copies kwok's own stage files beside its binary, so that a start needs no Go.
-fn copy_stages(source: &Path, out: &Path) -> Result<()> {
-    let kwok = go::module_folder(source, "sigs.k8s.io/kwok")?;
-    let partial = out.join("stages.partial");
+/// Copies a module's files beside its binaries, so that a start needs no Go.
+fn copy(files: &Files, source: &Path, out: &Path) -> Result<()> {
+    let module = go::module_folder(source, files.module)?;
+    let partial = out.join(format!("{}.partial", files.into));
     fs::create_dir_all(&partial)?;
-    for folder in ["node/fast", "node/heartbeat", "pod/fast", "volume/fast"] {
-        let from = kwok.join("kustomize/stage").join(folder);
+    for folder in files.from {
+        let from = module.join(folder);
         for entry in fs::read_dir(&from).with_context(|| from.display().to_string())? {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(name) =
-                name.filter(|name| path.extension().is_some_and(|kind| kind == "yaml") && *name != "kustomization.yaml")
-            {
+            let is_wanted = |name: &&str| files.ends.iter().any(|end| name.ends_with(end));
+            if let Some(name) = name.filter(is_wanted).filter(|name| *name != "kustomization.yaml") {
                 fs::write(partial.join(name), fs::read(&path)?)?;
             }
         }
     }
-    fs::rename(&partial, out.join(STAGES))?;
+    fs::rename(&partial, out.join(files.into))?;
     Ok(())
 }
 
@@ -294,15 +348,11 @@ fn missing_message(to_build: &[(&Module, PathBuf)]) -> String {
     let given = env::var("KUBEBUILDER_ASSETS").ok();
     let missing: Vec<&str> = to_build
         .iter()
-        .flat_map(|(module, _)| module.binaries)
-        .copied()
-        .filter(|name| given.as_ref().is_none_or(|given| !Path::new(given).join(name).is_file()))
+        .flat_map(|(module, _)| module.binaries.iter().copied().chain(module.files.as_ref().map(|files| files.into)))
+        .filter(|name| given.as_ref().is_none_or(|given| !Path::new(given).join(name).exists()))
         .collect();
     match given {
-        Some(given) => format!(
-            "KUBEBUILDER_ASSETS={given} lacks {} (kwok needs its stage files there too, in {STAGES}/)",
-            missing.join(", ")
-        ),
-        None => format!("the rig's binaries are not built: {}", missing.join(", ")),
+        Some(given) => format!("KUBEBUILDER_ASSETS={given} lacks {}", missing.join(", ")),
+        None => format!("parts of the rig are not built: {}", missing.join(", ")),
     }
 }

@@ -37,6 +37,7 @@ rules:
       - group: coordination.k8s.io
         resources: [leases]
       - group: events.k8s.io
+      - group: monitoring.coreos.com
   - level: Metadata
 "#;
 

@@ -80,6 +80,11 @@ impl ControlPlane {
         install::crds(self, crds).await?;
         install::rbac(self, deploy).await
     }
+
+    /// Applies the `CustomResourceDefinitions` of prometheus-operator and waits until they are served.
+    pub async fn install_monitoring(&self) -> Result<()> {
+        install::crds(self, &self.folder(build::MONITORING)?).await
+    }
 }
 
 /// Creates nodes and storage classes and waits until pods can be made.

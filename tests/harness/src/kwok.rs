@@ -5,7 +5,10 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{build::Assets, work_dir::WorkDir};
+use crate::{
+    build::{Assets, STAGES},
+    work_dir::WorkDir,
+};
 
 /// Provisions and grows volumes.
 const MORE_STAGES: &str = include_str!("stages.yaml");
@@ -30,9 +33,9 @@ pub fn arguments(assets: &Assets, work: &WorkDir, kubeconfig: &str) -> Result<Ve
 
 /// kwok's own stage files as one document stream, taught about the second storage class.
 fn stages(assets: &Assets) -> Result<String> {
-    let folder = assets.stages();
+    let folder = assets.folder(STAGES)?;
     let mut all = String::from(MORE_STAGES);
-    let mut names: Vec<_> = fs::read_dir(folder)
+    let mut names: Vec<_> = fs::read_dir(&folder)
         .with_context(|| format!("reading kwok's stages in {}", folder.display()))?
         .collect::<std::io::Result<Vec<_>>>()?;
     names.sort_by_key(std::fs::DirEntry::file_name);

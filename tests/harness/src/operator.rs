@@ -47,9 +47,15 @@ impl OperatorOptions {
             name: "moorage".into(),
             extra_args: Vec::new(),
             log_filter: "info".into(),
-            namespaced_roles: ["moorage", "moorage-events", "moorage-owner-references", "moorage-registry-secrets"]
-                .map(Into::into)
-                .into(),
+            namespaced_roles: [
+                "moorage",
+                "moorage-events",
+                "moorage-monitoring",
+                "moorage-owner-references",
+                "moorage-registry-secrets",
+            ]
+            .map(Into::into)
+            .into(),
             own_roles: ["moorage-leader", "moorage-registry-key"].map(Into::into).into(),
         }
     }
