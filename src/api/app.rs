@@ -3,13 +3,14 @@
 use super::common::{
     AccessMode, ChildStatus, DeletionPolicy, PodSettings, Problem, PullPolicy, RevisionStatus, VolumeMode,
 };
+use super::monitoring::Monitoring;
+use super::rollout::Rollout;
 use super::schema::upstream;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, EnvFromSource, EnvVar, Lifecycle, LocalObjectReference, Probe,
     ProjectedVolumeSource, ResourceRequirements, SecretVolumeSource, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -308,129 +309,6 @@ pub struct ServiceAccountSettings {
     /// Mounts the `ServiceAccount`'s token into the pods. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automount_token: bool,
-}
-
-/// How a change reaches the pods.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rollout {
-    /// `RollingUpdate` (the default) or Recreate (the default when a volume can be mounted on one node only).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub strategy: Option<RolloutStrategy>,
-    /// Pods above `replicas` during a rolling update, as a number or a percentage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "upstream::<IntOrString>")]
-    pub max_surge: Option<IntOrString>,
-    /// Pods that may be missing during a rolling update, as a number or a percentage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "upstream::<IntOrString>")]
-    pub max_unavailable: Option<IntOrString>,
-    /// Seconds a new pod must be ready before it counts as available.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_ready_seconds: Option<i32>,
-    /// Seconds without progress after which the rollout counts as failed. Kubernetes' default is 600.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress_deadline_seconds: Option<i32>,
-    /// Old revisions to keep. Kubernetes' default is 10.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub history_limit: Option<i32>,
-    /// What becomes of the pods when a `ConfigMap` changes that they read: Restart (the default) rolls them out anew, Ignore leaves
-    /// them as they are.
-    #[serde(default)]
-    pub on_config_change: OnConfigChange,
-    /// `ConfigMaps` whose changes restart nothing, for programs that read them again by themselves.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore_changes_of: Vec<ConfigReference>,
-    /// Number of a revision (`status.revisions`) whose pod template runs in place of the declared one, until this is unset or the
-    /// declared one changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_revision: Option<i32>,
-}
-
-/// What becomes of pods when their configuration changes.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the field says what they mean, and docs on them would split the schema")]
-pub enum OnConfigChange {
-    #[default]
-    Restart,
-    Ignore,
-}
-
-/// Configuration of the same namespace, by kind and name.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConfigReference {
-    /// `ConfigMap`.
-    pub kind: ConfigKind,
-    /// Its name.
-    pub name: String,
-}
-
-/// Kinds that hold configuration.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
-pub enum ConfigKind {
-    ConfigMap,
-}
-
-/// Whether old pods make room one by one or all at once.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
-pub enum RolloutStrategy {
-    RollingUpdate,
-    Recreate,
-}
-
-/// How Prometheus scrapes the pods.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Monitoring {
-    /// Name of the port, as in `ports` or, of an unnamed one, as in the Service (`tcp-8080`). Default: the only port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<String>,
-    /// Path of the metrics. Prometheus' default is `/metrics`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Time between two scrapes, for example `30s`. Default: what Prometheus is set to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<String>,
-    /// HTTP (Prometheus' default) or HTTPS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<Scheme>,
-    /// `ServiceMonitor` (the default) scrapes by way of the Service, `PodMonitor` the pods themselves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<MonitorKind>,
-    /// Labels of that object, by which a Prometheus selects what it scrapes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-}
-
-/// Scheme of a URL.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-#[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
-pub enum Scheme {
-    Http,
-    Https,
-}
-
-impl Scheme {
-    /// As prometheus-operator spells it.
-    pub const fn as_prometheus(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
-
-/// Kind of the object by which Prometheus finds the pods.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants are names of kinds, and docs on them would split the schema")]
-pub enum MonitorKind {
-    #[default]
-    ServiceMonitor,
-    PodMonitor,
 }
 
 /// What the operator last saw of the App.

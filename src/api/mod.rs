@@ -5,7 +5,9 @@
 
 pub mod app;
 pub mod common;
+pub mod monitoring;
 pub mod registry;
+pub mod rollout;
 pub mod schema;
 pub mod storage_claim;
 

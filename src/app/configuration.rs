@@ -1,7 +1,8 @@
 //! The configuration of an App's pods: what they read, what of it is followed, and what of it is missing.
 
 use super::references::{Mention, Reads, references};
-use crate::api::app::{AppSpec, ConfigKind, ConfigReference, OnConfigChange};
+use crate::api::app::AppSpec;
+use crate::api::rollout::{ConfigKind, ConfigReference, OnConfigChange};
 use crate::core::configuration::{Configuration, Reading};
 use crate::core::content::Content;
 use crate::core::known::Known;

@@ -3,11 +3,10 @@
 //! The CRD's schema refuses most of these first; this holds for `render`, which has no API server, and for objects
 //! written under an older schema.
 
-use crate::api::app::{
-    App, AppPort, AppSpec, AppVolume, MonitorKind, Monitoring, Protocol, Rollout, RolloutStrategy, ServiceType,
-    VolumeStorage,
-};
+use crate::api::app::{App, AppPort, AppSpec, AppVolume, Protocol, ServiceType, VolumeStorage};
 use crate::api::common::VolumeMode;
+use crate::api::monitoring::{MonitorKind, Monitoring};
+use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;

@@ -52,7 +52,8 @@ pub struct Caches {
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
     pods: Belongings<Pod>,
     revisions: Belongings<Arc<Revision>>,
-    references: References,
+    /// What is referred to, and who does.
+    pub references: References,
     failures: HashMap<Key, Box<str>>,
     classes: Option<BTreeMap<String, StorageClass>>,
     offers: Offers,
@@ -61,7 +62,7 @@ pub struct Caches {
 impl Caches {
     /// Empty ones, filled by the watches of that scope.
     pub fn new(scope: Scope) -> Self {
-        Self { scope, ..Self::default() }
+        Self { references: References::new(scope.clone()), scope, ..Self::default() }
     }
 
     /// The parent of that key.
@@ -148,7 +149,7 @@ impl Caches {
 
     /// Moves `parent` between those who refer to objects; wakes the claims whose consumers changed.
     fn refer(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) -> Wake {
-        self.references.change(&self.scope, parent, before, after);
+        self.references.change(parent, before, after);
         let changed =
             before.iter().filter(|it| !after.contains(it)).chain(after.iter().filter(|it| !before.contains(it)));
         changed
@@ -165,20 +166,10 @@ impl Caches {
         referrers.filter(|_| is_claim).cloned().collect()
     }
 
-    /// What is referred to, and who does.
-    pub const fn references(&self) -> &References {
-        &self.references
-    }
-
-    /// The same, to take something in, and where what is watched.
-    pub const fn references_mut(&mut self) -> (&mut References, &Scope) {
-        (&mut self.references, &self.scope)
-    }
-
     /// What has to be looked up before a plan for that parent knows all that it could.
     pub fn unknown(&self, parent: &ParentKey) -> Vec<Reference> {
         let entry = self.parents.get(parent);
-        entry.map(|entry| self.references.unknown(&self.scope, parent, &entry.references)).unwrap_or_default()
+        entry.map(|entry| self.references.unknown(parent, &entry.references)).unwrap_or_default()
     }
 
     /// The remembered child.

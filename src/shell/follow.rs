@@ -49,7 +49,7 @@ impl Contents {
             || format!("{} {key}", self.watch.subject),
             || {
                 let content = state(holder);
-                self.context.caches().references_mut().0.take(self.kind, &key, version, content, Instant::now())
+                self.context.caches().references.take(self.kind, &key, version, content, Instant::now())
             },
         );
         self.context.wake(wake.unwrap_or_default(), lane);
@@ -64,11 +64,11 @@ impl Intake for Contents {
         match event {
             Event::Init => {
                 self.seen.clear();
-                self.context.caches().references_mut().0.begin_list(&self.watch);
+                self.context.caches().references.begin_list(&self.watch);
             }
             Event::InitApply(holder) => {
                 let key = Key::new(holder.namespace(), holder.name());
-                if self.context.caches().references().referrers(self.kind, &key).next().is_some() {
+                if self.context.caches().references.referrers(self.kind, &key).next().is_some() {
                     self.seen.insert(key);
                     self.take_holder(holder, known, Lane::Background);
                 }
@@ -77,7 +77,7 @@ impl Intake for Contents {
                 let seen = std::mem::take(&mut self.seen);
                 let wake = {
                     let mut caches = self.context.caches();
-                    caches.references_mut().0.end_list(self.kind, &self.watch, &seen, Instant::now())
+                    caches.references.end_list(self.kind, &self.watch, &seen, Instant::now())
                 };
                 self.context.wake(wake, Lane::Background);
                 return true;
@@ -94,8 +94,7 @@ impl Intake for Contents {
         }
         let wake = {
             let mut caches = self.context.caches();
-            let (references, scope) = caches.references_mut();
-            references.refuse(scope, &self.watch, Instant::now())
+            caches.references.refuse(&self.watch, Instant::now())
         };
         self.context.wake(wake, Lane::Edit);
     }
@@ -111,7 +110,7 @@ pub async fn follow_contents(
 ) {
     let (mut wanted, mut alarm) = {
         let caches = context.caches();
-        (caches.references().wanted(), caches.references().alarm())
+        (caches.references.wanted(), caches.references.alarm())
     };
     let (mut tasks, mut running) = (JoinSet::new(), HashMap::<Watch, AbortHandle>::new());
     loop {
@@ -135,7 +134,7 @@ pub async fn follow_contents(
             changed = wanted.changed() => if changed.is_err() { return },
             changed = alarm.changed() => if changed.is_err() { return },
             () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
-                let wake = context.caches().references_mut().0.tell(Instant::now());
+                let wake = context.caches().references.tell(Instant::now());
                 context.wake(wake, Lane::Edit);
             }
             Some(Err(error)) = tasks.join_next() => if let Ok(panic) = error.try_into_panic() {
@@ -156,7 +155,7 @@ pub async fn learn(context: &Context, parent: &ParentKey) {
                 let found = found.map(|holder| (holder.version(), holder.content));
                 let mut caches = context.caches();
                 // Others who refer to it are woken; this one is about to look.
-                let wake = caches.references_mut().0.answer(reference.kind, &key, found, Instant::now());
+                let wake = caches.references.answer(reference.kind, &key, found, Instant::now());
                 drop(caches);
                 context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);
             }

@@ -25,6 +25,7 @@ pub mod look_up;
 pub mod make;
 pub mod metrics;
 pub mod metrics_auth;
+pub mod objects;
 pub mod observe;
 pub mod offers;
 pub mod optional;

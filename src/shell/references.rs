@@ -24,6 +24,7 @@ type Id = (ReferenceKind, Key);
 /// References, and what is known of what they lead to.
 #[derive(Debug, Default)]
 pub struct References {
+    scope: Scope,
     /// Who refers to an object. None of them is empty.
     referrers: HashMap<Id, BTreeSet<ParentKey>>,
     /// What is known of configuration that somebody refers to.
@@ -57,21 +58,26 @@ struct Entry {
 }
 
 impl References {
+    /// None yet, of what is watched in that scope.
+    pub fn new(scope: Scope) -> Self {
+        Self { scope, ..Self::default() }
+    }
+
     /// Moves a parent between the referrers of objects.
-    pub fn change(&mut self, scope: &Scope, parent: &ParentKey, before: &[Reference], after: &[Reference]) {
+    pub fn change(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) {
         for gone in before.iter().filter(|reference| !after.contains(reference)) {
             let id = (gone.kind, parent.key.sibling(&gone.name));
             if let Some(referrers) = self.referrers.get_mut(&id) {
                 referrers.remove(parent);
                 if referrers.is_empty() {
                     self.referrers.remove(&id);
-                    self.drop_content(scope, &id);
+                    self.drop_content(&id);
                 }
             }
         }
         for new in after.iter().filter(|reference| !before.contains(reference)) {
             let id = (new.kind, parent.key.sibling(&new.name));
-            if let Some(watch) = watch_of(scope, new.kind, &id.1)
+            if let Some(watch) = watch_of(&self.scope, new.kind, &id.1)
                 && !self.contents.contains_key(&id)
             {
                 self.contents.insert(id.clone(), Entry::default());
@@ -85,8 +91,8 @@ impl References {
         }
     }
 
-    fn drop_content(&mut self, scope: &Scope, id: &Id) {
-        let Some((_, watch)) = self.contents.remove(id).zip(watch_of(scope, id.0, &id.1)) else { return };
+    fn drop_content(&mut self, id: &Id) {
+        let Some((_, watch)) = self.contents.remove(id).zip(watch_of(&self.scope, id.0, &id.1)) else { return };
         if let Some(count) = self.watches.get_mut(&watch) {
             *count -= 1;
             if *count == 0 {
@@ -113,11 +119,11 @@ impl References {
     }
 
     /// What of these is to be looked up for a parent: what nobody has seen yet, though it may be.
-    pub fn unknown(&self, scope: &Scope, parent: &ParentKey, references: &[Reference]) -> Vec<Reference> {
+    pub fn unknown(&self, parent: &ParentKey, references: &[Reference]) -> Vec<Reference> {
         let is_unknown = |reference: &&Reference| {
             let key = parent.key.sibling(&reference.name);
             let is_refused =
-                || watch_of(scope, reference.kind, &key).is_some_and(|watch| self.refused.contains(&watch));
+                || watch_of(&self.scope, reference.kind, &key).is_some_and(|watch| self.refused.contains(&watch));
             let entry = self.contents.get(&(reference.kind, key.clone()));
             entry.is_some_and(|entry| entry.told == Known::Unknown && entry.latest.is_none() && !is_refused())
         };
@@ -235,9 +241,9 @@ impl References {
     }
 
     /// Nothing of that watch may be read any more, so nothing of it is known.
-    pub fn refuse(&mut self, scope: &Scope, watch: &Watch, now: Instant) -> Wake {
+    pub fn refuse(&mut self, watch: &Watch, now: Instant) -> Wake {
         self.refused.insert(watch.clone());
-        let concerned = |(kind, key): &&Id| watch_of(scope, *kind, key).as_ref() == Some(watch);
+        let concerned = |(kind, key): &&Id| watch_of(&self.scope, *kind, key).as_ref() == Some(watch);
         let concerned: Vec<Id> = self.contents.keys().filter(concerned).cloned().collect();
         concerned.iter().flat_map(|(kind, key)| self.see(*kind, key, Known::Unknown, now)).collect()
     }
@@ -290,7 +296,7 @@ mod tests {
     /// References of App `web` to `settings`.
     fn referred() -> References {
         let mut references = References::default();
-        references.change(&Scope::default(), &app("web"), &[], &[Reference::new(MAP, "settings")]);
+        references.change(&app("web"), &[], &[Reference::new(MAP, "settings")]);
         references
     }
 
@@ -351,8 +357,8 @@ mod tests {
         let (now, mut references) = (Instant::now(), referred());
         let other = Key::new("blog", "settings");
         let blog = ParentKey::new(ParentKind::App, other.sibling("web"));
-        references.change(&Scope::default(), &blog, &[], &[Reference::new(MAP, "settings")]);
-        references.change(&Scope::default(), &app("api"), &[], &[Reference::new(MAP, "more")]);
+        references.change(&blog, &[], &[Reference::new(MAP, "settings")]);
+        references.change(&app("api"), &[], &[Reference::new(MAP, "more")]);
         for key in [key(), key().sibling("more"), other.clone()] {
             references.answer(MAP, &key, Some((1, content("1"))), now);
         }
@@ -374,11 +380,11 @@ mod tests {
         let (now, mut references, web) = (Instant::now(), referred(), [Reference::new(MAP, "settings")]);
         let wanted = references.wanted();
         assert_eq!(*wanted.borrow(), BTreeSet::from([watch()]));
-        references.change(&Scope::default(), &app("api"), &[], &web);
+        references.change(&app("api"), &[], &web);
         references.answer(MAP, &key(), Some((1, content("1"))), now);
-        references.change(&Scope::default(), &app("web"), &web, &[]);
+        references.change(&app("web"), &web, &[]);
         assert_eq!(*wanted.borrow(), BTreeSet::from([watch()]), "another still does");
-        references.change(&Scope::default(), &app("api"), &web, &[]);
+        references.change(&app("api"), &web, &[]);
         assert!(wanted.borrow().is_empty());
         references.take(MAP, &key(), 2, known("2"), now);
         assert!(references.contents.is_empty() && references.referrers.is_empty() && references.watches.is_empty());
@@ -387,11 +393,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_is_unknown_and_not_asked_for() {
         let (now, mut references, web) = (Instant::now(), referred(), [Reference::new(MAP, "settings")]);
-        let unknown = |references: &References| references.unknown(&Scope::default(), &app("web"), &web);
+        let unknown = |references: &References| references.unknown(&app("web"), &web);
         assert_eq!(unknown(&references), web);
         references.answer(MAP, &key(), Some((5, content("1"))), now);
         assert!(unknown(&references).is_empty());
-        assert_eq!(references.refuse(&Scope::default(), &watch(), now), [app("web")]);
+        assert_eq!(references.refuse(&watch(), now), [app("web")]);
         assert_eq!((seen(&references), unknown(&references)), (Known::Unknown, Vec::new()));
         references.begin_list(&watch());
         assert_eq!(references.take(MAP, &key(), 5, known("1"), now), [app("web")]);

@@ -25,12 +25,12 @@ use moorage::shell::kinds::Subject;
 use moorage::shell::kinds::{MANAGED, OBSERVED, Row, optional};
 use moorage::shell::leader::Leadership;
 use moorage::shell::metrics::Metrics;
+use moorage::shell::objects::{key, sweep, take};
 use moorage::shell::observe::observe;
 use moorage::shell::progress::Source;
 use moorage::shell::scope::{Place, Scope, Watch};
 use moorage::shell::wants::State;
 use moorage::shell::watch::Intake as _;
-use moorage::shell::watch::{key, sweep, take};
 use moorage::shell::words::taken;
 use moorage::shell::writer::Writer;
 use moorage_fake::Server;
@@ -164,7 +164,7 @@ impl Cluster {
     /// Lets the time pass in which changes of configuration are gathered.
     pub fn gather(&self) {
         let later = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-        self.context.caches().references_mut().0.tell(later);
+        self.context.caches().references.tell(later);
     }
 
     /// Answers what the plan wants to know of that world.

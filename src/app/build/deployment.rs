@@ -1,8 +1,8 @@
 //! The Deployment that runs the App.
 
 use super::pod::pod_template;
-use crate::api::app::{Rollout, RolloutStrategy};
 use crate::api::common::AccessMode;
+use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::app::configuration::configuration;
 use crate::app::validate::{Source, ValidApp};
 use crate::core::observed::Observed;

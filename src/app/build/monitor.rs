@@ -1,6 +1,6 @@
 //! What has Prometheus scrape the App, by its Service or by its pods.
 
-use crate::api::app::{MonitorKind, Scheme};
+use crate::api::monitoring::{MonitorKind, Scheme};
 use crate::app::validate::{ValidApp, ValidMonitoring};
 use crate::core::meta;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
