@@ -129,7 +129,11 @@ async fn a_change_that_is_taken_back_is_told() -> Result<()> {
     let told = |parts: &[&str]| notes.iter().any(|note| parts.iter().all(|part| note.contains(part)));
     ensure!(told(&["Service shop", "kubectl-edit changed spec.selector", "App"]), "{notes:?}");
     ensure!(
-        told(&["Deployment shop", "kubectl changed spec.template.spec.containers[name=shop].image", "rollout undo"]),
+        told(&[
+            "Deployment shop",
+            "kubectl changed spec.template.spec.containers[name=shop].image",
+            "spec.rollout.toRevision"
+        ]),
         "{notes:?}"
     );
     let looks: Vec<String> = world
