@@ -365,9 +365,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_token_is_logged() {
         let log = Log::default();
-        let (writer, level) = (log.clone(), tracing::Level::TRACE);
-        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(move || writer.clone()).finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let _listening = log.listen(tracing_subscriber::EnvFilter::new("trace"));
         for state in [State::Gone, State::Silent, State::Refusing, State::Rambling, State::Well] {
             let (cluster, gate) = Cluster::new();
             cluster.is(state);

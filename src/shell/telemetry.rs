@@ -24,19 +24,37 @@ fn filtered(filter: &str) -> Result<EnvFilter, ParseError> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::filtered;
+    use super::{EnvFilter, filtered};
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+    use tracing::Dispatch;
+    use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
     /// A log that can be read back.
     #[derive(Clone, Default)]
     pub struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl Log {
+        /// Runs `act` with a log of that filter. What it holds is everything that this thread says meanwhile: were the log the only
+        /// one of the process, `tracing` would take a place in the code where another thread is first for one that nobody listens to
+        /// (tokio-rs/tracing#3611).
+        pub fn listen(&self, filter: EnvFilter) -> Listening {
+            let another = Dispatch::new(NoSubscriber::default());
+            let writer = self.clone();
+            let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
+            Listening { _this: tracing::subscriber::set_default(subscriber.finish()), _another: another }
+        }
+
         /// What was logged so far.
         pub fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
+    }
+
+    /// Until it is dropped, a log is written.
+    pub struct Listening {
+        _this: DefaultGuard,
+        _another: Dispatch,
     }
 
     impl Write for Log {
@@ -53,16 +71,24 @@ pub(super) mod tests {
     fn answers_of_the_api_server_are_never_logged() {
         for filter in ["info", "trace", "kube_client=trace", "kube_client::client=trace"] {
             let log = Log::default();
-            let writer = log.clone();
-            let subscriber = tracing_subscriber::fmt()
-                .with_env_filter(filtered(filter).unwrap())
-                .with_writer(move || writer.clone());
-            tracing::subscriber::with_default(subscriber.finish(), || {
-                tracing::warn!(target: "kube_client::client", "the body of a Secret");
-                tracing::warn!(target: "kube_client::other", "something else");
-            });
+            let _listening = log.listen(filtered(filter).unwrap());
+            tracing::warn!(target: "kube_client::client", "the body of a Secret");
+            tracing::warn!(target: "kube_client::other", "something else");
             let text = log.text();
             assert!(!text.contains("Secret"), "{filter}: {text}");
         }
+    }
+
+    #[test]
+    fn what_another_thread_said_first_is_heard() {
+        fn say() {
+            tracing::info!("it is said");
+        }
+        let log = Log::default();
+        let _listening = log.listen(EnvFilter::new("info"));
+        std::thread::spawn(say).join().unwrap();
+        assert_eq!(log.text(), "", "another thread is not listened to");
+        say();
+        assert!(log.text().contains("it is said"));
     }
 }
