@@ -113,7 +113,7 @@ fn plans_are_fixed_points<P: Parent>(specs: &BoxedStrategy<Value>) {
 fn what_is_unknown_keeps_what_runs() {
     let contents = prop::collection::vec(prop::option::of(0..2_u8), 1..4);
     check(&(specs::app(false), contents), |(input, contents)| {
-        let (paper, server) = (Paper::new(), Server::new());
+        let (paper, server) = (Paper::new(), server());
         let before = paper.context();
         before.show_input(input.clone());
         let mut version = 7;

@@ -37,8 +37,9 @@ async fn the_way_to_a_state_does_not_show() -> Result<()> {
     for snapshot in [&mut left, &mut right] {
         let web = snapshot.get_mut("Deployment.apps/default/web").expect("the Deployment is there");
         assert_eq!(web["status"]["observedGeneration"], "current");
-        // Whoever wrote the revision first owns it; that much history remains.
+        // Whoever wrote the revision first owns it, and former revisions are kept; that much history remains.
         web["metadata"]["managedFields"] = json!(null);
+        snapshot.retain(|object, _| !object.starts_with("ReplicaSet."));
     }
     assert_eq!(left, right);
     let owner = &left["ConfigMap/default/child"]["metadata"]["ownerReferences"][0]["uid"];
