@@ -56,9 +56,9 @@ impl Parent for App {
     }
 
     fn references(&self) -> Vec<Reference> {
-        let claims = validate(self).map(|valid| valid.claim_names()).unwrap_or_default();
-        let claims = claims.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name));
-        claims.chain(configuration::readings(&self.spec).into_keys()).collect()
+        let Ok(valid) = validate(self) else { return references::readings(&self.spec).into_keys().collect() };
+        let claims = valid.claim_names().into_iter().map(|name| Reference::new(ReferenceKind::StorageClaim, &name));
+        claims.chain(valid.readings.into_keys()).collect()
     }
 }
 

@@ -1,11 +1,15 @@
-//! What an App's spec names for its pods to have, and where.
+//! What an App's spec names for its pods to have, and where; and what of it the pods read.
 
 use crate::api::app::{AppSpec, AppVolume, ServiceAccountSettings};
+use crate::api::rollout::{ConfigKind, ConfigReference};
+use crate::core::configuration::Reading;
 use crate::core::own::Named;
+use crate::core::reference::{Reference, ReferenceKind};
 use k8s_openapi::api::core::v1::{
     ConfigMapKeySelector, EnvFromSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, SecretKeySelector,
     VolumeProjection,
 };
+use std::collections::BTreeMap;
 
 /// One place in a spec that names an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +149,47 @@ fn files<'a>(
         .filter(|items| !items.is_empty())
         .map_or(Reads::All, |items| Reads::Keys(items.iter().map(|item| item.key.as_str()).collect()));
     Mention { field, named, reads, optional: optional.unwrap_or(false) }
+}
+
+/// What the pods read, by object.
+pub fn readings(spec: &AppSpec) -> BTreeMap<Reference, Reading> {
+    let mut readings: BTreeMap<Reference, Reading> = BTreeMap::new();
+    for Mention { field: _, named, reads, optional } in references(spec) {
+        let Named::ConfigMap(name) = named else { continue };
+        let reference = Reference::new(ReferenceKind::ConfigMap, name);
+        let reading = readings.entry(reference).or_insert_with(|| Reading { optional: true, ..Reading::default() });
+        reading.optional &= optional;
+        match reads {
+            Reads::Nothing => {}
+            Reads::All => reading.whole = true,
+            Reads::Keys(keys) => {
+                for key in keys {
+                    *reading.keys.entry(key.to_owned()).or_insert(true) &= optional;
+                }
+            }
+        }
+    }
+    readings
+}
+
+/// What is wrong with what the author wants to be ignored.
+pub fn unread(spec: &AppSpec, readings: &BTreeMap<Reference, Reading>) -> Vec<String> {
+    let ignored = spec.rollout.iter().flat_map(|rollout| &rollout.ignore_changes_of).enumerate();
+    let unread = ignored.filter(|(_, ignored)| !readings.contains_key(&reference(ignored)));
+    unread
+        .map(|(index, ignored)| {
+            let named = reference(ignored);
+            format!("spec.rollout.ignoreChangesOf[{index}]: {named} is read by no variable and no volume of this App")
+        })
+        .collect()
+}
+
+/// What the author names there.
+pub fn reference(ConfigReference { kind, name }: &ConfigReference) -> Reference {
+    let kind = match kind {
+        ConfigKind::ConfigMap => ReferenceKind::ConfigMap,
+    };
+    Reference::new(kind, name)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub fn rollback(app: &ValidApp<'_>, declared: &Value, observed: &Observed, setti
     let remembered = observed.workload(&app.identity.name).and_then(|workload| workload.rolled_back.as_deref());
     let before: Option<Record> = remembered.and_then(|text| serde_json::from_str(text).ok());
     let before = before.filter(|record| record.revision == number);
-    let declared_hash = format!("{:016x}", hash::of(&without_configuration(declared)));
+    let declared_hash = hash::text(&without_configuration(declared));
     match before {
         Some(record) if record.declared != declared_hash => stale(&record),
         Some(record) => {

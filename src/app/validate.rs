@@ -3,17 +3,20 @@
 //! The CRD's schema refuses most of these first; this holds for `render`, which has no API server, and for objects
 //! written under an older schema.
 
+use super::references::{readings, unread};
 use crate::api::app::{App, AppPort, AppSpec, AppVolume, Protocol, ServiceType, VolumeStorage};
 use crate::api::common::VolumeMode;
 use crate::api::monitoring::{MonitorKind, Monitoring};
 use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
+use crate::core::configuration::Reading;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
+use crate::core::reference::Reference;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An App whose every part makes sense; what the builders take.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct ValidApp<'a> {
     pub volumes: Vec<ValidVolume<'a>>,
     /// How it is scraped, if it is to be.
     pub monitoring: Option<ValidMonitoring<'a>>,
+    /// What configuration its pods read.
+    pub readings: BTreeMap<Reference, Reading>,
 }
 
 /// How an App is scraped.
@@ -141,7 +146,8 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
             .map(|_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned()),
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
-    errors.extend(super::configuration::check(&app.spec));
+    let readings = readings(&app.spec);
+    errors.extend(unread(&app.spec, &readings));
     let revision = app.spec.rollout.as_ref().and_then(|rollout| rollout.to_revision);
     errors.extend(
         revision.filter(|number| *number < 1).map(|_| "spec.rollout.toRevision: must be at least 1".to_owned()),
@@ -149,7 +155,10 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
     let volumes = volumes(&identity.name, &app.spec.volumes, &mut errors);
     let monitoring =
         app.spec.monitoring.as_ref().and_then(|declared| monitoring(declared, &app.spec.ports, &mut errors));
-    if errors.is_empty() { Ok(ValidApp { identity, spec: &app.spec, volumes, monitoring }) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(ValidApp { identity, spec: &app.spec, volumes, monitoring, readings })
 }
 
 fn service_type(spec: &AppSpec) -> ServiceType {

@@ -55,7 +55,7 @@ impl Configuration {
     /// Of what pods can't start without, and is missing, the last that they had is kept: they get what comes in its place, and
     /// those that wait for it need no restart.
     #[must_use]
-    pub fn next(&self, followed: &BTreeMap<Reference, (Reading, Known<&Content>)>) -> Self {
+    pub fn next(&self, followed: &BTreeMap<&Reference, (&Reading, Known<&Content>)>) -> Self {
         if followed.values().any(|(_, known)| *known == Known::Unknown) {
             return self.clone();
         }
@@ -69,7 +69,7 @@ impl Configuration {
             next.seen.extend(now.map(|now| (name, now)));
         }
         if changed {
-            next.rolled = Some(format!("{:016x}", hash::of(&json!(next.seen))));
+            next.rolled = Some(hash::text(&json!(next.seen)));
         }
         next
     }
@@ -96,7 +96,7 @@ impl Reading {
         if self.whole {
             parts.push(json!(content.map(|content| content.hash())));
         }
-        Some(format!("{:016x}", hash::of(&Value::Array(parts))))
+        Some(hash::text(&Value::Array(parts)))
     }
 
     /// What pods can't start without and is missing, in words; nothing of what is unknown.

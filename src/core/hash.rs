@@ -11,6 +11,11 @@ pub fn of(value: &Value) -> u64 {
     hasher.digest()
 }
 
+/// The same as it stands in an annotation.
+pub fn text(value: &Value) -> String {
+    format!("{:016x}", of(value))
+}
+
 /// Hash of an object that has these fields.
 pub fn of_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a Value)>) -> u64 {
     let mut hasher = Xxh3::new();

@@ -3,7 +3,6 @@
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, take_parent};
-
 use super::key::{Key, ParentKey, Wake};
 use super::metrics::ApplyOutcome;
 use super::progress::{Moment, Source};

@@ -1,7 +1,7 @@
 //! What is remembered of objects that are only looked at and belong to a parent: pods and revisions.
 
 use super::key::{Key, ParentKey, Wake};
-use super::scope::Place;
+use super::scope::{Place, is_unseen};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Objects of one kind, by the parent that they belong to.
@@ -57,6 +57,6 @@ impl<T: PartialEq> Belongings<T> {
 
     /// Those in that place which are not in `seen`.
     pub fn unseen(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.parents.keys().filter(|key| place.covers(&key.namespace) && !seen.contains(key)).cloned().collect()
+        self.parents.keys().filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 }

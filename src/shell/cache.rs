@@ -149,10 +149,9 @@ impl Caches {
 
     /// Moves `parent` between those who refer to objects; wakes the claims whose consumers changed.
     fn refer(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) -> Wake {
-        self.references.change(parent, before, after);
-        let changed =
-            before.iter().filter(|it| !after.contains(it)).chain(after.iter().filter(|it| !before.contains(it)));
+        let changed = self.references.change(parent, before, after);
         changed
+            .into_iter()
             .filter(|reference| reference.kind == ReferenceKind::StorageClaim)
             .map(|claim| ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(&claim.name)))
             .filter(|claim| self.parents.contains_key(claim))

@@ -133,7 +133,7 @@ pub async fn follow_contents(
             () = stop.cancelled() => return,
             changed = wanted.changed() => if changed.is_err() { return },
             changed = alarm.changed() => if changed.is_err() { return },
-            () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 let wake = context.caches().references.tell(Instant::now());
                 context.wake(wake, Lane::Edit);
             }

@@ -195,14 +195,6 @@ fn api_resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiReso
     }
 }
 
-/// The plural of a kind that can be referred to.
-const fn content_plural(kind: ReferenceKind) -> &'static str {
-    match kind {
-        ReferenceKind::StorageClaim => "storageclaims",
-        ReferenceKind::ConfigMap => "configmaps",
-    }
-}
-
 /// What one watch is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
@@ -245,7 +237,8 @@ impl Subject {
         match self {
             Self::Parent(kind) => (parent_resource(kind), true),
             Self::Child(kind) => (row(kind).api_resource(row(kind).versions[0]), true),
-            Self::Content(kind) => (api_resource("", "v1", kind.as_str(), content_plural(kind)), true),
+            Self::Content(ReferenceKind::StorageClaim) => Self::Child(ChildKind::StorageClaim).resource(),
+            Self::Content(ReferenceKind::ConfigMap) => Self::Child(ChildKind::ConfigMap).resource(),
             Self::Observed(kind) => {
                 let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
                 watched.map_or_else(

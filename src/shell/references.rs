@@ -4,7 +4,7 @@
 
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
-use super::scope::{Scope, Watch};
+use super::scope::{Scope, Watch, is_unseen};
 use crate::core::content::Content;
 use crate::core::known::Known;
 use crate::core::reference::{Reference, ReferenceKind};
@@ -63,9 +63,11 @@ impl References {
         Self { scope, ..Self::default() }
     }
 
-    /// Moves a parent between the referrers of objects.
-    pub fn change(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) {
-        for gone in before.iter().filter(|reference| !after.contains(reference)) {
+    /// Moves a parent between the referrers of objects; those to which it begins or ceases to refer.
+    pub fn change(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) -> Vec<Reference> {
+        let (before, after): (BTreeSet<&Reference>, BTreeSet<&Reference>) =
+            (before.iter().collect(), after.iter().collect());
+        for gone in before.difference(&after) {
             let id = (gone.kind, parent.key.sibling(&gone.name));
             if let Some(referrers) = self.referrers.get_mut(&id) {
                 referrers.remove(parent);
@@ -75,7 +77,7 @@ impl References {
                 }
             }
         }
-        for new in after.iter().filter(|reference| !before.contains(reference)) {
+        for new in after.difference(&before) {
             let id = (new.kind, parent.key.sibling(&new.name));
             if let Some(watch) = watch_of(&self.scope, new.kind, &id.1)
                 && !self.contents.contains_key(&id)
@@ -89,6 +91,7 @@ impl References {
         if is_news {
             self.wanted.send_replace(self.watches.keys().cloned().collect());
         }
+        before.symmetric_difference(&after).copied().cloned().collect()
     }
 
     fn drop_content(&mut self, id: &Id) {
@@ -227,9 +230,7 @@ impl References {
     /// since the list began may have been made since, and is looked up anew.
     pub fn end_list(&mut self, kind: ReferenceKind, watch: &Watch, seen: &BTreeSet<Key>, now: Instant) -> Wake {
         let begun = self.begun.get(watch).copied().unwrap_or_default();
-        let unseen = |((other, key), _): &(&Id, &Entry)| {
-            *other == kind && watch.place.covers(&key.namespace) && !seen.contains(key)
-        };
+        let unseen = |((other, key), _): &(&Id, &Entry)| *other == kind && is_unseen(key, &watch.place, seen);
         let unseen: Vec<(Key, bool)> = self
             .contents
             .iter()

@@ -137,8 +137,8 @@ impl Engine {
         };
         let context = Context::new(writer, plan_settings, settings.scope(), settings.workers, metrics);
         let mut tasks = watches(&client, &context, settings, &stop, &health);
-        let follows = (client.clone(), context.clone(), watch_settings(settings), stop.clone(), health.clone());
-        tasks.spawn(follow_contents(follows.0, follows.1, follows.2, follows.3, follows.4));
+        let (watching, told) = (watch_settings(settings), health.clone());
+        tasks.spawn(follow_contents(client.clone(), context.clone(), watching, stop.clone(), told));
         let keeper = Keeper {
             client: client.clone(),
             context: context.clone(),

@@ -87,12 +87,6 @@ async fn the_recipe_is_true(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
-/// The code blocks of a page in that language.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
-}
-
 /// How many requests a user made since the mark, but for its Lease and its watches.
 fn requests(control_plane: &ControlPlane, user: &str, mark: Mark) -> Result<usize> {
     let events = control_plane.audit().by_user(user, mark)?;

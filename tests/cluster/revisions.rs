@@ -24,8 +24,8 @@ fn documented(section: &str) -> Result<Vec<(String, String)>> {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/concepts/app.md"))?;
     let (_, text) = page.split_once(&format!("\n## {section}\n")).context("no such section")?;
     let text = text.split("\n## ").next().unwrap_or_default();
-    let blocks = text.split("```console\n").skip(1).filter_map(|block| block.split("```").next());
-    let commands = blocks.flat_map(|block| block.split("$ ").skip(1));
+    let blocks = blocks(text, "console");
+    let commands = blocks.iter().flat_map(|block| block.split("$ ").skip(1));
     let split = |command: &str| command.split_once('\n').map(|(line, output)| (line.to_owned(), output.to_owned()));
     let found: Vec<_> = commands.filter_map(split).collect();
     ensure!(!found.is_empty(), "{section} has no command");

@@ -219,3 +219,9 @@ pub async fn exactly(
     ensure!(events.len() == count, "expected {count} writes, found {}:\n{}\n{log}", events.len(), lines(&events));
     Ok(())
 }
+
+/// The code blocks of a page in that language.
+pub fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
+}

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The Deployment of the App's name. Unset `replicas` is not owned, so a user's own autoscaler is left alone.
 pub fn deployment(app: &ValidApp<'_>, observed: &Observed) -> Deployment {
     let declared = app.spec.rollout.clone().unwrap_or_default();
-    let configuration = configuration(&app.identity.name, app.spec, observed);
+    let configuration = configuration(app, observed);
     let remembered = configuration.annotation().map(|text| BTreeMap::from([(meta::CONFIGURATION.to_owned(), text)]));
     Deployment {
         metadata: ObjectMeta { annotations: remembered, ..meta::owned(&app.identity, &app.identity.name) },
