@@ -40,6 +40,10 @@ pub struct Rollout {
     /// declared one changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_revision: Option<i32>,
+    /// When a rollout exceeds its deadline, the last revision that was rolled out to the end runs again, until the declared template
+    /// or the configuration that its pods read changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub auto_rollback: bool,
 }
 
 /// What becomes of pods when their configuration changes.

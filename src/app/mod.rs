@@ -2,12 +2,15 @@
 //!
 //! [`plan`](Parent::plan) validates once and hands the result to one builder per object.
 
+mod auto_rollback;
 pub mod build;
 mod configuration;
 mod limits;
 mod references;
 mod rollback;
+mod run;
 mod status;
+mod to_revision;
 pub mod validate;
 
 use crate::api::App;
@@ -17,14 +20,11 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
-use crate::core::{meta, pods, storage};
-use build::{
-    deployment::deployment, monitor::monitor, service::service, service_account::service_account,
-    storage_claim::storage_claims,
-};
+use crate::core::{pods, storage};
+use build::{monitor::monitor, service::service, service_account::service_account, storage_claim::storage_claims};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use rollback::rollback;
+use run::run;
 use validate::{ValidApp, validate};
 
 /// Kinds that an App no longer wants once its spec stops asking for them. Claims are never among them.
@@ -90,22 +90,4 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
         plan.prune.retain(|(kind, _)| *kind != ChildKind::ServiceAccount);
     }
     plan
-}
-
-/// Plans the Deployment, with the template that is to run.
-fn run(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed, settings: &PlanSettings) {
-    let mut deployment = serde_json::to_value(deployment(app, observed)).unwrap_or_default();
-    let rollback = rollback(app, &deployment["spec"]["template"], observed, settings);
-    if let Some(record) = rollback.record {
-        deployment["metadata"]["annotations"][meta::ROLLED_BACK] = record.into();
-    }
-    if let Some(template) = rollback.template {
-        deployment["spec"]["template"] = template;
-    }
-    plan.apply(ChildKind::Deployment, &deployment);
-    if rollback.keeps {
-        plan.hold(ChildKind::Deployment);
-    }
-    plan.wants.extend(rollback.want);
-    plan.notice = rollback.notice;
 }

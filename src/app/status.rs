@@ -1,8 +1,10 @@
 //! What the user is told about an App.
 
+use super::auto_rollback::failed;
 use super::configuration::missing;
 use crate::api::App;
 use crate::api::app::AppStatus;
+use crate::api::common::{RevisionOutcome, RevisionStatus};
 use crate::core::conditions::{Summary, merge};
 use crate::core::facts::Workload;
 use crate::core::kind::ParentKind;
@@ -26,6 +28,9 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let before = app.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
     let limit = app.spec.rollout.as_ref().and_then(|rollout| rollout.history_limit);
+    let mut revisions = revisions::told(&observed.revisions, workload, limit, before);
+    let has_failed = |revision: &&mut RevisionStatus| workload.and_then(failed) == Some(revision.number);
+    revisions.iter_mut().filter(has_failed).for_each(|revision| revision.outcome = Some(RevisionOutcome::Failed));
     AppStatus {
         observed_generation: Some(identity.generation),
         conditions: merge(old, wanted, identity.generation, now),
@@ -34,7 +39,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         updated_replicas: workload.map(|workload| workload.updated),
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
         problems: problems.told,
-        revisions: revisions::told(&observed.revisions, workload, limit, before),
+        revisions,
         children: children(plan, outcome, observed),
     }
 }

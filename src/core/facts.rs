@@ -65,6 +65,8 @@ pub struct Workload {
     pub succeeded: bool,
     /// Of which revision's template it was made in place of the declared one, from our annotation.
     pub rolled_back: Option<Box<str>>,
+    /// What goes back by itself remembers, from our annotation.
+    pub auto_rollback: Option<Box<str>>,
     /// Image of the pods that was the default when they were declared, and the hash of their template, from our annotation.
     pub default_image: Option<Box<str>>,
     /// The configuration that the pods are known to have, from our annotations.
@@ -187,6 +189,7 @@ fn workload(live: &Live) -> Workload {
         revision: revision(live),
         succeeded: succeeded && observed,
         rolled_back: live.annotation(super::meta::ROLLED_BACK).map(Into::into),
+        auto_rollback: live.annotation(super::meta::AUTO_ROLLBACK).map(Into::into),
         default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),
         configuration: Configuration::of(live).map(Box::new),
     }

@@ -36,6 +36,8 @@ pub const CONFIGURATION: &str = "moorage.dev/configuration";
 pub const DEFAULT_IMAGE: &str = "moorage.dev/default-image";
 /// Annotation on the Deployment of an App that runs a former revision: which, and for which declared template that was asked.
 pub const ROLLED_BACK: &str = "moorage.dev/rolled-back";
+/// Annotation on the Deployment of an App that goes back by itself: for which declared template, to what, and what failed.
+pub const AUTO_ROLLBACK: &str = "moorage.dev/auto-rollback";
 /// Finalizer that carries out a `StorageClaim`'s deletion policy.
 pub const FINALIZER: &str = "moorage.dev/deletion-policy";
 

@@ -138,6 +138,12 @@ pub fn next_late(pods: &[Pod], now: Timestamp) -> Option<Duration> {
     u64::try_from(soonest - now.as_second()).ok().map(|seconds| Duration::from_secs(seconds + 1))
 }
 
+/// The worst problem that a living pod has by now.
+pub fn worst(pods: &[Pod]) -> Option<&Problem> {
+    let problems = pods.iter().filter(|pod| !pod.ended).flat_map(|pod| &pod.problems);
+    problems.min_by_key(|problem| (severity(problem), &problem.pod, &problem.container))
+}
+
 /// The reason of a problem among ours; what Kubernetes may add one day counts as a failed container.
 pub fn reason(problem: &Problem) -> Reason {
     match problem.reason.as_str() {

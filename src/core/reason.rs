@@ -46,7 +46,7 @@ reasons! {
     Unavailable,
     /// The operator failed on this object; a bug worth reporting.
     InternalError,
-    /// A former revision runs in place of the declared template.
+    /// A former revision runs in place of the declared template: it was asked for, or that one failed.
     RolledBack,
     /// `spec.paused` is true.
     Paused,

@@ -172,6 +172,11 @@ impl Revision {
         self.number == number || self.former.contains(&number)
     }
 
+    /// The last of its numbers that is smaller.
+    fn last_before(&self, number: i32) -> Option<i32> {
+        self.former.iter().copied().chain([self.number]).filter(|own| *own < number).max()
+    }
+
     /// Whether it is one of the Deployment of that UID.
     pub fn is_of(&self, deployment: &str) -> bool {
         self.deployment == text_hash(deployment)
@@ -192,10 +197,12 @@ pub fn told(
     // Those that the Deployment controller deletes once it is done are left out before: that they go is no news.
     let kept =
         limit.and_then(|limit| usize::try_from(limit).ok()).map_or(TOLD, |limit| TOLD.min(limit.saturating_add(1)));
-    let one = |(index, revision): (usize, &&Revision)| {
+    let one = |revision: &&Revision| {
         let before = told.iter().find(|before| before.number == revision.number);
         let changed = || {
-            let differing = all.get(index + 1).map(|former| revision.parts.differing(&former.parts));
+            let former = all.iter().max_by_key(|other| other.last_before(revision.number));
+            let former = former.filter(|former| former.last_before(revision.number).is_some());
+            let differing = former.map(|former| revision.parts.differing(&former.parts));
             differing.unwrap_or_default().into_iter().map(str::to_owned).collect()
         };
         let is_current = workload.revision == Some(revision.number);
@@ -208,7 +215,7 @@ pub fn told(
             outcome: outcome(is_current, workload, before.and_then(|before| before.outcome)),
         }
     };
-    all.iter().enumerate().take(kept).map(one).collect()
+    all.iter().take(kept).map(one).collect()
 }
 
 /// A Deployment that is complete says by itself how many pods run what; that of its `ReplicaSets` may come later, and is no news.
@@ -362,6 +369,16 @@ mod tests {
         let third = told(&[two, three, one], Some(&rolled_out(3)), None, &second);
         assert_eq!(outcomes(&third), [(3, Some(Succeeded)), (2, Some(Superseded)), (1, Some(Succeeded))]);
         assert_eq!(third.iter().map(|revision| revision.replicas).collect::<Vec<_>>(), [1, 0, 0]);
+    }
+
+    /// One that runs again has a new number; why the one after it was made is told by the number that it had.
+    #[test]
+    fn what_changed_is_told_from_the_one_that_came_before() {
+        let (one, two) = (numbered(1, "web:1"), numbered(2, "web:2"));
+        let again = Arc::new(Revision { number: 3, former: [1].into(), ..Revision::clone(&one) });
+        let told = told(&[again, two], Some(&rolled_out(3)), None, &[]);
+        let changed: Vec<_> = told.iter().map(|revision| (revision.number, revision.changed.join(","))).collect();
+        assert_eq!(changed, [(3, "image".to_owned()), (2, "image".to_owned())]);
     }
 
     /// The Deployment controller deletes the oldest once the newest is done, which is no news then.

@@ -194,7 +194,7 @@ impl Running<'_> {
     fn progressing(&self, summary: &Summary) -> Wanted {
         match self.workload {
             Some(workload) if workload.is_rolled_out() => {
-                condition(Type::Progressing, false, Reason::AsExpected, "every pod runs the declared template")
+                condition(Type::Progressing, false, Reason::AsExpected, "every pod runs the template of its Deployment")
             }
             Some(Workload { stuck: Some(stuck), .. }) => {
                 condition(Type::Progressing, false, Reason::ProgressDeadlineExceeded, stuck.as_str())
@@ -218,9 +218,11 @@ impl Running<'_> {
         }
         match (self.workload.and_then(|workload| workload.refused.as_deref()), summary) {
             (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
-            (None, Summary::Impaired(reason @ Reason::ConfigurationMissing, message)) => {
-                condition(Type::Degraded, true, *reason, message.as_str())
-            }
+            (
+                None,
+                Summary::Impaired(reason @ Reason::ConfigurationMissing, message)
+                | Summary::Stalled(reason @ Reason::RolledBack, message),
+            ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
         }
     }

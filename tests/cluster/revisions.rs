@@ -2,12 +2,17 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
-use moorage_harness::{ControlPlane, Sandbox, eventually};
+use moorage_harness::{ControlPlane, Sandbox, build::workspace, eventually};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-crate::cases![revisions_are_told, a_former_revision_runs_until_it_is_unset_or_the_template_changes];
+crate::cases![
+    a_failed_rollout_goes_back_by_itself,
+    a_failed_rollout_under_recreate_comes_back,
+    revisions_are_told,
+    a_former_revision_runs_until_it_is_unset_or_the_template_changes
+];
 
 /// The App of docs/concepts/app.md, less what makes its rollout slow.
 const DOCUMENTED: &str = "
@@ -19,16 +24,23 @@ spec:
   ports: [{port: 8080}]
 ";
 
-/// The commands of a section of docs/concepts/app.md, each with what it prints.
-fn documented(section: &str) -> Result<Vec<(String, String)>> {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/concepts/app.md"))?;
-    let (_, text) = page.split_once(&format!("\n## {section}\n")).context("no such section")?;
-    let text = text.split("\n## ").next().unwrap_or_default();
-    let blocks = blocks(text, "console");
+const CONCEPT: &str = "docs/concepts/app.md";
+const RECIPE: &str = "docs/recipes/rollback.md";
+
+/// A section of a page.
+fn section(page: &str, title: &str) -> Result<String> {
+    let page = std::fs::read_to_string(workspace().join(page))?;
+    let (_, text) = page.split_once(&format!("\n## {title}\n")).context("no such section")?;
+    Ok(text.split("\n## ").next().unwrap_or_default().to_owned())
+}
+
+/// The commands of a section of a page, each with what it prints.
+fn documented(page: &str, title: &str) -> Result<Vec<(String, String)>> {
+    let blocks = blocks(&section(page, title)?, "console");
     let commands = blocks.iter().flat_map(|block| block.split("$ ").skip(1));
     let split = |command: &str| command.split_once('\n').map(|(line, output)| (line.to_owned(), output.to_owned()));
     let found: Vec<_> = commands.filter_map(split).collect();
-    ensure!(!found.is_empty(), "{section} has no command");
+    ensure!(!found.is_empty(), "{title} has no command");
     Ok(found)
 }
 
@@ -74,7 +86,7 @@ async fn revisions_are_told(control_plane: Arc<ControlPlane>) -> Result<()> {
         is_true(app, "Ready") && app["status"]["revisions"].as_array().is_some_and(|revisions| revisions.len() == 2)
     })
     .await?;
-    for command in documented("Revisions")? {
+    for command in documented(CONCEPT, "Revisions")? {
         holds(&sandbox, &command).await?;
     }
     let of = |number| revision(&app, number).context("no such revision");
@@ -125,7 +137,7 @@ async fn a_former_revision_runs_until_it_is_unset_or_the_template_changes(
     ready(&sandbox, "App", "shop").await?;
     let before = replica_sets(&sandbox).await?;
     let mark = control_plane.audit().mark()?;
-    for command in documented("Going back")? {
+    for command in documented(CONCEPT, "Going back")? {
         holds(&sandbox, &command).await?;
     }
     runs(&sandbox, "1.4").await?;
@@ -170,4 +182,91 @@ async fn a_former_revision_runs_until_it_is_unset_or_the_template_changes(
     let told = message(&app, "Stalled");
     ensure!(told.starts_with("spec.rollout.toRevision: ") && told.contains("99 is none: there are 6, 5, 4"), "{told}");
     runs(&sandbox, "1.6").await.map(drop)
+}
+
+/// Names of the pods that run, in order.
+async fn pods(sandbox: &Sandbox) -> Result<Vec<String>> {
+    let arguments =
+        ["get", "pods", "--field-selector=status.phase=Running", "--output=jsonpath={.items[*].metadata.name}"];
+    let mut names: Vec<String> = sandbox.kubectl(&arguments).await?.split_whitespace().map(str::to_owned).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Waits until the rollout that a patch begins has gone back; whether old pods were lacking meanwhile.
+async fn goes_back(sandbox: &Sandbox) -> Result<(Value, bool)> {
+    let lacked = AtomicBool::new(false);
+    let app = until(sandbox, "App", "shop", "to be rolled back", |app| {
+        lacked.fetch_or(app["status"]["readyReplicas"].as_i64() < Some(3), Ordering::Relaxed);
+        has_reason(app, "Degraded", "RolledBack") && app["status"]["readyReplicas"] == 3
+    })
+    .await?;
+    let told = message(&app, "Stalled");
+    for part in ["failed: pod shop-", "Unschedulable", "runs again, image registry.example.com/team/shop:1.4"] {
+        ensure!(told.contains(part), "{told}");
+    }
+    ensure!(has_reason(&app, "Ready", "RolledBack") && !is_true(&app, "Ready"), "{}", app["status"]);
+    runs(sandbox, "1.4").await?;
+    Ok((app, lacked.into_inner()))
+}
+
+/// The new pods find no node. Of the old ones none is ever lacking, and none is restarted.
+async fn a_failed_rollout_goes_back_by_itself(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let mut sandbox = sandbox(&control_plane, "auto-rollback").await?;
+    let title = "An App that goes back by itself";
+    for manifest in blocks(&section(RECIPE, title)?, "yaml") {
+        sandbox.apply(&manifest).await?;
+    }
+    ready(&sandbox, "App", "shop").await?;
+    let before = pods(&sandbox).await?;
+    ensure!(before.len() == 3, "{before:?}");
+    let commands = documented(RECIPE, title)?;
+    let (failing, mending) = commands.split_at(4);
+    let ((), (_, lacked)) = tokio::try_join!(
+        async {
+            for command in failing {
+                holds(&sandbox, command).await?;
+            }
+            Ok(())
+        },
+        goes_back(&sandbox)
+    )?;
+    let after = pods(&sandbox).await?;
+    ensure!(!lacked && after == before, "old pods were lacking: {lacked}; {before:?} became {after:?}");
+    ensure!(replica_sets(&sandbox).await?.len() == 2, "the template is not the former one to the byte");
+
+    // It outlives the operator, who finds nothing to do.
+    let mark = control_plane.audit().mark()?;
+    sandbox.operator.restart().await?;
+    sandbox.operator.ready().await?;
+    eventually(DEADLINE, "the operator to look at the former revision and at what runs", || async {
+        let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
+        let looked = |resource: &str| events.iter().any(|event| event.verb == "get" && event.resource == resource);
+        Ok((looked("replicasets") && looked("deployments")).then_some(()))
+    })
+    .await?;
+    for command in mending {
+        holds(&sandbox, command).await?;
+    }
+    runs(&sandbox, "1.6").await?;
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
+}
+
+/// Recreate leaves no old pod to go on with: they come back.
+async fn a_failed_rollout_under_recreate_comes_back(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "auto-recreate").await?;
+    sandbox.apply(DOCUMENTED).await?;
+    let rollout = json!({"autoRollback": true, "progressDeadlineSeconds": 3, "strategy": "Recreate"});
+    patch(&sandbox, "App", "shop", &json!({"spec": {"replicas": 3, "rollout": rollout}})).await?;
+    until(&sandbox, "App", "shop", "to have 3 ready pods", |app| {
+        is_true(app, "Ready") && app["status"]["readyReplicas"] == 3
+    })
+    .await?;
+    let fast = json!({"nodeSelector": {"example.com/disk": "fast"}});
+    let bad = json!({"spec": {"image": "registry.example.com/team/shop:1.5", "pod": fast}});
+    patch(&sandbox, "App", "shop", &bad).await?;
+    let (app, lacked) = goes_back(&sandbox).await?;
+    ensure!(lacked, "under Recreate no old pod stays");
+    ensure!(app["spec"]["image"] == "registry.example.com/team/shop:1.5", "the spec was written");
+    Ok(())
 }

@@ -16,7 +16,10 @@ const COST: usize = 6;
 /// Renewals of the Lease and of watches at rest are all alike, and most of the requests: only the first few are faulted.
 const RENEWALS: usize = 3;
 
-/// Quick runs try a fault at one of so many requests.
+/// What an operator reads at its start is the same in every scenario: of so many requests that only read, a usual run tries one.
+const SHARED: usize = 4;
+
+/// Quick runs try a fault at one of so many of those.
 const QUICK: usize = 6;
 
 /// How long a line may be cut before the kernel, which asks whether the other end is there, gives it up.
@@ -37,8 +40,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Ordinals of the requests of an undisturbed run that are worth a fault.
-    fn of(self, server: &Server) -> Vec<u64> {
+    /// The requests of an undisturbed run that are worth a fault: the ordinal of each, and whether it writes.
+    fn of(self, server: &Server) -> Vec<(u64, bool)> {
         let mut renewals: HashMap<String, usize> = HashMap::new();
         let worth = |entry: &Entry| {
             let call = &entry.call;
@@ -56,16 +59,7 @@ impl Target {
                 Self::Watches => call.verb == "watch",
             }
         };
-        server.requests().into_iter().filter(worth).map(|entry| entry.call.ordinal).collect()
-    }
-
-    /// Of how many such requests one meets a fault in a usual run. What an operator reads at its start is the same in every
-    /// scenario, so these share it.
-    const fn every(self) -> usize {
-        match self {
-            Self::Requests | Self::Writes => 1,
-            Self::Reads | Self::Watches => 4,
-        }
+        server.requests().into_iter().filter(worth).map(|entry| (entry.call.ordinal, entry.call.is_write())).collect()
     }
 }
 
@@ -76,7 +70,7 @@ pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result
     for (turn, scenario) in ALL.iter().enumerate() {
         let (world, _replica) = scenario.play(Faults::default()).await.context(scenario.name)?;
         let (expected, undisturbed) = (world.server.snapshot(), world.cost());
-        for (ordinal, fault) in tried(target, turn, &target.of(&world.server), faults) {
+        for (ordinal, fault) in tried(turn, &target.of(&world.server), faults) {
             let (world, what) = disturbed(scenario, ordinal, fault).await?;
             let found = world.server.snapshot();
             ensure!(found == expected, "{what}: {}\n{}", difference(&expected, &found), world.summary());
@@ -89,16 +83,18 @@ pub async fn everywhere(target: Target, faults: &[Fault], cost: usize) -> Result
 }
 
 /// Which faults are tried at which requests of the scenario whose turn it is.
-fn tried(target: Target, turn: usize, ordinals: &[u64], faults: &[Fault]) -> Vec<(u64, Fault)> {
-    let all = ordinals.iter().flat_map(|ordinal| faults.iter().map(|fault| (*ordinal, fault.clone())));
+fn tried(turn: usize, requests: &[(u64, bool)], faults: &[Fault]) -> Vec<(u64, Fault)> {
     let in_turn = |every: usize| {
-        let chosen = ordinals.iter().skip(turn % every).step_by(every).enumerate();
-        chosen.map(|(index, ordinal)| (*ordinal, faults[(turn + index) % faults.len()].clone())).collect()
+        let is_chosen = |(index, (_, writes)): &(usize, &(u64, bool))| *writes || (index + turn).is_multiple_of(SHARED);
+        let chosen = requests.iter().enumerate().filter(is_chosen).skip(turn % every).step_by(every).enumerate();
+        chosen.map(|(index, (_, (ordinal, _)))| (*ordinal, faults[(turn + index) % faults.len()].clone())).collect()
     };
     match Effort::given() {
-        Effort::Thorough => all.collect(),
-        Effort::Usual => in_turn(target.every()),
-        Effort::Quick => in_turn(target.every() * QUICK),
+        Effort::Thorough => {
+            requests.iter().flat_map(|(ordinal, _)| faults.iter().map(|fault| (*ordinal, fault.clone()))).collect()
+        }
+        Effort::Usual => in_turn(1),
+        Effort::Quick => in_turn(QUICK),
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     SHOP,
     Scenario { name: "a new image", steps: &[create_shop, change_image], end: is_new },
+    Scenario { name: "a failed rollout goes back", steps: &[create_guarded_shop, fail], end: has_gone_back },
     Scenario { name: "a former revision runs again", steps: &[create_shop, change_image, go_back], end: is_back },
     Scenario {
         name: "a former revision runs until the template changes",
@@ -153,6 +154,33 @@ pub fn is_back(world: &World) -> Result<()> {
     ensure!(ready["status"] == "True" && ready["reason"] == "RolledBack", "{ready}");
     let sets = world.server.list("ReplicaSet");
     ensure!(sets.len() == 2, "{} ReplicaSets", sets.len());
+    Ok(())
+}
+
+/// A shop whose failed rollouts go back.
+pub fn create_guarded_shop(server: &Server) -> Result<()> {
+    create_shop(server)?;
+    edit(server, "App", "shop", |app| app["spec"]["rollout"] = json!({"autoRollback": true}))
+}
+
+/// An image whose pods are never available.
+pub fn fail(server: &Server) -> Result<()> {
+    edit(server, "App", "shop", |app| app["spec"]["image"] = json!("registry.example.com/shop:never"))
+}
+
+/// The first revision runs by the `ReplicaSet` that it had, and what failed is told.
+pub fn has_gone_back(world: &World) -> Result<()> {
+    ensure!(image(world) == "registry.example.com/shop:1", "{}", image(world));
+    for condition in ["Ready", "Stalled", "Degraded"] {
+        let told = world.condition("App", "shop", condition).unwrap_or_default();
+        let is_told = told["message"].as_str().is_some_and(|text| text.starts_with("revision 2 failed: "));
+        ensure!(told["reason"] == "RolledBack" && is_told, "{told}");
+    }
+    let sets = world.server.list("ReplicaSet");
+    ensure!(sets.len() == 2, "{} ReplicaSets", sets.len());
+    let app = world.server.get("App", "default", "shop").unwrap_or_default();
+    let failed = &app["status"]["revisions"][1];
+    ensure!(failed["number"] == 2 && failed["outcome"] == "Failed", "{failed}");
     Ok(())
 }
 

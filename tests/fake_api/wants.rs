@@ -1,12 +1,13 @@
 //! What a plan wants to know may come late or never, be refused, be too large, or be another by then: what runs is kept until it is
 //! known, and what lacks is told.
 
-use super::scenarios::{change_image, create_shop, go_back, image, is_back};
+use super::scenarios::{change_image, create_guarded_shop, create_shop, fail, go_back, has_gone_back, image, is_back};
 use super::world::{Replica, World};
 use anyhow::{Context, Result, ensure};
 use moorage_fake::{Fault, Faults, Server};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const SOON: Duration = Duration::from_secs(90);
 const SECOND: &str = "registry.example.com/shop:2";
@@ -122,5 +123,25 @@ async fn only_the_leader_looks() -> Result<()> {
         world.server.count_requests(is_look)
     };
     ensure!((looks("first"), looks("standby")) == (1, 0), "{} and {}", looks("first"), looks("standby"));
+    Ok(())
+}
+
+/// From the deadline to the former template it takes one look and one write; that a shop can go back costs none.
+#[tokio::test(start_paused = true)]
+async fn a_failed_rollout_goes_back_within_ten_seconds() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    create_guarded_shop(&world.server)?;
+    world.rest(&mut replica).await?;
+    let (mark, since) = (world.work().len(), Instant::now());
+    fail(&world.server)?;
+    world.server.until(SOON, |_| image(&world).ends_with(":never")).await?;
+    world.server.until(SOON, |_| image(&world).ends_with(":1")).await.with_context(|| world.summary())?;
+    ensure!(since.elapsed() < Duration::from_secs(10), "it took {:?}", since.elapsed());
+    world.rest(&mut replica).await?;
+    has_gone_back(&world)?;
+    let work: Vec<String> = world.work().split_off(mark).iter().map(|entry| entry.call.summary()).collect();
+    let count = |line: &str| work.iter().filter(|other| *other == line).count();
+    ensure!((count("get replicasets"), count("patch deployments")) == (1, 2), "{work:?}");
     Ok(())
 }

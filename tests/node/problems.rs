@@ -55,6 +55,28 @@ pub async fn a_crash_degrades_and_the_rest_serves(cluster: Arc<NodeCluster>) -> 
     answers(&cluster, "crash", "web", "").await
 }
 
+pub async fn a_release_that_crashes_goes_back_by_itself(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "back").await?;
+    let guarded = "replicas: 2\n  rollout: {autoRollback: true, progressDeadlineSeconds: 10}";
+    let app = WEB.replace("replicas: 2", guarded);
+    cluster.apply(&app, "back").await?;
+    ready(&cluster, "back", "web").await?;
+    let before = identities(&cluster, "back", "web").await?;
+    cluster.apply(&format!("{app}  command: [sh, -c, exit 3]\n"), "back").await?;
+    let app = until(&cluster, ("back", "web"), "to be rolled back", |app| {
+        condition(app, "Degraded")["reason"] == "RolledBack" && app["status"]["updatedReplicas"] == 2
+    })
+    .await?;
+    let said = condition(&app, "Ready")["message"].clone();
+    let said = said.as_str().unwrap_or_default();
+    ensure!(said.starts_with("revision 2 failed: pod web-") && said.contains("exit code 3"), "it says {said}");
+    eventually(DEADLINE, "the old pods to be alone again", || async {
+        Ok((identities(&cluster, "back", "web").await? == before).then_some(()))
+    })
+    .await?;
+    answers(&cluster, "back", "web", "").await
+}
+
 pub async fn memory_exhausted_is_named(cluster: Arc<NodeCluster>) -> Result<()> {
     namespace(&cluster, "memory").await?;
     let app = WEB.replace("replicas: 2", "env: [{name: EAT, value: 'yes'}]\n  resources: {limits: {memory: 32Mi}}");

@@ -128,6 +128,11 @@ fn of_stateful_set(state: &mut State, object: &Value) -> u64 {
     revision
 }
 
+/// Pods of such an image are never available, and a rollout of it exceeds its deadline at once.
+fn fails(image: &str) -> bool {
+    image.ends_with(":never")
+}
+
 fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {
     let mut status = json!({"observedGeneration": object["metadata"]["generation"]});
     let replicas = &object["spec"]["replicas"];
@@ -137,18 +142,24 @@ fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {
         }
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let rolled_out = format!("ReplicaSet \"{name}-{revision}\" has successfully progressed.");
-    let wanted = [
-        ("Available", "MinimumReplicasAvailable", "Deployment has minimum availability."),
-        ("Progressing", "NewReplicaSetAvailable", rolled_out.as_str()),
-    ];
+    let fails = object["spec"]["template"]["spec"]["containers"][0]["image"].as_str().is_some_and(fails);
+    let progressing = if fails {
+        status["updatedReplicas"] = json!(1);
+        let message = format!("ReplicaSet \"{name}-{revision}\" has timed out progressing.");
+        ("Progressing", "False", "ProgressDeadlineExceeded", message)
+    } else {
+        let message = format!("ReplicaSet \"{name}-{revision}\" has successfully progressed.");
+        ("Progressing", "True", "NewReplicaSetAvailable", message)
+    };
+    let available = "Deployment has minimum availability.".to_owned();
+    let wanted = [("Available", "True", "MinimumReplicasAvailable", available), progressing];
     let old = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let condition = |(kind, reason, message): (&str, &str, &str)| {
+    let condition = |(kind, state, reason, message): (&str, &str, &str, String)| {
         let same = |old: &&Value| {
-            old["type"] == kind && old["status"] == "True" && old["reason"] == reason && old["message"] == message
+            old["type"] == kind && old["status"] == state && old["reason"] == reason && old["message"] == message
         };
         old.iter().find(same).cloned().unwrap_or_else(|| {
-            json!({"type": kind, "status": "True", "reason": reason, "message": message,
+            json!({"type": kind, "status": state, "reason": reason, "message": message,
                 "lastTransitionTime": now, "lastUpdateTime": now})
         })
     };

@@ -1,0 +1,117 @@
+//! What `spec.rollout.autoRollback` makes of the declared template: nothing until its rollout fails.
+//!
+//! Which revision ran well before a template was declared is written down together with that template, so it costs no write of its
+//! own. A failure is written down together with the template that replaces it.
+
+use super::rollback::{Choice, GONE, Rollback, Trouble};
+use crate::core::conditions::Summary;
+use crate::core::facts::Workload;
+use crate::core::hash;
+use crate::core::meta::AUTO_ROLLBACK;
+use crate::core::pods;
+use crate::core::reason::Reason;
+use crate::core::revisions::Revision;
+use crate::core::text::{QUOTE, cut};
+use serde::{Deserialize, Serialize};
+
+/// What the Deployment remembers.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+struct Guard {
+    /// Hash of the declared template, its configuration included: a change of that may mend what failed.
+    declared: String,
+    /// The `ReplicaSet` of the last template before it that was rolled out to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    good: Option<String>,
+    /// What became of the declared one, once it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<Failed>,
+}
+
+/// A revision that failed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+struct Failed {
+    revision: i32,
+    why: String,
+}
+
+/// The number of the revision in whose place another runs because it failed.
+pub fn failed(workload: &Workload) -> Option<i32> {
+    Some(guard(workload)?.failed?.revision)
+}
+
+fn guard(workload: &Workload) -> Option<Guard> {
+    serde_json::from_str(workload.auto_rollback.as_deref()?).ok()
+}
+
+/// The former template that is to run because the declared one failed.
+pub fn auto_rollback(choice: &Choice<'_>) -> Rollback {
+    let before = choice.workload.and_then(guard);
+    let guard = choice.next_guard(before.clone());
+    let Some(failed) = guard.failed.clone().or_else(|| choice.failure(&guard, before.as_ref())) else {
+        return Rollback::default().remembering(AUTO_ROLLBACK, &guard);
+    };
+    let Failed { revision: number, why } = &failed;
+    let is_back = guard.failed.is_some();
+    let never = |why_not: &str| {
+        let message = format!("revision {number} failed: {why}. The last good one can't run again: {why_not}");
+        let notice = Some(Summary::Stalled(Reason::ProgressDeadlineExceeded, message));
+        Rollback { keeps: is_back, notice, ..Rollback::default() }.remembering(AUTO_ROLLBACK, &guard)
+    };
+    let Some(good) = choice.revision_of(guard.good.as_deref()) else { return never(GONE) };
+    let (want, template) = choice.former(good);
+    let rollback = match template {
+        Ok(template) => {
+            let message = format!(
+                "revision {number} failed: {why}. The last good one runs again, image {}, until the template that the spec declares or \
+                 its configuration changes: mend there what failed",
+                good.image
+            );
+            Rollback::running(template, Summary::Stalled(Reason::RolledBack, message))
+                .remembering(AUTO_ROLLBACK, &Guard { failed: Some(failed), ..guard })
+        }
+        Err(Trouble::Unknown(why)) if is_back => Rollback::keeping(Summary::Waiting(Reason::Unavailable, why)),
+        Err(Trouble::Unknown(_)) => Rollback::default().remembering(AUTO_ROLLBACK, &guard),
+        Err(Trouble::Never(why)) => never(&why),
+    };
+    Rollback { want: Some(want), ..rollback }
+}
+
+impl Choice<'_> {
+    /// What is to be remembered for the declared template: a new one begins with what ran well until then.
+    fn next_guard(&self, before: Option<Guard>) -> Guard {
+        let declared = hash::text(self.declared);
+        match before {
+            Some(before) if before.declared == declared => before,
+            before => {
+                let ran_well = self.workload.is_some_and(|workload| workload.succeeded);
+                let current = self.current().filter(|_| ran_well).map(|revision| revision.replica_set.to_string());
+                Guard { declared, good: current.or_else(|| before?.good), failed: None }
+            }
+        }
+    }
+
+    /// Why the declared template failed, if it did and another can run in its place. What failed may also be another template that is
+    /// being replaced.
+    fn failure(&self, guard: &Guard, before: Option<&Guard>) -> Option<Failed> {
+        let stuck = self.workload?.stuck.as_deref()?;
+        if before != Some(guard) {
+            return None;
+        }
+        let current = self.current().filter(|current| Some(&*current.replica_set) != guard.good.as_deref())?;
+        guard.good.as_ref()?;
+        let why = pods::worst(&self.observed.pods).map_or_else(|| stuck.to_owned(), pods::sentence);
+        Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
+    }
+
+    /// The revision that the Deployment is at.
+    fn current(&self) -> Option<&Revision> {
+        let number = self.workload?.revision?;
+        self.observed.revisions.iter().find(|revision| revision.number == number).map(AsRef::as_ref)
+    }
+
+    fn revision_of(&self, replica_set: Option<&str>) -> Option<&Revision> {
+        let mut revisions = self.observed.revisions.iter();
+        revisions.find(|revision| Some(&*revision.replica_set) == replica_set).map(AsRef::as_ref)
+    }
+}
