@@ -137,7 +137,7 @@ pub struct Problem {
     pub container: String,
     /// Kubernetes' own word for it, such as `ErrImagePull`, `CrashLoopBackOff`, `OOMKilled` or `Unschedulable`.
     pub reason: String,
-    /// The kubelet's or scheduler's own message.
+    /// The kubelet's or scheduler's own message, or what its silence means.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Exit code of the last run of the container, if it ended.
@@ -146,6 +146,13 @@ pub struct Problem {
     /// How often the container was restarted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restart_count: i32,
+    /// How many pods ended alike, if it is more than one; the last one of them is named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub count: i32,
+    /// Since when, of pods that ended or are to be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Time>")]
+    pub since: Option<Time>,
 }
 
 /// One pod template that the App runs or ran.

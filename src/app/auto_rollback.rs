@@ -8,7 +8,7 @@ use crate::core::conditions::Summary;
 use crate::core::facts::Workload;
 use crate::core::hash;
 use crate::core::meta::AUTO_ROLLBACK;
-use crate::core::pods;
+use crate::core::problems::{sentence, worst};
 use crate::core::reason::Reason;
 use crate::core::revisions::Revision;
 use crate::core::text::{QUOTE, cut};
@@ -100,7 +100,7 @@ impl Choice<'_> {
         }
         let current = self.current().filter(|current| Some(&*current.replica_set) != guard.good.as_deref())?;
         guard.good.as_ref()?;
-        let why = pods::worst(&self.observed.pods).map_or_else(|| stuck.to_owned(), pods::sentence);
+        let why = worst(&self.observed.pods).map_or_else(|| stuck.to_owned(), sentence);
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
 

@@ -20,7 +20,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
-use crate::core::{pods, storage};
+use crate::core::{problems, storage};
 use build::{monitor::monitor, service::service, service_account::service_account, storage_claim::storage_claims};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -40,7 +40,7 @@ impl Parent for App {
             Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         };
-        Plan { requeue: pods::next_late(&observed.pods, now), ..plan }
+        Plan { requeue: problems::next_change(&observed.pods, now), ..plan }
     }
 
     fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {

@@ -14,14 +14,14 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome};
 use crate::core::text::list;
-use crate::core::{meta, pods, revisions, storage};
+use crate::core::{meta, problems, revisions, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
     let workload = observed.workload(&identity.name);
-    let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
+    let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
     let running =
         Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));

@@ -55,6 +55,8 @@ pub struct Workload {
     pub available: i32,
     /// Pods that are stopping, which the other counts leave out.
     pub terminating: i32,
+    /// Somebody keeps new templates from reaching the pods (`spec.paused`).
+    pub paused: bool,
     /// The rollout exceeded its deadline; the controller's message.
     pub stuck: Option<String>,
     /// Pods can't be created; the controller's message.
@@ -77,6 +79,11 @@ impl Workload {
     /// Whether every declared pod runs the current template and is available, and no other is left.
     pub fn is_complete(&self) -> bool {
         self.observed && self.updated == self.desired && self.available == self.desired && self.replicas == self.desired
+    }
+
+    /// Whether somebody paused it before the current template reached every pod.
+    pub fn is_held(&self) -> bool {
+        self.paused && self.observed && !self.is_rolled_out()
     }
 
     /// Whether the current template has reached every pod, available or not.
@@ -184,6 +191,7 @@ fn workload(live: &Live) -> Workload {
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
         terminating: count("terminatingReplicas"),
+        paused: live.body["spec"]["paused"] == true,
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
         revision: revision(live),

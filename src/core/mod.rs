@@ -28,6 +28,7 @@ pub mod owner;
 pub mod parent;
 pub mod plan;
 pub mod pods;
+pub mod problems;
 pub mod quantity;
 pub mod readiness;
 pub mod reason;

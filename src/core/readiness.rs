@@ -81,7 +81,12 @@ pub fn volume_unready(volume: &Volume) -> Option<Unready> {
 
 /// Why a workload does, as far as its counts show; its pods know more.
 pub fn workload_unready(workload: &Workload) -> Option<Unready> {
-    let told = || Unready { reason: Reason::RollingOut, message: progress(workload), stalled: false };
+    let (reason, state) = if workload.is_held() {
+        (Reason::Paused, "is paused (kubectl rollout resume); ")
+    } else {
+        (Reason::RollingOut, "")
+    };
+    let told = || Unready { reason, message: format!("{state}{}", progress(workload)), stalled: false };
     (!workload.is_complete()).then(told)
 }
 

@@ -122,8 +122,16 @@ reasons! {
     Unschedulable,
     /// The readiness probe fails.
     ReadinessFailing,
+    /// The liveness probe fails, so the kubelet stops the container again and again.
+    LivenessFailing,
+    /// The startup probe fails for longer than it says itself.
+    StartupFailing,
     /// The pod was evicted.
     Evicted,
+    /// Its node refused the pod, or ended it.
+    PodFailed,
+    /// The pod should have stopped and is still there, most often on a dead node.
+    TerminationStuck,
     /// The Deployment can't make pods: a quota or an admission policy refuses them.
     PodsRefused,
 }

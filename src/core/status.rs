@@ -7,7 +7,7 @@ use super::object::Object;
 use super::observed::{Observed, Verdict};
 use super::offer::Lacking;
 use super::plan::{ErrorClass, Failure, Outcome, Plan};
-use super::pods::{self, Problems};
+use super::problems::{self, Problems};
 use super::readiness;
 use super::reason::Reason;
 use super::storage;
@@ -137,26 +137,46 @@ impl Running<'_> {
         let Some(workload) = self.workload else {
             return Summary::Waiting(Reason::Applying, format!("Deployment {} does not exist yet", self.name));
         };
-        let Some(unready) = readiness::workload_unready(workload) else {
-            let message = format!("{} of {} pods are available", workload.available, workload.desired);
-            return Summary::Ready(Reason::AsExpected, message);
-        };
         let worst = self.problems.told.first();
+        let Some(unready) = readiness::workload_unready(workload) else {
+            return worst.map_or_else(
+                || self.complete(workload),
+                |problem| Summary::Impaired(problems::reason(problem), problems::sentence(problem)),
+            );
+        };
         if let Some(stuck) = &workload.stuck {
-            let detail = worst.map_or_else(|| stuck.clone(), pods::sentence);
+            let detail = worst.map_or_else(|| stuck.clone(), problems::sentence);
             return Summary::Stalled(Reason::ProgressDeadlineExceeded, detail);
         }
         if let Some(refused) = &workload.refused {
             return Summary::Stalled(Reason::PodsRefused, format!("Deployment {}: {refused}", self.name));
         }
-        let message = worst.map_or_else(|| format!("Deployment {}: {}", self.name, unready.message), pods::sentence);
+        if workload.is_held() {
+            return Summary::Impaired(Reason::Paused, self.resume("is paused"));
+        }
+        let message =
+            worst.map_or_else(|| format!("Deployment {}: {}", self.name, unready.message), problems::sentence);
         match worst {
-            Some(problem) if workload.is_rolled_out() => Summary::Impaired(pods::reason(problem), message),
+            Some(problem) if workload.is_rolled_out() => Summary::Impaired(problems::reason(problem), message),
             None if workload.is_rolled_out() && workload.available > 0 => {
                 Summary::Impaired(Reason::PodsNotReady, message)
             }
             Some(_) | None => Summary::Waiting(Reason::RollingOut, message),
         }
+    }
+
+    fn complete(&self, workload: &Workload) -> Summary {
+        if workload.paused {
+            let message = self.resume("is paused, so no later change will reach its pods");
+            return Summary::Ready(Reason::Paused, format!("as declared; {message}"));
+        }
+        let message = format!("{} of {} pods are available", workload.available, workload.desired);
+        Summary::Ready(Reason::AsExpected, message)
+    }
+
+    /// What is to be told of a Deployment that somebody paused, which its spec here doesn't say.
+    fn resume(&self, is_paused: &str) -> String {
+        format!("Deployment {0} {is_paused}: kubectl rollout resume deployment/{0}", self.name)
     }
 
     /// The summary's conditions, and Available, Progressing and Degraded as a `ClusterOperator` tells them.
@@ -191,19 +211,23 @@ impl Running<'_> {
         }
     }
 
+    /// True exactly while `Reconciling` is.
     fn progressing(&self, summary: &Summary) -> Wanted {
-        match self.workload {
-            Some(workload) if workload.is_rolled_out() => {
+        let workload = self.workload;
+        match (summary, workload.filter(|workload| workload.is_rolled_out())) {
+            (Summary::Waiting(reason, message), _) => {
+                let counts = workload.filter(|_| *reason == Reason::RollingOut).map(readiness::progress);
+                condition(Type::Progressing, true, *reason, counts.as_ref().unwrap_or(message))
+            }
+            (_, Some(_)) => {
                 condition(Type::Progressing, false, Reason::AsExpected, "every pod runs the template of its Deployment")
             }
-            Some(Workload { stuck: Some(stuck), .. }) => {
-                condition(Type::Progressing, false, Reason::ProgressDeadlineExceeded, stuck.as_str())
-            }
-            Some(workload) => condition(Type::Progressing, true, Reason::RollingOut, readiness::progress(workload)),
-            None => match summary {
-                Summary::Stalled(reason, message) => condition(Type::Progressing, false, *reason, message.as_str()),
-                _ => condition(Type::Progressing, true, Reason::Applying, "the Deployment does not exist yet"),
-            },
+            (
+                Summary::Stalled(reason, message)
+                | Summary::Impaired(reason, message)
+                | Summary::Ready(reason, message),
+                None,
+            ) => condition(Type::Progressing, false, *reason, message),
         }
     }
 
@@ -213,8 +237,8 @@ impl Running<'_> {
                 0 | 1 => String::new(),
                 count => format!(" (and {} more, see status.problems)", count - 1),
             };
-            let message = format!("{}{others}", pods::sentence(problem));
-            return condition(Type::Degraded, true, pods::reason(problem), message);
+            let message = format!("{}{others}", problems::sentence(problem));
+            return condition(Type::Degraded, true, problems::reason(problem), message);
         }
         match (self.workload.and_then(|workload| workload.refused.as_deref()), summary) {
             (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),

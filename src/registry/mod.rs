@@ -17,7 +17,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
-use crate::core::{pods, storage};
+use crate::core::{problems, storage};
 use build::config::{config, config_map};
 use build::deployment::deployment;
 use build::secret::secret;
@@ -36,7 +36,7 @@ impl Parent for Registry {
             Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         };
-        Plan { requeue: pods::next_late(&observed.pods, now), ..plan }
+        Plan { requeue: problems::next_change(&observed.pods, now), ..plan }
     }
 
     fn status(&self, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> RegistryStatus {

@@ -11,7 +11,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_children, of_outcome};
-use crate::core::{pods, storage};
+use crate::core::{problems, storage};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -24,7 +24,7 @@ pub fn status(
 ) -> RegistryStatus {
     let identity = registry.identity();
     let workload = observed.workload(&identity.name);
-    let problems = pods::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
+    let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
     let running =
         Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));

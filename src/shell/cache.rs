@@ -280,7 +280,7 @@ impl Caches {
 
     /// Remembers a pod, if anything is wrong with it.
     pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: &Pod) -> Wake {
-        if pod.problems.is_empty() && pod.late.is_none() {
+        if pod.troubles.is_empty() {
             return self.remove_pod(key);
         }
         self.pods.set(key, parent, pod.clone())

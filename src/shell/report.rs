@@ -7,7 +7,7 @@ use super::key::ParentKey;
 use super::queue::Lane;
 use super::reported::Reported;
 use super::writer::reference;
-use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
+use crate::core::conditions::{Summary, Type, is_urgent, merge};
 use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::parent::Parent;
@@ -15,6 +15,7 @@ use crate::core::reason::Reason;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Writes `status` if it differs from what stands. Returns how long to wait before telling small news.
@@ -35,7 +36,7 @@ pub async fn report<P: Parent>(
         return Ok(Some(rest));
     }
     write(context, key, parent, status).await?;
-    for condition in after.iter().filter(|condition| is_alarm(before, condition)) {
+    for condition in alarms(before, after) {
         context.writer.event(alarm(condition), &reference(&parent.identity())).await;
     }
     Ok(None)
@@ -96,14 +97,15 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reaso
     Ok(())
 }
 
-/// Whether a condition newly says that something is wrong.
-fn is_alarm(before: &[Condition], condition: &Condition) -> bool {
-    let alarming = [Type::Stalled, Type::Degraded, Type::Altered]
-        .into_iter()
-        .find(|type_| type_.as_str() == condition.type_ && condition.status == "True");
-    alarming.is_some_and(|type_| {
-        find(before, type_).is_none_or(|old| old.status != condition.status || old.reason != condition.reason)
-    })
+/// Conditions that newly say that something is wrong, one for each reason.
+fn alarms<'a>(before: &'a [Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
+    let is_alarming = |condition: &&Condition| {
+        condition.status == "True"
+            && [Type::Stalled, Type::Degraded, Type::Altered].iter().any(|type_| type_.as_str() == condition.type_)
+    };
+    let mut told: BTreeSet<&str> =
+        before.iter().filter(is_alarming).map(|condition| condition.reason.as_str()).collect();
+    after.iter().filter(is_alarming).filter(|condition| told.insert(&condition.reason)).collect()
 }
 
 fn alarm(condition: &Condition) -> Event {
@@ -113,5 +115,32 @@ fn alarm(condition: &Condition) -> Event {
         note: Some(condition.message.clone()),
         action: condition.type_.clone(),
         secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, Reason, Timestamp, Type, alarms, merge};
+    use crate::core::conditions::condition;
+
+    fn conditions(told: &[(Type, Reason)]) -> Vec<Condition> {
+        let wanted = told.iter().map(|(type_, reason)| condition(*type_, true, *reason, "")).collect();
+        merge(&[], wanted, 1, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn one_alarm_is_one_event() {
+        let (stalled, degraded) = (Type::Stalled, Type::Degraded);
+        for (before, after, expected) in [
+            (&[][..], &[(stalled, Reason::PodsRefused), (degraded, Reason::PodsRefused)][..], &["PodsRefused"][..]),
+            (&[(degraded, Reason::PodsRefused)], &[(stalled, Reason::PodsRefused)], &[]),
+            (&[(degraded, Reason::OOMKilled)], &[(degraded, Reason::OOMKilled)], &[]),
+            (&[], &[(stalled, Reason::Denied), (degraded, Reason::OOMKilled)], &["Denied", "OOMKilled"]),
+            (&[], &[(Type::Ready, Reason::AsExpected)], &[]),
+        ] {
+            let (before, after) = (conditions(before), conditions(after));
+            let told: Vec<&str> = alarms(&before, &after).iter().map(|condition| condition.reason.as_str()).collect();
+            assert_eq!(told, expected, "{before:?} {after:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
+use jiff::{Timestamp, ToSpan as _};
 use kube::api::{ListParams, Patch, PatchParams};
 use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde_json::{Value, json};
@@ -9,10 +10,16 @@ use std::sync::Arc;
 
 crate::cases![
     every_pod_problem_is_told,
+    a_crash_loop_stays_degraded_while_its_container_runs,
+    a_paused_deployment_is_told,
     an_unschedulable_pod_is_told,
     refused_pods_are_told,
     a_rollout_past_its_deadline_is_stalled
 ];
+
+/// What a kubelet says of an image whose user is a name.
+const NAMED_USER: &str =
+    "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root";
 
 /// A problem: the container's state as a kubelet reports it, and what the App must say.
 fn states() -> Vec<(&'static str, Value)> {
@@ -28,7 +35,9 @@ fn states() -> Vec<(&'static str, Value)> {
         ("ErrImagePull", waiting("ErrImagePull", "failed to resolve image: manifest unknown")),
         ("ImagePullBackOff", waiting("ImagePullBackOff", "Back-off pulling image")),
         ("CreateContainerConfigError", waiting("CreateContainerConfigError", "secret \"db\" not found")),
+        ("CreateContainerConfigError", waiting("CreateContainerConfigError", NAMED_USER)),
         ("CrashLoopBackOff", ended("Error", 3)),
+        ("CrashLoopBackOff", ended("Completed", 0)),
         ("OOMKilled", ended("OOMKilled", 137)),
     ]
 }
@@ -37,6 +46,9 @@ async fn every_pod_problem_is_told(control_plane: Arc<ControlPlane>) -> Result<(
     let sandbox = sandbox(&control_plane, "problems").await?;
     sandbox.apply(&WEB.replace("ports:", "replicas: 2\n  ports:")).await?;
     ready(&sandbox, "App", "web").await?;
+    let warnings = "--field-selector=type=Warning,involvedObject.kind=App";
+    let events = sandbox.kubectl(&["get", "events", warnings, "-o=name"]).await?;
+    ensure!(events.is_empty(), "a healthy first start alarms nobody: {events}");
     for (reason_name, state) in states() {
         let pod = fail_one_pod(&sandbox, &state).await?;
         let app = reason(&sandbox, "App", "web", "Degraded", reason_name).await?;
@@ -47,7 +59,14 @@ async fn every_pod_problem_is_told(control_plane: Arc<ControlPlane>) -> Result<(
         if reason_name == "OOMKilled" {
             ensure!(problem["exitCode"] == 137 && problem["restartCount"] == 4, "{problem}");
         }
-        ensure!(message(&app, "Degraded").contains(&pod), "{}", message(&app, "Degraded"));
+        let said = message(&app, "Degraded");
+        ensure!(said.contains(&pod), "{said}");
+        if problem["message"] == NAMED_USER {
+            ensure!(said.contains("set spec.securityContext.runAsUser to its number"), "{said}");
+        }
+        if problem["exitCode"] == 0 {
+            ensure!(said.contains("it exits with 0; a service must keep running"), "{said}");
+        }
         sandbox.kubectl(&["delete", "pod", &pod, "--grace-period=0", "--force"]).await?;
         let healed = ready(&sandbox, "App", "web").await?;
         ensure!(healed["status"]["problems"].is_null(), "{}", healed["status"]);
@@ -103,7 +122,58 @@ async fn refused_pods_are_told(control_plane: Arc<ControlPlane>) -> Result<()> {
     sandbox.apply(WEB).await?;
     let app = reason(&sandbox, "App", "web", "Degraded", "PodsRefused").await?;
     ensure!(message(&app, "Degraded").contains("exceeded quota"), "{}", message(&app, "Degraded"));
-    ensure!(is_true(&app, "Stalled"), "{}", app["status"]);
+    let app = until(&sandbox, "App", "web", "to be Stalled", |app| is_true(app, "Stalled")).await?;
+    ensure!(has_reason(&app, "Progressing", "PodsRefused"), "{}", app["status"]);
+    let selector = "--field-selector=involvedObject.kind=App,reason=PodsRefused";
+    let events = sandbox.kubectl(&["get", "events", selector, "-o=name"]).await?;
+    ensure!(events.lines().count() == 1, "one alarm is one Event: {events}");
+    Ok(())
+}
+
+/// Between two ends the container runs and is ready: Degraded stays and keeps its time, and the App is not Ready.
+async fn a_crash_loop_stays_degraded_while_its_container_runs(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "loop").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let (now, ago) = (Timestamp::now().to_string(), (Timestamp::now() - 20.seconds()).to_string());
+    let last = json!({"terminated": {"exitCode": 1, "reason": "Error", "startedAt": ago, "finishedAt": now, "containerID": "x"}});
+    let waits =
+        json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": last.clone(), "restartCount": 3});
+    let pod = fail_one_pod(&sandbox, &waits).await?;
+    let before = reason(&sandbox, "App", "web", "Degraded", "CrashLoopBackOff").await?;
+    let runs = json!({"status": {
+        "containerStatuses": [{"name": "web", "ready": true, "started": true, "restartCount": 4, "image": "x", "imageID": "",
+            "state": {"running": {"startedAt": now}, "waiting": null}, "lastState": last}],
+        "conditions": [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}],
+    }});
+    api(&sandbox, "Pod").patch_status(&pod, &PatchParams::default(), &Patch::Strategic(&runs)).await?;
+    let app = until(&sandbox, "App", "web", "to be told that it runs again", |app| {
+        is_true(app, "Available") && message(app, "Ready").contains("runs again")
+    })
+    .await?;
+    let time = |app: &Value| condition(app, "Degraded").map(|degraded| degraded["lastTransitionTime"].clone());
+    ensure!(is_true(&app, "Degraded") && time(&app) == time(&before), "{}", app["status"]);
+    ensure!(!is_true(&app, "Ready") && has_reason(&app, "Ready", "CrashLoopBackOff"), "{}", app["status"]);
+    Ok(())
+}
+
+async fn a_paused_deployment_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pause").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    sandbox.kubectl(&["rollout", "pause", "deployment/web"]).await?;
+    let is_as_declared = |app: &Value| has_reason(app, "Ready", "Paused") && is_true(app, "Ready");
+    until(&sandbox, "App", "web", "to be Ready and tell of the pause", is_as_declared).await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"image": "registry.example.com/team/web:2"}})).await?;
+    let app = until(&sandbox, "App", "web", "to wait for the Deployment", |app| {
+        has_reason(app, "Ready", "Paused") && !is_true(app, "Ready")
+    })
+    .await?;
+    let said = message(&app, "Ready");
+    ensure!(said == "Deployment web is paused: kubectl rollout resume deployment/web", "{said}");
+    ensure!(condition(&app, "Reconciling").is_none() && !is_true(&app, "Progressing"), "{}", app["status"]);
+    sandbox.kubectl(&["rollout", "resume", "deployment/web"]).await?;
+    ready(&sandbox, "App", "web").await?;
     Ok(())
 }
 

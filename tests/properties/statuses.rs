@@ -139,7 +139,8 @@ pub fn statuses_fit_their_schema<P: Parent>(specs: BoxedStrategy<Value>, worlds:
     });
 }
 
-/// Of objects that stand as declared, in whatever state they are, Ready is true only if `status.children` says so of each.
+/// Of objects that stand as declared, in whatever state they are, Ready is true only if `status.children` says so of each, and no
+/// pod has a problem. What progresses is reconciling, and the other way round.
 pub fn ready_waits_for_every_child<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
     check(&(specs, worlds), |(input, world)| -> Outcome {
         let paper = Paper::new();
@@ -156,6 +157,14 @@ pub fn ready_waits_for_every_child<P: Parent>(specs: BoxedStrategy<Value>, world
         let status = cluster.status::<P>(|_| plan::Outcome::default()).unwrap();
         let conditions = status["conditions"].as_array().into_iter().flatten();
         let is_ready = conditions.into_iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+        let is_true = |type_: &str| {
+            let mut conditions = status["conditions"].as_array().into_iter().flatten();
+            conditions.any(|one| one["type"] == type_ && one["status"] == "True")
+        };
+        let progresses = is_true("Progressing");
+        let has_pods = ["App", "Registry"].contains(&P::KIND.as_str());
+        prop_assert!(!has_pods || progresses == is_true("Reconciling"), "Progressing: {progresses}\n{status}");
+        prop_assert!(!is_ready || status["problems"].is_null(), "Ready with problems\n{status}");
         let children = status["children"].as_array().into_iter().flatten();
         let waits: Vec<&Value> = children.filter(|child| child["ready"] != true).collect();
         prop_assert!(!is_ready || waits.is_empty(), "Ready, and yet {waits:?}");

@@ -49,8 +49,17 @@ fn deployments(name: &str, parent: (&str, &str)) -> Vec<Value> {
         json!({"observedGeneration": 1, "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}]}),
         json!({"observedGeneration": 1, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "quota"}, {}]}),
     ];
-    let of = |status: Value| owned("Deployment", name, parent, &json!({"spec": {"replicas": 2}, "status": status}));
-    statuses.into_iter().flat_map(of).collect()
+    let of = |status: Value| {
+        [false, true].map(|paused| {
+            owned(
+                "Deployment",
+                name,
+                parent,
+                &json!({"spec": {"replicas": 2, "paused": paused}, "status": status.clone()}),
+            )
+        })
+    };
+    statuses.into_iter().flat_map(of).flatten().collect()
 }
 
 /// Revisions of the Deployment, of another one, and what is none.
@@ -81,6 +90,8 @@ fn pods(parent: (&str, &str), container: &str) -> Vec<Value> {
         waiting("SomethingNew"),
         json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
         json!({"phase": "Failed", "reason": "Evicted", "message": "disk"}),
+        json!({"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{"name": container, "ready": true, "restartCount": 4, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 143, "startedAt": "2026-01-01T00:08:00Z", "finishedAt": "2026-01-01T00:09:00Z"}}}]}),
         json!({"containerStatuses": [{"name": container, "ready": false, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}]}),
         json!({"containerStatuses": [{"name": container, "state": {"running": {"startedAt": "not a time"}}}, {}, 7]}),
         json!({}),
