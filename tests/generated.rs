@@ -157,20 +157,41 @@ fn every_rule_stands_somewhere_and_says_must() {
     }
 }
 
-/// Rights on Secrets come with a component, and none lets one be read, but for the operator's own key.
+/// Rights on Secrets come with components: to make one, to read the operator's own key, and, where an admin chooses that namespace by
+/// namespace, to read any.
 #[test]
 fn roles_ask_for_nothing_dangerous() {
-    use generate::rbac::{COMPONENTS, base};
-    let base = base().into_iter().flat_map(|grant| grant.rules).map(|rule| (rule, true));
-    let more = COMPONENTS.iter().flat_map(|component| (component.grants)()).flat_map(|grant| grant.rules);
-    for (rule, is_base) in base.chain(more.map(|rule| (rule, false))) {
-        let text = rule.to_string();
-        for word in ["*", "escalate", "bind", "impersonate", "pods/exec", "serviceaccounts/token", "nodes"] {
-            assert!(!text.contains(&format!("\"{word}\"")), "{text}");
-        }
-        if text.contains("\"secrets\"") {
-            let is_key = rule["resourceNames"] == json!(["moorage-key"]) && rule["verbs"] == json!(["get"]);
-            assert!(!is_base && (is_key || rule["verbs"] == json!(["create"])), "{text}");
+    use generate::rbac::{COMPONENTS, Place, base};
+    let base = base().into_iter().map(|grant| (grant, true));
+    let more = COMPONENTS.iter().flat_map(|component| (component.grants)()).map(|grant| (grant, false));
+    for (grant, is_base) in base.chain(more) {
+        for rule in grant.rules {
+            let text = rule.to_string();
+            for word in ["*", "escalate", "bind", "impersonate", "pods/exec", "serviceaccounts/token", "nodes"] {
+                assert!(!text.contains(&format!("\"{word}\"")), "{text}");
+            }
+            if text.contains("\"secrets\"") {
+                let is_key = rule["resourceNames"] == json!(["moorage-key"]) && rule["verbs"] == json!(["get"]);
+                let is_chosen = grant.place == Place::Chosen && rule["verbs"] == json!(["get", "list", "watch"]);
+                assert!(!is_base && (is_key || is_chosen || rule["verbs"] == json!(["create"])), "{text}");
+            }
         }
     }
+}
+
+/// The right to read Secrets is bound by nothing but the one file that says how to.
+#[test]
+fn no_manifest_binds_the_right_to_read_secrets_by_itself() {
+    let mut binding = 0;
+    let files = generate::manifests().into_iter().chain(generate::install_for(&["shop".to_owned()]));
+    for (path, text) in files {
+        for object in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+            if object["roleRef"]["name"] == "moorage-config-secrets" {
+                assert_eq!(path, "components/config-secrets/binding.yaml");
+                assert_eq!((&object["kind"], &object["metadata"]["namespace"]), (&json!("RoleBinding"), &Value::Null));
+                binding += 1;
+            }
+        }
+    }
+    assert_eq!(binding, 1);
 }

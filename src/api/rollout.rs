@@ -29,11 +29,12 @@ pub struct Rollout {
     /// Old revisions to keep. Kubernetes' default is 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_limit: Option<i32>,
-    /// What becomes of the pods when a `ConfigMap` changes that they read: Restart (the default) rolls them out anew, Ignore leaves
-    /// them as they are.
-    #[serde(default)]
-    pub on_config_change: OnConfigChange,
-    /// `ConfigMaps` whose changes restart nothing, for programs that read them again by themselves.
+    /// What becomes of the pods when a `ConfigMap` or Secret changes that they read: Restart (the default) rolls them out anew, Ignore
+    /// leaves them as they are. Secrets are followed where the operator may read them; Restart, once it is written, says so where it
+    /// may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_config_change: Option<OnConfigChange>,
+    /// `ConfigMaps` and Secrets whose changes restart nothing, for programs that read them again by themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_changes_of: Vec<ConfigReference>,
     /// Number of a revision (`status.revisions`) whose pod template runs in place of the declared one, until this is unset or the
@@ -47,10 +48,9 @@ pub struct Rollout {
 }
 
 /// What becomes of pods when their configuration changes.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the field says what they mean, and docs on them would split the schema")]
 pub enum OnConfigChange {
-    #[default]
     Restart,
     Ignore,
 }
@@ -59,7 +59,7 @@ pub enum OnConfigChange {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConfigReference {
-    /// `ConfigMap`.
+    /// `ConfigMap` or Secret.
     pub kind: ConfigKind,
     /// Its name.
     pub name: String,
@@ -70,6 +70,7 @@ pub struct ConfigReference {
 #[allow(missing_docs, reason = "the variants are core Kubernetes words, and docs on them would split the schema")]
 pub enum ConfigKind {
     ConfigMap,
+    Secret,
 }
 
 /// Whether old pods make room one by one or all at once.

@@ -22,6 +22,7 @@ use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::{problems, storage};
 use build::{monitor::monitor, service::service, service_account::service_account, storage_claim::storage_claims};
+use configuration::unfollowed;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use run::run;
@@ -63,7 +64,8 @@ impl Parent for App {
 }
 
 fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Plan {
-    let mut plan = Plan { paused: app.spec.paused, ..Plan::default() };
+    let unfollowed = unfollowed(app, observed, settings);
+    let mut plan = Plan { paused: app.spec.paused, unfollowed, ..Plan::default() };
     if app.owns_service_account() {
         plan.apply(ChildKind::ServiceAccount, &service_account(app, observed));
     }

@@ -155,8 +155,15 @@ fn files<'a>(
 pub fn readings(spec: &AppSpec) -> BTreeMap<Reference, Reading> {
     let mut readings: BTreeMap<Reference, Reading> = BTreeMap::new();
     for Mention { field: _, named, reads, optional } in references(spec) {
-        let Named::ConfigMap(name) = named else { continue };
-        let reference = Reference::new(ReferenceKind::ConfigMap, name);
+        let (kind, name) = match named {
+            Named::ConfigMap(name) => (ReferenceKind::ConfigMap, name),
+            Named::Secret(name) => (ReferenceKind::Secret, name),
+            Named::ServiceAccount(_) => continue,
+        };
+        if reads == Reads::Nothing {
+            continue;
+        }
+        let reference = Reference::new(kind, name);
         let reading = readings.entry(reference).or_insert_with(|| Reading { optional: true, ..Reading::default() });
         reading.optional &= optional;
         match reads {
@@ -188,6 +195,7 @@ pub fn unread(spec: &AppSpec, readings: &BTreeMap<Reference, Reading>) -> Vec<St
 pub fn reference(ConfigReference { kind, name }: &ConfigReference) -> Reference {
     let kind = match kind {
         ConfigKind::ConfigMap => ReferenceKind::ConfigMap,
+        ConfigKind::Secret => ReferenceKind::Secret,
     };
     Reference::new(kind, name)
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// Plans the Deployment.
 pub fn run(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed, settings: &PlanSettings) {
-    let mut deployment = serde_json::to_value(deployment(app, observed)).unwrap_or_default();
+    let mut deployment = serde_json::to_value(deployment(app, observed, settings)).unwrap_or_default();
     let rollback = rollback(app, &deployment["spec"]["template"], observed, settings);
     for (annotation, text) in rollback.remembered {
         deployment["metadata"]["annotations"][annotation] = text.into();

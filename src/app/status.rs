@@ -12,7 +12,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome};
+use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
 use crate::core::{meta, problems, revisions, storage};
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    match (waits, summary, of_lacking(plan)) {
+    match (waits, summary, of_lacking(plan).or_else(|| of_unfollowed(plan))) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {
             let message = list(&missing, ERRORS, "; ");
@@ -66,7 +66,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
                 Summary::Stalled(_, _) => Summary::Stalled(reason, message),
             }
         }
-        // What serves and is not watched is told after what does not serve.
+        // What serves and is not watched, or does not follow, is told after what does not serve.
         (None, Summary::Ready(_, _), Some(lacking)) => lacking,
         (None, Summary::Ready(_, _), None) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())

@@ -1,10 +1,10 @@
-//! What is remembered of a `ConfigMap`: hashes of its values and the names of its keys. The values themselves are hashed while they
-//! are decoded, and never kept.
+//! What is remembered of a `ConfigMap` or a Secret: hashes of its values and the names of its keys. The values themselves are hashed
+//! while they are decoded, and never kept; no error quotes one.
 
 use super::known::Known;
 use super::live::{dynamic_resource, version};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use std::borrow::Cow;
@@ -73,7 +73,7 @@ impl Content {
     }
 }
 
-/// A `ConfigMap` off the wire, without its content.
+/// A `ConfigMap` or a Secret off the wire, without its content.
 #[derive(Clone, Debug)]
 pub struct Holder {
     meta: ObjectMeta,
@@ -145,9 +145,30 @@ impl<'de> Deserialize<'de> for Holder {
     }
 }
 
+/// Answers whatever else there is than what a visitor takes. The usual answer quotes it.
+macro_rules! refuse {
+    ($expected:literal, $($visit:ident: $type:ty),*) => {
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str($expected)
+        }
+
+        $(fn $visit<E: de::Error>(self, _: $type) -> Result<Self::Value, E> {
+            Err(E::custom(concat!("the content is not ", $expected)))
+        })*
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Err(E::custom(concat!("the content is not ", $expected)))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+            Err(de::Error::custom(concat!("the content is not ", $expected)))
+        }
+    };
+}
+
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_any(Entries)
     }
 }
 
@@ -156,9 +177,7 @@ struct Entries;
 impl<'de> Visitor<'de> for Entries {
     type Value = Content;
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("keys and values")
-    }
+    refuse!("keys and values", visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Content, A::Error> {
         let mut content = Content::default();
@@ -174,21 +193,23 @@ struct Hashed(u64);
 
 impl<'de> Deserialize<'de> for Hashed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_any(Text)
     }
 }
 
 struct Text;
 
-impl Visitor<'_> for Text {
+impl<'de> Visitor<'de> for Text {
     type Value = Hashed;
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text")
-    }
+    refuse!("a text", visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
 
     fn visit_str<E>(self, text: &str) -> Result<Hashed, E> {
         Ok(Hashed(xxh3_64(text.as_bytes())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Hashed, A::Error> {
+        Err(de::Error::custom("the content is not a text"))
     }
 }
 
@@ -252,6 +273,46 @@ mod tests {
         assert_ne!(one.hash(), other.hash());
         let long: serde_json::Map<_, _> = (0..70).map(|index| (format!("{index:0>250}"), json!("1"))).collect();
         assert_eq!(content(&json!({"data": long})).keys().count(), 0);
+    }
+
+    /// Neither as it comes off a watch nor as it comes in a list.
+    #[test]
+    fn no_error_quotes_a_value() {
+        let parts = [
+            json!({"data": "hunter2"}),
+            json!({"data": 4711}),
+            json!({"data": -4711}),
+            json!({"data": 47.11}),
+            json!({"data": true}),
+            json!({"data": ["hunter2"]}),
+            json!({"data": {"password": 4711}}),
+            json!({"data": {"password": -4711}}),
+            json!({"data": {"password": 47.11}}),
+            json!({"data": {"password": true}}),
+            json!({"data": {"password": null}}),
+            json!({"data": {"password": ["hunter2"]}}),
+            json!({"data": {"password": {"hunter2": "hunter2"}}}),
+            json!({"binaryData": {"password": 4711}}),
+        ];
+        for part in parts {
+            let mut object = json!({"metadata": {"name": "a", "resourceVersion": "7"}});
+            object.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+            let event = json!({"type": "ADDED", "object": object}).to_string();
+            let list = json!({"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": [object]}).to_string();
+            let errors = [
+                serde_json::from_str::<Holder>(&object.to_string()).unwrap_err(),
+                serde_json::from_str::<kube::core::WatchEvent<Holder>>(&event).unwrap_err(),
+                serde_json::from_str::<kube::core::ObjectList<Holder>>(&list).unwrap_err(),
+            ];
+            for error in errors {
+                let error = format!("{error} {error:?}");
+                assert!(error.contains("the content is not"), "{part}: {error}");
+                assert!(
+                    ["hunter2", "4711", "47.11", "true"].iter().all(|value| !error.contains(value)),
+                    "{part}: {error}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod reason;
 pub mod reference;
 pub mod revisions;
 pub mod rollout;
+pub mod secret_key;
 pub mod security;
 pub mod status;
 pub mod storage;

@@ -20,7 +20,7 @@ use super::revisions::Revision;
 use super::subset;
 use super::want::{Answer, Want};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The slim memory of one live child.
@@ -223,6 +223,8 @@ pub struct Observed {
     pub claims: BTreeMap<String, Claim>,
     /// What is known of the configuration that the parent refers to. What is not in here is unknown.
     pub contents: BTreeMap<Reference, Known<Arc<Content>>>,
+    /// What of it the operator may not look at.
+    pub denied: BTreeSet<Reference>,
     /// `StorageClasses` of the cluster; `None` where the operator may not list them.
     pub classes: Option<BTreeMap<String, StorageClass>>,
     /// Apps and Registries that mount this claim, as `App/shop`.

@@ -1,14 +1,17 @@
 //! What the operator wants: a [`Plan`] is the whole of it, as plain data.
 
 use super::conditions::Summary;
+use super::configuration::{Obstacle, Unfollowed};
 use super::kind::ChildKind;
+use super::known::Known;
 use super::object::Object;
 use super::offer::{Lacking, Offer};
 use super::own::Own;
+use super::reference::Reference;
+use super::secret_key::SecretKey;
 use super::want::Want;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
 /// A change to the parent's own finalizer list.
@@ -33,6 +36,8 @@ pub struct Plan {
     pub once: Vec<Object>,
     /// What is declared and of a kind that can't be had.
     pub lacking: Vec<Lacking>,
+    /// Configuration that is to be followed by the author's word, and can't be.
+    pub unfollowed: Vec<Unfollowed>,
     /// Objects of ours that must go, once every apply succeeded.
     pub prune: Vec<(ChildKind, String)>,
     /// What is wrong with the spec, each starting with the field. Nothing is written while there is any.
@@ -91,6 +96,12 @@ impl Plan {
     /// Holds back every object of that kind.
     pub fn hold(&mut self, kind: ChildKind) {
         self.objects.iter_mut().filter(|object| object.kind == kind).for_each(|object| object.held = true);
+    }
+
+    /// What is to be followed by the author's word, and may not be looked at.
+    pub fn denied(&self) -> Vec<&Reference> {
+        let denied = self.unfollowed.iter().filter(|unfollowed| unfollowed.obstacle == Obstacle::Denied);
+        denied.map(|unfollowed| &unfollowed.reference).collect()
     }
 
     /// The planned object of that kind and name.
@@ -171,16 +182,6 @@ impl Outcome {
     }
 }
 
-/// A key from which secrets are derived. It is never shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SecretKey(pub [u8; 32]);
-
-impl fmt::Debug for SecretKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("SecretKey(...)")
-    }
-}
-
 /// What an admin may forbid the authors of Apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forbidden {
@@ -230,6 +231,8 @@ pub struct PlanSettings {
     pub registry_image: String,
     /// Key from which shared secrets are derived. `None` where the operator has none (as in `render`).
     pub secret_key: Option<SecretKey>,
+    /// Key of the hashes by which Secrets are followed; absent where the operator can't have it.
+    pub config_key: Known<SecretKey>,
     /// What no App may ask for.
     pub forbidden: BTreeSet<Forbidden>,
     /// What holds the operator's own power. `None` where no operator is known (as in `render`).

@@ -38,7 +38,7 @@ reasons! {
     Contended,
     /// The API server refused an object as invalid.
     Rejected,
-    /// RBAC, a quota or an admission policy refused a write.
+    /// RBAC, a quota or an admission policy refused a write, or a look that is needed.
     Denied,
     /// Something is declared whose API the cluster does not have.
     ApiMissing,
@@ -62,7 +62,7 @@ reasons! {
     PodsNotReady,
     /// No pod is available.
     NoPodAvailable,
-    /// A `ConfigMap` that pods need is missing, or a key of it.
+    /// A `ConfigMap` or a Secret that pods need is missing, or a key of it.
     ConfigurationMissing,
     /// A storage claim is not ready.
     StorageNotReady,

@@ -9,6 +9,8 @@ pub enum ReferenceKind {
     StorageClaim,
     /// A `ConfigMap` that pods read.
     ConfigMap,
+    /// A Secret that pods read.
+    Secret,
 }
 
 impl ReferenceKind {
@@ -17,6 +19,16 @@ impl ReferenceKind {
         match self {
             Self::StorageClaim => "StorageClaim",
             Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        }
+    }
+
+    /// The component below `deploy/components` that gives the right to look at objects of the kind, namespace by namespace; `None`
+    /// if the operator has that anyway.
+    pub const fn component(self) -> Option<&'static str> {
+        match self {
+            Self::StorageClaim | Self::ConfigMap => None,
+            Self::Secret => Some("config-secrets"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the statuses of all kinds have in common: outcomes of a plan, children, and pods behind a Deployment.
 
 use super::conditions::{Summary, Type, Wanted, condition};
+use super::configuration::Unfollowed;
 use super::facts::Workload;
 use super::kind::ChildKind;
 use super::object::Object;
@@ -76,6 +77,12 @@ pub fn of_children(plan: &Plan, observed: &Observed) -> Option<Summary> {
 /// What the first object says whose kind can't be had.
 pub fn of_lacking(plan: &Plan) -> Option<Summary> {
     plan.lacking.first().map(Lacking::summary)
+}
+
+/// What can't be followed, though the author asks for it.
+pub fn of_unfollowed(plan: &Plan) -> Option<Summary> {
+    let messages: Vec<String> = plan.unfollowed.iter().map(Unfollowed::message).collect();
+    (!messages.is_empty()).then(|| Summary::Stalled(Reason::Denied, list(&messages, ERRORS, "; ")))
 }
 
 /// The children of a plan, each with whether it is as declared and works.

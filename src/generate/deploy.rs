@@ -34,6 +34,10 @@ pub fn manifests() -> Vec<File> {
         let objects: Vec<Value> = grants.iter().flat_map(granted).collect();
         files.push((format!("{folder}/kustomization.yaml"), yaml(&[kustomization("rbac.yaml")])));
         files.push((format!("{folder}/rbac.yaml"), yaml(&objects)));
+        let chosen: Vec<Value> = grants.iter().filter(|grant| grant.place == Place::Chosen).map(bound_here).collect();
+        if !chosen.is_empty() {
+            files.push((format!("{folder}/binding.yaml"), format!("{}{}", how_to_bind(component.name), yaml(&chosen))));
+        }
     }
     files
 }
@@ -48,7 +52,18 @@ fn install() -> Vec<Value> {
     operator(&base, base.iter().map(binding).collect(), &[])
 }
 
-/// Everything, all components included, for these namespaces only, which must exist: rights are granted in them and nowhere else.
+/// How an admin grants what is granted one namespace at a time.
+fn how_to_bind(component: &str) -> String {
+    let folder = format!("deploy/components/{component}");
+    format!(
+        "# For one namespace, as often as needed; the first command once per cluster, unless deploy/namespaced is installed:\n\
+         #   kubectl apply -k {folder}\n\
+         #   kubectl apply -n NAMESPACE -f {folder}/binding.yaml\n"
+    )
+}
+
+/// Everything, all components included, for these namespaces only, which must exist: rights are granted in them and nowhere else. What
+/// an admin chooses namespaces for is not bound.
 pub fn install_for(namespaces: &[String]) -> Vec<File> {
     vec![("install.yaml".to_owned(), yaml(&namespaced(namespaces)))]
 }
@@ -64,14 +79,20 @@ fn namespaced(namespaces: &[String]) -> Vec<Value> {
 fn tenant(namespace: Option<&str>) -> Vec<Value> {
     let grants = every_grant().into_iter().filter(|grant| grant.place == Place::Watched);
     let bound = grants.map(|grant| {
-        let mut bound = binding(&grant);
-        bound["kind"] = json!("RoleBinding");
+        let mut bound = bound_here(&grant);
         if let Some(namespace) = namespace {
             bound["metadata"]["namespace"] = json!(namespace);
         }
         bound
     });
     bound.collect()
+}
+
+/// The binding of a role in the namespace that it is applied to.
+fn bound_here(grant: &Grant) -> Value {
+    let mut bound = binding(grant);
+    bound["kind"] = json!("RoleBinding");
+    bound
 }
 
 fn every_grant() -> Vec<Grant> {
@@ -112,16 +133,16 @@ fn service_account() -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": false})
 }
 
-/// A role, and its binding to the operator unless it is for others.
+/// A role, and its binding to the operator unless an admin binds it.
 fn granted(grant: &Grant) -> Vec<Value> {
-    let is_ours = grant.place != Place::Others;
-    std::iter::once(role(grant)).chain(is_ours.then(|| binding(grant))).collect()
+    let is_bound = !matches!(grant.place, Place::Others | Place::Chosen);
+    std::iter::once(role(grant)).chain(is_bound.then(|| binding(grant))).collect()
 }
 
 fn role(grant: &Grant) -> Value {
     let (kind, metadata) = match grant.place {
         Place::Own => ("Role", metadata(grant.name)),
-        Place::Watched | Place::Cluster | Place::Others => {
+        Place::Watched | Place::Chosen | Place::Cluster | Place::Others => {
             ("ClusterRole", json!({"name": grant.name, "labels": labels()}))
         }
     };

@@ -22,6 +22,8 @@ pub struct Grant {
 pub enum Place {
     /// In every namespace that is watched.
     Watched,
+    /// In the namespaces that an admin chooses, one by one.
+    Chosen,
     /// In the operator's own namespace.
     Own,
     /// In the cluster.
@@ -41,6 +43,7 @@ pub struct Component {
 
 /// Every component.
 pub static COMPONENTS: &[Component] = &[
+    Component { name: "config-secrets", grants: config_secrets },
     Component { name: "events", grants: events },
     Component { name: "metrics-auth", grants: metrics_auth },
     Component { name: "monitoring", grants: || vec![optional("moorage-monitoring", "monitoring")] },
@@ -128,19 +131,33 @@ fn owner_references() -> Vec<Grant> {
     vec![Grant { name: "moorage-owner-references", place: Place::Watched, rules }]
 }
 
+/// Following the Secrets that Apps read, and the key of the hashes by which that is done.
+fn config_secrets() -> Vec<Grant> {
+    let rules = vec![secrets(&["get", "list", "watch"])];
+    vec![Grant { name: "moorage-config-secrets", place: Place::Chosen, rules }, key("moorage-config-key")]
+}
+
 /// Making the shared Secrets of Registries, and the key from which they are derived.
 fn registry_secrets() -> Vec<Grant> {
-    let secret = |verbs: &[&str]| rule("", &["secrets".to_owned()], verbs);
-    let mut key = secret(&["get"]);
-    key["resourceNames"] = json!([secret_key::NAME]);
     vec![
         Grant {
             name: "moorage-registry-secrets",
             place: Place::Watched,
             rules: managed(|row| row.rights == Rights::Make, &["create"]),
         },
-        Grant { name: "moorage-registry-key", place: Place::Own, rules: vec![key, secret(&["create"])] },
+        key("moorage-registry-key"),
     ]
+}
+
+fn secrets(verbs: &[&str]) -> Value {
+    rule("", &["secrets".to_owned()], verbs)
+}
+
+/// Reading and making the operator's own key. A name can't restrict `create`.
+fn key(name: &'static str) -> Grant {
+    let mut read = secrets(&["get"]);
+    read["resourceNames"] = json!([secret_key::NAME]);
+    Grant { name, place: Place::Own, rules: vec![read, secrets(&["create"])] }
 }
 
 /// Rules of the roles that are aggregated into the cluster's own `view` and `edit`.

@@ -14,7 +14,8 @@ use super::scope::{Place, Scope, Watch, is_unseen};
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
-use crate::core::offer::{Lacking, Offer};
+use crate::core::offer::Offer;
+use crate::core::plan::Plan;
 use crate::core::pods::Pod;
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::revisions::Revision;
@@ -115,8 +116,9 @@ impl Caches {
     }
 
     /// Remembers what a parent lacks, to wake it when that changes. False if that changed since it was planned.
-    pub fn lacks(&mut self, parent: &ParentKey, lacking: &[Lacking]) -> bool {
-        self.offers.lacks(parent, &self.scope.place(&parent.key.namespace), lacking)
+    pub fn lacks(&mut self, parent: &ParentKey, plan: &Plan) -> bool {
+        let is_denied = self.references.lacks(parent, &plan.denied());
+        self.offers.lacks(parent, &self.scope.place(&parent.key.namespace), &plan.lacking) && is_denied
     }
 
     /// Takes in what is known of an optional kind there. Wakes whoever has or lacks such objects, if it is news.
@@ -133,6 +135,7 @@ impl Caches {
         let Some(entry) = self.parents.remove(parent) else { return Wake::new() };
         self.made.remove(parent);
         self.offers.forget(parent);
+        self.references.lacks(parent, &[]);
         let mut wake = self.refer(parent, &entry.references, &[]);
         wake.extend(self.mounting(parent));
         wake.push(parent.clone());
@@ -369,6 +372,7 @@ impl Caches {
             revisions: self.revisions(parent),
             claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
             contents: self.references.contents(parent, references),
+            denied: self.references.denied(parent, references),
             classes: self.classes.clone().filter(|_| is_claim),
             consumers: consumers
                 .iter()

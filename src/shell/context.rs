@@ -10,8 +10,9 @@ use super::reported::{GATHERING, Reported};
 use super::scope::{Place, Scope};
 use super::wants::Wants;
 use super::writer::Writer;
-use crate::core::kind::ParentKind;
-use crate::core::plan::{PlanSettings, SecretKey};
+use crate::core::known::Known;
+use crate::core::plan::PlanSettings;
+use crate::core::secret_key::SecretKey;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -84,13 +85,29 @@ impl Context {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts the key of shared secrets into the settings, and plans every Registry again.
+    /// Puts the key of shared secrets into the settings, which may be that of configuration as well.
     pub fn learn_secret_key(&self, key: SecretKey) {
-        let settings = PlanSettings { secret_key: Some(key), ..PlanSettings::clone(&self.settings()) };
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-        let registries: Vec<ParentKey> =
-            self.caches().parents().filter(|parent| parent.kind == ParentKind::Registry).cloned().collect();
-        self.wake(registries, Lane::Background);
+        self.change_settings(|settings| settings.secret_key = Some(key));
+        self.learn_config_key(Known::Known(key));
+    }
+
+    /// Puts into the settings what is known of the key of configuration.
+    pub fn learn_config_key(&self, key: Known<SecretKey>) {
+        self.change_settings(|settings| settings.config_key = key);
+    }
+
+    /// Changes the settings, and has everything planned again that has been by others.
+    fn change_settings(&self, change: impl FnOnce(&mut PlanSettings)) {
+        let is_news = {
+            let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
+            let before = Arc::clone(&settings);
+            change(Arc::make_mut(&mut settings));
+            **settings != *before
+        };
+        if is_news {
+            let parents: Vec<ParentKey> = self.caches().parents().cloned().collect();
+            self.wake(parents, Lane::Background);
+        }
     }
 
     /// The caches. Hold the guard for look-ups only.

@@ -12,7 +12,7 @@ use super::scope::Watch;
 use super::watch::{Intake, WatchSettings, follow};
 use crate::core::content::{Content, Holder};
 use crate::core::known::Known;
-use crate::core::reference::ReferenceKind;
+use crate::core::reference::{Reference, ReferenceKind};
 use futures::StreamExt;
 use futures::stream::iter;
 use kube::Client;
@@ -68,7 +68,12 @@ impl Intake for Contents {
             }
             Event::InitApply(holder) => {
                 let key = Key::new(holder.namespace(), holder.name());
-                if self.context.caches().references.referrers(self.kind, &key).next().is_some() {
+                let is_referred_to = {
+                    let mut caches = self.context.caches();
+                    caches.references.shows(&self.watch);
+                    caches.references.referrers(self.kind, &key).next().is_some()
+                };
+                if is_referred_to {
                     self.seen.insert(key);
                     self.take_holder(holder, known, Lane::Background);
                 }
@@ -89,12 +94,11 @@ impl Intake for Contents {
     }
 
     fn failed(&mut self, code: u16) {
-        if code != 403 {
-            return;
-        }
         let wake = {
             let mut caches = self.context.caches();
-            caches.references.refuse(&self.watch, Instant::now())
+            let refused = (code == 403).then(|| caches.references.refuse(&self.watch, Instant::now()));
+            caches.references.answered(&self.watch);
+            refused.unwrap_or_default()
         };
         self.context.wake(wake, Lane::Edit);
     }
@@ -125,7 +129,13 @@ pub async fn follow_contents(
                 let intake = Contents::new(context.clone(), watch.clone(), kind);
                 let (client, metrics) = (client.clone(), context.metrics.clone());
                 let (settings, stop, health) = (settings.clone(), stop.clone(), health.clone());
-                tasks.spawn(follow(client, intake, metrics, watch, settings, stop, health))
+                let begin = context.caches().references.not_before(&watch);
+                tasks.spawn(async move {
+                    if let Some(begin) = begin {
+                        sleep_until(begin).await;
+                    }
+                    follow(client, intake, metrics, watch, settings, stop, health).await;
+                })
             });
         }
         let due = *alarm.borrow_and_update();
@@ -146,24 +156,36 @@ pub async fn follow_contents(
 
 /// Looks up what a parent refers to and nobody has seen yet. What can't be read now stays unknown.
 pub async fn learn(context: &Context, parent: &ParentKey) {
-    let unknown = context.caches().unknown(parent);
-    let look_ups = unknown.into_iter().map(|reference| async move {
-        let Some(subject) = subject(reference.kind) else { return };
-        let key = parent.key.sibling(&reference.name);
-        match context.writer.read_content(subject, &key.namespace, &key.name).await {
-            Ok(found) => {
-                let found = found.map(|holder| (holder.version(), holder.content));
-                let mut caches = context.caches();
-                // Others who refer to it are woken; this one is about to look.
-                let wake = caches.references.answer(reference.kind, &key, found, Instant::now());
-                drop(caches);
-                context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);
-            }
-            Err(error) => tracing::debug!(%error, "failed to look up {reference}"),
-        }
-    });
-    let look_ups = iter(look_ups).buffer_unordered(LOOKUPS).for_each(|()| async {});
-    if timeout(PATIENCE, look_ups).await.is_err() {
+    let learned = async {
+        first_answers(context, parent).await;
+        let unknown = context.caches().unknown(parent);
+        iter(unknown).map(|it| look_up(context, parent, it)).buffer_unordered(LOOKUPS).for_each(|()| async {}).await;
+    };
+    if timeout(PATIENCE, learned).await.is_err() {
         tracing::debug!("look-ups were not answered in time");
+    }
+}
+
+/// Waits while a watch is about to tell whether what a parent refers to may be looked at.
+async fn first_answers(context: &Context, parent: &ParentKey) {
+    let mut answers = context.caches().references.answers();
+    let is_awaited = || {
+        let caches = context.caches();
+        caches.parent(parent).is_some_and(|entry| caches.references.awaits(parent, &entry.references))
+    };
+    while is_awaited() && answers.changed().await.is_ok() {}
+}
+
+async fn look_up(context: &Context, parent: &ParentKey, reference: Reference) {
+    let Some(subject) = subject(reference.kind) else { return };
+    let key = parent.key.sibling(&reference.name);
+    match context.writer.read_content(subject, &key.namespace, &key.name).await {
+        Ok(found) => {
+            let found = found.map(|holder| (holder.version(), holder.content));
+            // Others who refer to it are woken; this one is about to look.
+            let wake = context.caches().references.answer(reference.kind, &key, found, Instant::now());
+            context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);
+        }
+        Err(error) => tracing::debug!(%error, "failed to look up {reference}"),
     }
 }

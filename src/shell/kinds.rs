@@ -232,6 +232,14 @@ impl Subject {
         self == Self::Observed(Observable::ReplicaSet)
     }
 
+    /// Whether the right to look at it comes with a component, namespace by namespace. Only a refusal tells where it is not given.
+    pub const fn comes_with_a_component(self) -> bool {
+        match self {
+            Self::Parent(_) | Self::Child(_) | Self::Observed(_) => false,
+            Self::Content(kind) => kind.component().is_some(),
+        }
+    }
+
     /// How the API server addresses the kind, in the version that is liked best, and whether it lives in namespaces.
     pub fn resource(self) -> (ApiResource, bool) {
         match self {
@@ -239,6 +247,7 @@ impl Subject {
             Self::Child(kind) => (row(kind).api_resource(row(kind).versions[0]), true),
             Self::Content(ReferenceKind::StorageClaim) => Self::Child(ChildKind::StorageClaim).resource(),
             Self::Content(ReferenceKind::ConfigMap) => Self::Child(ChildKind::ConfigMap).resource(),
+            Self::Content(ReferenceKind::Secret) => Self::Child(ChildKind::Secret).resource(),
             Self::Observed(kind) => {
                 let watched = OBSERVED.iter().find(|watched| watched.kind == kind);
                 watched.map_or_else(

@@ -28,7 +28,7 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
     learn(context, key).await;
     let Some((parent, observed)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
     let mut plan = parent.plan(&observed, &context.settings(), Timestamp::now());
-    if !context.caches().lacks(key, &plan.lacking) {
+    if !context.caches().lacks(key, &plan) {
         return Ok(Done::Late);
     }
     let mut outcome = Outcome::default();

@@ -4,7 +4,7 @@
 
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
-use super::scope::{Scope, Watch, is_unseen};
+use super::scope::{Place, Scope, Watch, is_unseen};
 use crate::core::content::Content;
 use crate::core::known::Known;
 use crate::core::reference::{Reference, ReferenceKind};
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// Changes of configuration are gathered for that long after the first of them in a namespace, and then told together: whoever
 /// changes several objects, or one several times, means one rollout.
 const GATHER: Duration = Duration::from_secs(3);
+
+/// A right that is given namespace by namespace is tried again after that time where it was refused and somebody insists on it.
+pub const PROBE: Duration = Duration::from_secs(60);
 
 /// An object that is referred to.
 type Id = (ReferenceKind, Key);
@@ -34,14 +37,24 @@ pub struct References {
     /// How many lists have begun, and which of them each watch began last.
     lists: u64,
     begun: BTreeMap<Watch, u64>,
-    /// Where nothing may be read, so that nothing is known or asked for.
-    refused: BTreeSet<Watch>,
+    /// What has been answered, if only by a failure.
+    tried: BTreeSet<Watch>,
+    /// Where nothing may be read, so that nothing is known or asked for; and since when.
+    refused: BTreeMap<Watch, Instant>,
+    /// What was refused and is to be tried once more.
+    again: BTreeSet<Watch>,
+    /// Who insists on what was refused.
+    lacking: BTreeMap<Watch, BTreeSet<ParentKey>>,
     /// What changed in a namespace, and when that is told.
     due: BTreeMap<Arc<str>, (Instant, BTreeSet<Id>)>,
     /// The needed watches.
     wanted: watch::Sender<BTreeSet<Watch>>,
     /// When the next changes are told.
     alarm: watch::Sender<Option<Instant>>,
+    /// How often a watch was answered.
+    answers: watch::Sender<u64>,
+    /// Whether something was shown that is hashed by a key.
+    needs_key: watch::Sender<bool>,
 }
 
 /// What is known of one object.
@@ -85,12 +98,13 @@ impl References {
                 self.contents.insert(id.clone(), Entry::default());
                 *self.watches.entry(watch).or_default() += 1;
             }
+            if let Some(watch) = watch_of(&self.scope, new.kind, &id.1).filter(|watch| self.refused.contains_key(watch))
+            {
+                self.again.insert(watch);
+            }
             self.referrers.entry(id).or_default().insert(parent.clone());
         }
-        let is_news = !self.watches.keys().eq(self.wanted.borrow().iter());
-        if is_news {
-            self.wanted.send_replace(self.watches.keys().cloned().collect());
-        }
+        self.want();
         before.symmetric_difference(&after).copied().cloned().collect()
     }
 
@@ -101,9 +115,53 @@ impl References {
             if *count == 0 {
                 self.watches.remove(&watch);
                 self.begun.remove(&watch);
+                self.tried.remove(&watch);
                 self.refused.remove(&watch);
+                self.again.remove(&watch);
             }
         }
+    }
+
+    /// Whether it is of use to run a watch. One that comes with a component, and was refused, is not as long as nobody insists.
+    fn is_of_use(&self, watch: &Watch) -> bool {
+        let is_free = !self.refused.contains_key(watch) || !watch.subject.comes_with_a_component();
+        is_free || self.again.contains(watch) || self.lacking.contains_key(watch)
+    }
+
+    fn want(&self) {
+        let needed = || self.watches.keys().filter(|watch| self.is_of_use(watch));
+        let is_news = !needed().eq(self.wanted.borrow().iter());
+        if is_news {
+            self.wanted.send_replace(needed().cloned().collect());
+        }
+    }
+
+    /// When a watch that is wanted may begin, if not at once.
+    pub fn not_before(&self, watch: &Watch) -> Option<Instant> {
+        let refused = self.refused.get(watch).filter(|_| watch.subject.comes_with_a_component());
+        refused.filter(|_| !self.again.contains(watch)).map(|since| *since + PROBE)
+    }
+
+    /// Has everything that was refused tried once more.
+    pub fn retry(&mut self) {
+        self.again.extend(self.refused.keys().cloned());
+        self.want();
+    }
+
+    /// Remembers on which objects a parent insists although they may not be read. False if one of them may be by now.
+    pub fn lacks(&mut self, parent: &ParentKey, denied: &[&Reference]) -> bool {
+        self.lacking.retain(|_, parents| {
+            parents.remove(parent);
+            !parents.is_empty()
+        });
+        for reference in denied {
+            let key = parent.key.sibling(&reference.name);
+            if let Some(watch) = watch_of(&self.scope, reference.kind, &key) {
+                self.lacking.entry(watch).or_default().insert(parent.clone());
+            }
+        }
+        self.want();
+        denied.iter().all(|reference| self.is_denied(parent, reference))
     }
 
     /// Tells which watches are needed.
@@ -116,21 +174,54 @@ impl References {
         self.alarm.subscribe()
     }
 
+    /// Tells of every answer that a watch gets.
+    pub fn answers(&self) -> watch::Receiver<u64> {
+        self.answers.subscribe()
+    }
+
+    /// Tells when something is shown that is hashed by a key.
+    pub fn needs_key(&self) -> watch::Receiver<bool> {
+        self.needs_key.subscribe()
+    }
+
     /// Who refers to an object.
     pub fn referrers(&self, kind: ReferenceKind, key: &Key) -> impl Iterator<Item = &ParentKey> {
         self.referrers.get(&(kind, key.clone())).into_iter().flatten()
     }
 
-    /// What of these is to be looked up for a parent: what nobody has seen yet, though it may be.
+    /// Whether nobody has seen an object, though it is known who could.
+    fn is_unknown(&self, parent: &ParentKey, reference: &Reference) -> Option<Watch> {
+        let key = parent.key.sibling(&reference.name);
+        let entry = self.contents.get(&(reference.kind, key.clone()))?;
+        let is_unknown = entry.told == Known::Unknown && entry.latest.is_none();
+        watch_of(&self.scope, reference.kind, &key).filter(|_| is_unknown)
+    }
+
+    /// What of these is to be looked up for a parent: what nobody has seen yet, though it may be. Where a watch is what tells whether
+    /// it may, its answer comes first.
     pub fn unknown(&self, parent: &ParentKey, references: &[Reference]) -> Vec<Reference> {
-        let is_unknown = |reference: &&Reference| {
-            let key = parent.key.sibling(&reference.name);
-            let is_refused =
-                || watch_of(&self.scope, reference.kind, &key).is_some_and(|watch| self.refused.contains(&watch));
-            let entry = self.contents.get(&(reference.kind, key.clone()));
-            entry.is_some_and(|entry| entry.told == Known::Unknown && entry.latest.is_none() && !is_refused())
-        };
-        references.iter().filter(is_unknown).cloned().collect()
+        let is_due = |watch: &Watch| !self.refused.contains_key(watch) && !self.is_untried(watch);
+        let unknown = |reference: &&Reference| self.is_unknown(parent, reference).as_ref().is_some_and(is_due);
+        references.iter().filter(unknown).cloned().collect()
+    }
+
+    fn is_untried(&self, watch: &Watch) -> bool {
+        watch.subject.comes_with_a_component() && !self.tried.contains(watch)
+    }
+
+    /// Whether the first answer of a watch is about to tell of one of these.
+    pub fn awaits(&self, parent: &ParentKey, references: &[Reference]) -> bool {
+        let awaited = |reference| self.is_unknown(parent, reference).is_some_and(|watch| self.is_untried(&watch));
+        references.iter().any(awaited)
+    }
+
+    /// Which of these may not be looked at.
+    pub fn denied(&self, parent: &ParentKey, references: &[Reference]) -> BTreeSet<Reference> {
+        references.iter().filter(|reference| self.is_denied(parent, reference)).cloned().collect()
+    }
+
+    fn is_denied(&self, parent: &ParentKey, reference: &Reference) -> bool {
+        self.is_unknown(parent, reference).is_some_and(|watch| self.refused.contains_key(&watch))
     }
 
     /// What is known of each of these.
@@ -223,12 +314,25 @@ impl References {
     pub fn begin_list(&mut self, watch: &Watch) {
         self.lists += 1;
         self.begun.insert(watch.clone(), self.lists);
-        self.refused.remove(watch);
+    }
+
+    /// A list of that watch shows objects: they may be read again, and those that are not shown yet are about to be. Until the list is
+    /// complete nobody is to act on half of it.
+    pub fn shows(&mut self, watch: &Watch) {
+        if self.refused.remove(watch).is_some() {
+            self.tried.remove(watch);
+        }
     }
 
     /// A list of that watch, of objects of that kind, is complete and has shown these. The others are gone; but one that was seen
     /// since the list began may have been made since, and is looked up anew.
     pub fn end_list(&mut self, kind: ReferenceKind, watch: &Watch, seen: &BTreeSet<Key>, now: Instant) -> Wake {
+        self.refused.remove(watch);
+        self.again.remove(watch);
+        self.answered(watch);
+        if watch.subject.comes_with_a_component() {
+            self.needs_key.send_if_modified(|needs| !std::mem::replace(needs, true));
+        }
         let begun = self.begun.get(watch).copied().unwrap_or_default();
         let unseen = |((other, key), _): &(&Id, &Entry)| *other == kind && is_unseen(key, &watch.place, seen);
         let unseen: Vec<(Key, bool)> = self
@@ -241,12 +345,34 @@ impl References {
         unseen.iter().flat_map(|(key, is_new)| self.see(kind, key, state(*is_new), now)).collect()
     }
 
-    /// Nothing of that watch may be read any more, so nothing of it is known.
+    /// A watch was answered, if only by a failure.
+    pub fn answered(&mut self, watch: &Watch) {
+        if self.watches.contains_key(watch) {
+            self.tried.insert(watch.clone());
+        }
+        self.answers.send_modify(|answers| *answers += 1);
+    }
+
+    /// Nothing of that watch may be read any more, so nothing of it is known. Wakes whom that concerns, if it is news.
     pub fn refuse(&mut self, watch: &Watch, now: Instant) -> Wake {
-        self.refused.insert(watch.clone());
+        if !self.watches.contains_key(watch) {
+            return Wake::new();
+        }
+        let is_news = self.refused.insert(watch.clone(), now).is_none();
+        self.again.remove(watch);
         let concerned = |(kind, key): &&Id| watch_of(&self.scope, *kind, key).as_ref() == Some(watch);
         let concerned: Vec<Id> = self.contents.keys().filter(concerned).cloned().collect();
-        concerned.iter().flat_map(|(kind, key)| self.see(*kind, key, Known::Unknown, now)).collect()
+        let mut wake = Wake::new();
+        for (kind, key) in &concerned {
+            let told = self.see(*kind, key, Known::Unknown, now);
+            if is_news {
+                wake.extend(self.referrers(*kind, key).cloned());
+            } else {
+                wake.extend(told);
+            }
+        }
+        self.want();
+        wake
     }
 }
 
@@ -255,18 +381,24 @@ pub const fn subject(kind: ReferenceKind) -> Option<Subject> {
     match kind {
         // Those are parents.
         ReferenceKind::StorageClaim => None,
-        ReferenceKind::ConfigMap => Some(Subject::Content(kind)),
+        ReferenceKind::ConfigMap | ReferenceKind::Secret => Some(Subject::Content(kind)),
     }
 }
 
+/// The watch that shows an object. What is granted namespace by namespace is watched so, whatever else is.
 fn watch_of(scope: &Scope, kind: ReferenceKind, key: &Key) -> Option<Watch> {
-    subject(kind).map(|subject| Watch { place: scope.place(&key.namespace), subject })
+    let place = match kind.component() {
+        Some(_) => Place::In(Arc::clone(&key.namespace)),
+        None => scope.place(&key.namespace),
+    };
+    subject(kind).map(|subject| Watch { place, subject })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Content, GATHER, Instant, Key, Known, ParentKey, Reference, ReferenceKind, References, Scope, Watch, watch_of,
+        Content, GATHER, Instant, Key, Known, PROBE, ParentKey, Place, Reference, ReferenceKind, References, Scope,
+        Watch, watch_of,
     };
     use crate::core::kind::ParentKind;
     use std::collections::BTreeSet;
@@ -403,5 +535,75 @@ mod tests {
         references.begin_list(&watch());
         assert_eq!(references.take(MAP, &key(), 5, known("1"), now), [app("web")]);
         assert_eq!(seen(&references), known("1"));
+    }
+
+    const SECRET: ReferenceKind = ReferenceKind::Secret;
+
+    fn secrets() -> [Reference; 2] {
+        ["database", "mail"].map(|name| Reference::new(SECRET, name))
+    }
+
+    fn secret_watch() -> Watch {
+        watch_of(&Scope::default(), SECRET, &key()).unwrap()
+    }
+
+    /// References of App `web` to Secrets that may not be read.
+    fn denied(now: Instant) -> References {
+        let mut references = References::default();
+        references.change(&app("web"), &[], &secrets());
+        assert!(references.awaits(&app("web"), &secrets()) && references.unknown(&app("web"), &secrets()).is_empty());
+        references.begin_list(&secret_watch());
+        let concerned = references.refuse(&secret_watch(), now);
+        assert!(concerned.contains(&app("web")));
+        references.answered(&secret_watch());
+        assert!(!references.awaits(&app("web"), &secrets()) && references.unknown(&app("web"), &secrets()).is_empty());
+        references
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_and_nobody_insists_on_is_watched_once_more_for_each_new_reason() {
+        let now = Instant::now();
+        let mut references = denied(now);
+        let wanted = references.wanted();
+        let is_wanted = || wanted.borrow().contains(&secret_watch());
+        assert!(!is_wanted());
+        references.change(&app("api"), &[], &secrets()[..1]);
+        assert!(is_wanted() && references.not_before(&secret_watch()).is_none(), "another begins to refer to one");
+        assert!(references.refuse(&secret_watch(), now).is_empty(), "it is no news");
+        assert!(!is_wanted());
+        references.retry();
+        assert!(is_wanted() && references.not_before(&secret_watch()).is_none());
+        references.refuse(&secret_watch(), now);
+        assert!(references.lacks(&app("web"), &secrets().each_ref()));
+        assert!(is_wanted(), "somebody insists");
+        assert_eq!(references.not_before(&secret_watch()), Some(now + PROBE));
+        references.lacks(&app("web"), &[]);
+        assert!(!is_wanted());
+    }
+
+    /// Else two Secrets that changed meanwhile would be two rollouts.
+    #[tokio::test(start_paused = true)]
+    async fn while_a_list_shows_what_was_refused_the_rest_of_it_is_awaited() {
+        let now = Instant::now();
+        let mut references = denied(now);
+        let (web, [database, mail]) = (app("web"), secrets());
+        assert_eq!(references.denied(&web, &secrets()), BTreeSet::from(secrets()));
+        references.begin_list(&secret_watch());
+        assert_eq!(references.denied(&web, &secrets()), BTreeSet::from(secrets()), "nothing is shown yet");
+        references.shows(&secret_watch());
+        references.take(SECRET, &key().sibling("database"), 5, known("1"), now);
+        assert!(references.denied(&web, &secrets()).is_empty() && references.awaits(&web, &secrets()));
+        assert!(!references.lacks(&web, &[&mail]), "it was planned by what is no longer so");
+        references.end_list(SECRET, &secret_watch(), &BTreeSet::from([key().sibling("database")]), now);
+        assert!(!references.awaits(&web, &secrets()) && *references.needs_key().borrow());
+        let contents = references.contents(&web, &secrets());
+        assert!(matches!(contents[&database], Known::Known(_)) && contents[&mail] == Known::Absent);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn secrets_are_watched_by_namespace_whatever_else_is() {
+        let place = Place::In("shop".into());
+        assert_eq!(secret_watch().place, place);
+        assert_eq!(watch().place, Place::Everywhere);
     }
 }

@@ -19,12 +19,13 @@ use super::optional::{Definitions, Keeper};
 use super::queue::Lane;
 use super::reconcile::{FLOOR, reconcile, tell_panic};
 use super::report::report_unreadable;
-use super::secret_key::{secret_key, wait_for_secret_key};
+use super::secret_key::{secret_key, wait_for_config_key, wait_for_secret_key};
 use super::settings::{MetricsAuth, Settings};
 use super::watch::{WatchSettings, follow};
 use super::writer::Writer;
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
+use crate::core::known::Known;
 use crate::core::plan::{ErrorClass, PlanSettings};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
@@ -132,6 +133,7 @@ impl Engine {
         let plan_settings = PlanSettings {
             registry_image: settings.registry_image.clone(),
             secret_key,
+            config_key: secret_key.map_or(Known::Unknown, Known::Known),
             forbidden: settings.forbid.iter().copied().collect(),
             own: Some(settings.own()),
         };
@@ -150,7 +152,8 @@ impl Engine {
         tasks.spawn(keeper.run());
         tasks.spawn(judge(context.clone(), health, fit));
         if secret_key.is_none() {
-            tasks.spawn(learn_key(client, context.clone(), settings.clone()));
+            tasks.spawn(learn_key(client.clone(), context.clone(), settings.clone()));
+            tasks.spawn(learn_config_key(client, context.clone(), settings.namespace.clone()));
         }
         tasks.spawn(look_up(context.clone()));
         tasks.spawn(lead(context.clone(), leadership, stop));
@@ -249,12 +252,24 @@ async fn learn_key(client: Client, context: Context, settings: Settings) {
     std::future::pending::<()>().await;
 }
 
+/// Learns the key of configuration once something is seen that is hashed by it.
+async fn learn_config_key(client: Client, context: Context, namespace: String) {
+    let mut needed = context.caches().references.needs_key();
+    let is_needed = needed.wait_for(|needed| *needed).await.is_ok();
+    if is_needed && context.settings().config_key == Known::Unknown {
+        wait_for_config_key(client, &namespace, |key| context.learn_config_key(key)).await;
+    }
+    std::future::pending::<()>().await;
+}
+
 /// Queues every parent each time this replica comes to lead.
 async fn lead(context: Context, mut leadership: Leadership, stop: CancellationToken) {
     loop {
         if leadership.is_leader() {
             let parents: Vec<ParentKey> = context.caches().parents().cloned().collect();
             context.wake(parents, Lane::Background);
+            // What another replica was granted meanwhile, this one may not have noticed.
+            context.caches().references.retry();
         }
         if stop.run_until_cancelled(leadership.changed()).await.is_none() {
             return;

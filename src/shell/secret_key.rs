@@ -1,7 +1,8 @@
-//! The one key from which shared secrets are derived, kept in a Secret of the operator's own namespace.
+//! The one key from which shared secrets and hashes of configuration are derived, kept in a Secret of the operator's own namespace.
 
+use crate::core::known::Known;
 use crate::core::meta::{MANAGED_BY, MANAGER};
-use crate::core::plan::SecretKey;
+use crate::core::secret_key::SecretKey;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::Secret;
@@ -34,6 +35,24 @@ pub async fn secret_key(client: Client, namespace: &str, watched: &[String]) -> 
     }
 }
 
+/// Tries until the key of configuration is there, whether or not Secrets may be made of it; tells what is known of it meanwhile.
+pub async fn wait_for_config_key(client: Client, namespace: &str, tell: impl Fn(Known<SecretKey>)) {
+    let mut wait = RETRY.0;
+    loop {
+        match read_or_create(&Api::namespaced(client.clone(), namespace), namespace).await {
+            Ok(key) => return tell(Known::Known(key)),
+            Err(error) => {
+                tracing::warn!(%error, "no key for hashes of Secrets; until there is, they are not followed");
+                if !error.may_pass() {
+                    tell(Known::Absent);
+                }
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
 /// Tries until the key is there.
 pub async fn wait_for_secret_key(client: Client, namespace: &str, watched: &[String]) -> SecretKey {
     let mut wait = RETRY.0;
@@ -58,6 +77,17 @@ enum KeyError {
     /// Somebody else wrote it.
     #[error("Secret {NAME} holds no {FIELD} of 32 bytes; delete it and it is made anew")]
     Malformed,
+}
+
+impl KeyError {
+    /// Whether it may be another answer in a moment, without anybody's doing.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Api(kube::Error::Api(status)) => status.code >= 500 || status.code == 429,
+            Self::Api(_) => true,
+            Self::Denied(_) | Self::Malformed => false,
+        }
+    }
 }
 
 /// Asks whether Secrets may be made in one of these namespaces at least, or in all if none is named, as nothing else tells before

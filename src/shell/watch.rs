@@ -5,6 +5,7 @@ use super::error::status;
 use super::health::Health;
 use super::kinds::{Observable, Subject};
 use super::metrics::Metrics;
+use super::references::PROBE;
 use super::scope::{Place, Watch};
 use crate::core::kind::ParentKind;
 use crate::core::meta::{MANAGED_BY, MANAGER, parent_label};
@@ -166,12 +167,17 @@ impl Failures {
         let (code, message) = describe(error);
         self.metrics.watch_error(self.watch.subject, code);
         let message = format!("{}: {message}", self.watch);
+        let is_optional = code == 403 && self.watch.subject.comes_with_a_component();
         if self.told != message {
-            tracing::warn!(watch = %self.watch, code, "{message}; trying again");
+            if is_optional {
+                tracing::info!(watch = %self.watch, code, "{message}; done without");
+            } else {
+                tracing::warn!(watch = %self.watch, code, "{message}; trying again");
+            }
             self.told.clone_from(&message);
         }
         self.count += 1;
-        (code, delay(self.count, code), message)
+        (code, if is_optional { PROBE } else { delay(self.count, code) }, message)
     }
 
     /// It works.

@@ -25,7 +25,7 @@ async fn the_kustomize_base_is_the_manifest(control_plane: Arc<ControlPlane>) ->
 
 /// What `moorage manifests` prints for these namespaces, for an operator that lives in `own`. The CRDs and the fence, which belong to
 /// the cluster, are there already.
-fn printed(own: &str, watched: &[&str]) -> Result<String> {
+pub fn printed(own: &str, watched: &[&str]) -> Result<String> {
     let flags = watched.iter().flat_map(|namespace| ["--watch-namespace", namespace]);
     let output = Command::new(options().binary).arg("manifests").args(flags).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

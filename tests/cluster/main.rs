@@ -31,6 +31,7 @@ mod render;
 mod restored;
 mod reuse;
 mod revisions;
+mod secrets;
 mod statuses;
 mod storage;
 
@@ -92,6 +93,7 @@ fn cases() -> Vec<Case> {
         owned::cases(),
         restored::cases(),
         configuration::cases(),
+        secrets::cases(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),

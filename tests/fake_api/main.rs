@@ -24,6 +24,7 @@ mod panics;
 mod pods;
 mod power;
 mod scenarios;
+mod secrets;
 mod tenants;
 mod wants;
 mod watches;

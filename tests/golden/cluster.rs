@@ -12,9 +12,10 @@ use moorage::core::observed::Observed;
 use moorage::core::offer::{Lacking, Offer};
 use moorage::core::owner::Ownership;
 use moorage::core::parent::Parent;
-use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings, SecretKey};
+use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings};
 use moorage::core::reference::ReferenceKind;
 use moorage::core::revisions::bare;
+use moorage::core::secret_key::SecretKey;
 use moorage::core::want::{Answer, Want};
 use moorage::generate::crds::crd;
 use moorage::shell::context::Context;
@@ -65,6 +66,8 @@ pub fn planned(input: Value, world: &[Value], has_key: bool) -> Result<Value> {
 }
 
 const KEY: SecretKey = SecretKey([7; 32]);
+/// Where everything lives whose right is granted namespace by namespace.
+const NAMESPACE: &str = "shop";
 
 /// Where clusters on paper come from. Needs a tokio runtime, as a client does, though none is ever used.
 pub struct Paper {
@@ -97,7 +100,12 @@ impl Paper {
 
     fn context_with(&self, secret_key: Option<SecretKey>) -> Cluster {
         let registry_image = "registry.example.com/distribution:3.1.1".into();
-        let settings = PlanSettings { registry_image, secret_key, ..PlanSettings::default() };
+        let settings = PlanSettings {
+            registry_image,
+            secret_key,
+            config_key: secret_key.map_or(Known::Absent, Known::Known),
+            ..PlanSettings::default()
+        };
         let context = Context::new(self.writer.clone(), settings, Scope::default(), 4, Metrics::new());
         // Bare, until a definition is shown.
         for row in optional() {
@@ -231,6 +239,10 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         }
         return Ok(());
     };
+    if let Some(code) = document["code"].as_u64() {
+        contents(context, kind).context("only of configuration")?.failed(u16::try_from(code)?);
+        return Ok(());
+    }
     if let Some(mut contents) = contents(context, kind) {
         contents.take(Event::Init);
         for item in document["items"].as_array().into_iter().flatten() {
@@ -252,8 +264,10 @@ fn show(context: &Context, document: &Value) -> Result<()> {
 
 /// The watch that shows objects of a kind to those who refer to them.
 fn contents(context: &Context, kind: &str) -> Option<Contents> {
-    let kind = [ReferenceKind::ConfigMap].into_iter().find(|known| known.as_str() == kind)?;
-    let watch = Watch { place: Place::Everywhere, subject: Subject::Content(kind) };
+    let kinds = [ReferenceKind::ConfigMap, ReferenceKind::Secret];
+    let kind = kinds.into_iter().find(|known| known.as_str() == kind)?;
+    let place = if kind.component().is_some() { Place::In(NAMESPACE.into()) } else { Place::Everywhere };
+    let watch = Watch { place, subject: Subject::Content(kind) };
     Some(Contents::new(context.clone(), watch, kind))
 }
 
@@ -332,7 +346,8 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     let status = parent.status(plan, outcome, observed, now);
     let mut shown = Map::new();
     let mut show = |key: &str, value: Value| shown.insert(key.to_owned(), value);
-    let Plan { objects, once, lacking, prune, invalid, paused, finalizer, requeue, wants, notice: _ } = plan;
+    let Plan { objects, once, lacking, unfollowed, prune, invalid, paused, finalizer, requeue, wants, notice: _ } =
+        plan;
     show("objects", objects.iter().map(|object| object.body.clone()).collect());
     let due: Vec<Value> = once.iter().filter(|object| !object.held).map(|object| object.body.clone()).collect();
     if !due.is_empty() {
@@ -343,6 +358,9 @@ fn shown<P: Parent>(parent: &P, plan: &Plan, outcome: &Outcome, observed: &Obser
     }
     if objects.iter().any(|object| object.held) {
         show("held", objects.iter().filter(|object| object.held).map(|object| json!(object.name)).collect());
+    }
+    if !unfollowed.is_empty() {
+        show("unfollowed", unfollowed.iter().map(|it| json!(it.reference.to_string())).collect());
     }
     if !lacking.is_empty() {
         let named = |lacking: &Lacking| json!(format!("{} {}", lacking.kind, lacking.name));

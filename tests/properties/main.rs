@@ -108,7 +108,8 @@ fn plans_are_fixed_points<P: Parent>(specs: &BoxedStrategy<Value>) {
     });
 }
 
-/// A process that starts, and knows nothing yet of the configuration that pods have, changes nothing; nor does what it then finds.
+/// A process that starts, and knows nothing yet of the configuration that pods have, or may not, changes nothing; nor does what it then
+/// finds.
 #[test]
 fn what_is_unknown_keeps_what_runs() {
     let contents = prop::collection::vec(prop::option::of(0..2_u8), 1..4);
@@ -119,10 +120,13 @@ fn what_is_unknown_keeps_what_runs() {
         let mut version = 7;
         let mut show = |cluster: &cluster::Cluster, value: Option<u8>| {
             version += 1;
-            let mut map = worlds::config_map(&json!({"a": value}));
-            map["data"] = value.map_or(json!({}), |value| json!({"a": value.to_string()}));
-            map["metadata"]["resourceVersion"] = json!(version.to_string());
-            cluster.show(&map).unwrap();
+            let texts = value.map(|value| value.to_string());
+            let map = worlds::config_map(&texts.as_ref().map_or(json!({}), |text| json!({"a": text})));
+            let secret = worlds::secret(&texts.as_ref().map_or(json!({}), |text| json!({"k": text})));
+            for mut object in [map, secret] {
+                object["metadata"]["resourceVersion"] = json!(version.to_string());
+                cluster.show(&object).unwrap();
+            }
             cluster.gather();
         };
         for value in &contents {
@@ -142,6 +146,10 @@ fn what_is_unknown_keeps_what_runs() {
             restarted.take(object.kind, as_listed(live(&server, object)));
         }
         prop_assert_eq!(&restarted.plan::<App>().objects, &ran);
+        for kind in ["ConfigMapList", "SecretList"] {
+            restarted.show(&json!({"apiVersion": "v1", "kind": kind, "code": 403})).unwrap();
+            prop_assert_eq!(&restarted.plan::<App>().objects, &ran);
+        }
         prop_assert!(restarted.plan::<App>().prune.is_empty());
         show(&restarted, contents.last().copied().flatten());
         prop_assert_eq!(&restarted.plan::<App>().objects, &ran);

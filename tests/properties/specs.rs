@@ -157,8 +157,8 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
     let account = json!([{"name": "builder"}, {"annotations": {"example.com/role": "r"}, "automountToken": true}, {"imagePullSecrets": [{"name": "p"}]}, {}]);
     let rollout = value(
         wild,
-        json!([{"strategy": "Recreate"}, {"maxSurge": 1, "maxUnavailable": "10%"}, {"strategy": "RollingUpdate", "maxSurge": "50%"}, {"minReadySeconds": 3, "progressDeadlineSeconds": 60, "historyLimit": 0}, {"toRevision": 3}, {"autoRollback": true}, {"autoRollback": true, "toRevision": 3}, {}]),
-        json!([{"strategy": "Recreate", "maxSurge": 1}, {"toRevision": 0}, {"toRevision": 7}]),
+        json!([{"strategy": "Recreate"}, {"maxSurge": 1, "maxUnavailable": "10%"}, {"strategy": "RollingUpdate", "maxSurge": "50%"}, {"minReadySeconds": 3, "progressDeadlineSeconds": 60, "historyLimit": 0}, {"toRevision": 3}, {"autoRollback": true}, {"onConfigChange": "Restart"}, {"onConfigChange": "Ignore"}, {"autoRollback": true, "toRevision": 3}, {}]),
+        json!([{"strategy": "Recreate", "maxSurge": 1}, {"toRevision": 0}, {"toRevision": 7}, {"ignoreChangesOf": [{"kind": "Secret", "name": "s"}]}]),
     );
     let context = json!([{}, {"runAsUser": 0, "runAsNonRoot": false}, {"privileged": true}, {"capabilities": {"add": ["NET_ADMIN"]}, "readOnlyRootFilesystem": true}, {"capabilities": {"drop": ["NET_RAW"]}}, {"capabilities": {"drop": []}}, {"allowPrivilegeEscalation": true, "seccompProfile": {"type": "Unconfined"}}]);
     let spec = object(

@@ -181,12 +181,25 @@ pub fn app() -> BoxedStrategy<Vec<Value>> {
                 .chain([config_map(&json!({}))])
                 .collect(),
         ),
+        // Seen, or refused: which of the two came last would matter.
+        object(vec![
+            secret(&json!({"k": "MQ=="})),
+            secret(&json!({"k": "Mg=="})),
+            secret(&json!({})),
+            json!({"apiVersion": "v1", "kind": "SecretList", "items": []}),
+            json!({"apiVersion": "v1", "kind": "SecretList", "code": 403}),
+        ]),
     ])
 }
 
 /// The `ConfigMap` that Apps read.
 pub fn config_map(data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop", "resourceVersion": "7"}, "data": data})
+}
+
+/// The Secret that Apps read.
+pub fn secret(data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "shop", "resourceVersion": "7"}, "data": data})
 }
 
 /// Around a claim named `data`.

@@ -6,15 +6,16 @@ use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::app::configuration::configuration;
 use crate::app::validate::{Source, ValidApp};
 use crate::core::observed::Observed;
+use crate::core::plan::PlanSettings;
 use crate::core::{meta, rollout};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::collections::BTreeMap;
 
 /// The Deployment of the App's name. Unset `replicas` is not owned, so a user's own autoscaler is left alone.
-pub fn deployment(app: &ValidApp<'_>, observed: &Observed) -> Deployment {
+pub fn deployment(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Deployment {
     let declared = app.spec.rollout.clone().unwrap_or_default();
-    let configuration = configuration(app, observed);
+    let configuration = configuration(app, observed, settings);
     let remembered = configuration.annotation().map(|text| BTreeMap::from([(meta::CONFIGURATION.to_owned(), text)]));
     Deployment {
         metadata: ObjectMeta { annotations: remembered, ..meta::owned(&app.identity, &app.identity.name) },

@@ -56,6 +56,8 @@ pub async fn rbac(access: &Access, deploy: &Path) -> Result<()> {
     for component in fs::read_dir(deploy.join("components"))? {
         manifests.extend(self::manifests(&component?.path())?);
     }
+    // What is for namespaces that an admin chooses.
+    manifests.retain(|manifest| manifest["kind"] != "RoleBinding" || manifest["metadata"]["namespace"].is_string());
     manifests.extend(documents(&fs::read_to_string(deploy.join("service-account.yaml"))?)?);
     let fence = fs::read_to_string(deploy.join("fence.yaml"))?;
     manifests.extend(documents(&fence.replace(FENCED, "request.userInfo.username.endsWith(':moorage')"))?);
