@@ -203,9 +203,11 @@ async fn every_granted_verb_is_used_and_no_more_is_asked_for(control_plane: Arc<
     Ok(())
 }
 
-/// Where Secrets may be read, which is granted namespace by namespace, only a refused list tells.
+/// Where Secrets may be read, which is granted namespace by namespace, only a refused list tells; and that it was revoked, as in one
+/// namespace, a watch that is refused when it is renewed.
 fn is_probe(event: &AuditEvent) -> bool {
-    event.resource == "secrets" && event.verb == "list"
+    let is_renewal = event.verb == "watch" && event.namespace == crate::secrets::GRANTED;
+    event.resource == "secrets" && (event.verb == "list" || is_renewal)
 }
 
 /// Whether a refusal came from RBAC: quotas and namespaces that end refuse with the same code.

@@ -13,7 +13,7 @@ crate::cases![a_secret_is_followed_where_that_is_granted, the_recipe_is_true];
 
 /// The operator's namespace, and those that it watches; the audit log may show that it reads Secrets there.
 const OWN: &str = "reads-secrets";
-const GRANTED: &str = "reads-secrets-shop";
+pub const GRANTED: &str = "reads-secrets-shop";
 const OTHER: &str = "reads-secrets-blog";
 
 const DATABASE: &str = "{apiVersion: v1, kind: Secret, metadata: {name: database}, stringData: {password: anchor}}";
