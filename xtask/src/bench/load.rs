@@ -45,7 +45,8 @@ impl fmt::Display for Order {
     }
 }
 
-fn app(index: usize) -> Value {
+/// One App of the load.
+pub fn app(index: usize) -> Value {
     json!({
         "apiVersion": "moorage.dev/v1alpha1",
         "kind": "App",
@@ -61,7 +62,8 @@ fn app(index: usize) -> Value {
     })
 }
 
-fn name(index: usize) -> String {
+/// Its name.
+pub fn name(index: usize) -> String {
     format!("app-{index:05}")
 }
 
@@ -83,9 +85,9 @@ async fn apply(client: Client, object: Value) -> Result<()> {
     Ok(())
 }
 
-/// Applies every App.
-pub async fn apply_apps(rig: &ControlPlane, count: usize) -> Result<()> {
-    stream::iter((0..count).map(|index| Ok(apply(rig.client(), app(index)))))
+/// Applies every object.
+pub async fn apply_all(rig: &ControlPlane, objects: impl Iterator<Item = Value>) -> Result<()> {
+    stream::iter(objects.map(|object| Ok(apply(rig.client(), object))))
         .try_buffer_unordered(CONNECTIONS)
         .try_collect()
         .await
@@ -105,10 +107,7 @@ pub async fn apply_children(rig: &ControlPlane, count: usize, order: Order) -> R
     if matches!(order, Order::KindByKind) {
         children.sort_by_key(|(place, _)| *place);
     }
-    stream::iter(children.into_iter().map(|(_, body)| Ok(apply(rig.client(), body))))
-        .try_buffer_unordered(CONNECTIONS)
-        .try_collect()
-        .await
+    apply_all(rig, children.into_iter().map(|(_, body)| body)).await
 }
 
 /// Gives every App another image.
@@ -128,10 +127,20 @@ pub async fn change_images(rig: &ControlPlane, count: usize) -> Result<()> {
 
 /// Watches until every Deployment has rolled out; when that was.
 pub fn rollouts(client: Client, count: usize) -> JoinHandle<Result<Instant>> {
+    until_all(api(client, "apps", "v1", "Deployment"), count, has_rolled_out)
+}
+
+/// Watches until every Deployment has rolled out a change of its configuration; when that was.
+pub fn restarts(client: Client, count: usize) -> JoinHandle<Result<Instant>> {
     until_all(api(client, "apps", "v1", "Deployment"), count, |deployment| {
-        let status = &deployment.data["status"];
-        status["observedGeneration"].as_i64() == deployment.metadata.generation && status["availableReplicas"] == 1
+        let annotations = &deployment.data["spec"]["template"]["metadata"]["annotations"];
+        annotations["moorage.dev/config-hash"].is_string() && has_rolled_out(deployment)
     })
+}
+
+fn has_rolled_out(deployment: &DynamicObject) -> bool {
+    let status = &deployment.data["status"];
+    status["observedGeneration"].as_i64() == deployment.metadata.generation && status["availableReplicas"] == 1
 }
 
 /// Watches until every App is Ready in that generation; when that was.

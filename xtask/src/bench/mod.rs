@@ -7,6 +7,7 @@
 
 mod load;
 mod measure;
+mod references;
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,9 @@ pub struct Arguments {
     /// Leave out the floors, where only the counts matter
     #[arg(long)]
     no_floor: bool,
+    /// Only what it costs that Apps read `ConfigMaps` and Secrets
+    #[arg(long)]
+    references: bool,
     /// Further flags of the operator, such as --operator-arg=--workers=16
     #[arg(long)]
     operator_arg: Vec<String>,
@@ -68,7 +72,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Figures(Vec::new());
     figures.add("Apps", count);
     let mut floors = BTreeMap::new();
-    if !arguments.no_floor {
+    if !arguments.no_floor && !arguments.references {
         for order in [Order::KindByKind, Order::ResourceByResource] {
             let seconds = floor(count, order).await?;
             figures.add(&format!("floor, {order}: s to the last rollout"), seconds);
@@ -77,12 +81,19 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     }
     let rig = start().await?;
     rig.install(&workspace().join("crds"), &workspace().join("deploy")).await?;
+    if arguments.references {
+        references::prepare(&rig, count).await?;
+    }
     let options = OperatorOptions { extra_args: arguments.operator_arg.clone(), ..OperatorOptions::new(binary) };
     let mut operator = rig.operator(options).await?;
     operator.ready().await?;
-    converge(&rig, &operator, count, &floors, &mut figures).await?;
-    change(&rig, &operator, count, &mut figures).await?;
-    latency(&rig, &operator, &mut figures).await?;
+    if arguments.references {
+        references::run(&rig, &operator, count, &mut figures).await?;
+    } else {
+        converge(&rig, &operator, count, &floors, &mut figures).await?;
+        change(&rig, &operator, count, &mut figures).await?;
+        latency(&rig, &operator, &mut figures).await?;
+    }
     rest(&rig, &mut operator, if arguments.quick { 20 } else { 60 }, &mut figures).await?;
     if let Some(path) = &arguments.json {
         let object: serde_json::Map<String, Value> = figures.0.into_iter().collect();
@@ -120,7 +131,7 @@ async fn converge(
     let (mark, before) = (rig.audit().mark()?, Usage::of(operator)?);
     let (rollouts, ready) = (load::rollouts(rig.client(), count), load::ready(rig.client(), count, 1));
     let begin = Instant::now();
-    load::apply_apps(rig, count).await?;
+    load::apply_all(rig, (0..count).map(load::app)).await?;
     let rolled_out = rollouts.await??.duration_since(begin).as_secs_f64();
     let makespan = ready.await??.duration_since(begin).as_secs_f64();
     figures.add("makespan: s to the last App Ready", makespan);
