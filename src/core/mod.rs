@@ -5,6 +5,7 @@
 
 pub mod additions;
 pub mod checks;
+pub mod complaints;
 pub mod conditions;
 pub mod configuration;
 pub mod content;

@@ -24,6 +24,12 @@ const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 pub struct Pod {
     /// Its name.
     pub name: String,
+    /// Its UID.
+    pub uid: Box<str>,
+    /// Whether it is to be remembered: it is not ready, something is wrong, or a container of it was restarted and may be again.
+    pub matters: bool,
+    /// Whether it has a node, and its volumes and network are still to come.
+    pub starting: bool,
     /// Whether another takes its place: it has ended for good, or is being deleted.
     pub leaving: bool,
     /// What is wrong with it; empty while it starts or runs well.
@@ -39,6 +45,10 @@ pub struct Trouble {
     pub from: Option<i64>,
     /// Until that second, if nothing happens.
     pub until: Option<i64>,
+    /// The probe that does not succeed.
+    pub probe: Option<Probe>,
+    /// When the container ended, if that may have been by a probe.
+    pub stopped: Option<i64>,
 }
 
 impl Trouble {
@@ -50,7 +60,7 @@ impl Trouble {
 
 impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
-        Self { problem, from: None, until: None }
+        Self { problem, ..Self::default() }
     }
 }
 
@@ -63,8 +73,40 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
     } else {
         failure(live).filter(|_| ended).map_or_else(|| running(live), |failure| vec![failure])
     };
-    let pod = Pod { name: live.name().to_owned(), leaving: ended || live.is_deleting(), troubles };
+    let leaving = ended || live.is_deleting();
+    let restarted = |container: &Value| container["restartCount"].as_i64().is_some_and(|count| count > 0);
+    let was_restarted = items(&live.body["status"]["containerStatuses"]).any(restarted);
+    let pod = Pod {
+        name: live.name().to_owned(),
+        uid: live.uid().into(),
+        matters: !troubles.is_empty() || !leaving && (!is_ready(live) || was_restarted),
+        starting: !leaving && is_starting(live),
+        leaving,
+        troubles,
+    };
     Some((kind, name.into_string(), pod))
+}
+
+fn is_ready(live: &Live) -> bool {
+    has_condition(live, "Ready", "True")
+}
+
+fn has_condition(live: &Live, type_: &str, status: &str) -> bool {
+    items(&live.body["status"]["conditions"])
+        .any(|condition| condition["type"] == type_ && condition["status"] == status)
+}
+
+/// Whether a pod has a node and no container of it has run. That its volumes and network are there is told by a condition since
+/// Kubernetes 1.29 (KEP-3085).
+fn is_starting(live: &Live) -> bool {
+    let status = &live.body["status"];
+    let statuses = ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(|field| items(&status[field]));
+    let runs = |container: &Value| {
+        let (state, last) = (&container["state"], &container["lastState"]);
+        state.get("running").is_some() || state.get("terminated").is_some() || last.get("terminated").is_some()
+    };
+    let has_node = !text(&live.body["spec"]["nodeName"]).is_empty();
+    has_node && !has_condition(live, "PodReadyToStartContainers", "True") && !statuses.into_iter().any(runs)
 }
 
 /// Why a pod has ended as a whole, if that has a reason of its own: its node refused it, evicted it or was shut down.
@@ -104,7 +146,11 @@ fn stopping(live: &Live) -> Option<Trouble> {
         )
     };
     let problem = problem(name, "", Reason::TerminationStuck.as_str(), &message);
-    Some(Trouble { problem: Problem { since: Some(Time(since)), ..problem }, from: Some(due + STOPPING), until: None })
+    Some(Trouble {
+        problem: Problem { since: Some(Time(since)), ..problem },
+        from: Some(due + STOPPING),
+        ..Trouble::default()
+    })
 }
 
 /// What is wrong with a pod that is to run.
@@ -119,9 +165,7 @@ fn running(live: &Live) -> Vec<Trouble> {
             Container { pod: live.name(), spec, status, is_init }.trouble()
         }));
     }
-    let is_ready =
-        items(&status["conditions"]).any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-    if troubles.is_empty() && !is_ready {
+    if troubles.is_empty() && !is_ready(live) {
         let containers = items(&status["containerStatuses"]).filter_map(|status| {
             let spec = items(&spec["containers"]).find(|spec| spec["name"] == status["name"])?;
             Some(Container { pod: live.name(), spec, status, is_init: false })
@@ -139,7 +183,7 @@ fn unscheduled(live: &Live) -> Option<Trouble> {
     let message = text(&scheduled["message"]);
     let since = second(&scheduled["lastTransitionTime"]).filter(|_| message.contains(UNBOUND));
     let problem = problem(live.name(), "", Reason::Unschedulable.as_str(), message);
-    Some(Trouble { problem, from: since.map(|since| since + BINDING), until: None })
+    Some(Trouble { problem, from: since.map(|since| since + BINDING), ..Trouble::default() })
 }
 
 /// States of a container that every start passes through.
@@ -187,23 +231,32 @@ impl Container<'_> {
         let waits_for = text(&waiting["reason"]);
         let (repeats, fails) = (self.ends_again(), self.exit_code().is_some_and(|code| code != 0));
         if waits_for == Reason::CrashLoopBackOff.as_str() {
-            Some(self.ended(true, text(&waiting["message"])).into())
+            Some(self.ended(true, text(&waiting["message"])))
         } else if !HARMLESS.contains(&waits_for) {
             Some(self.problem(waits_for, text(&waiting["message"])).into())
         } else if ended.is_object() {
             let is_wrong = fails || repeats && !self.is_init;
-            is_wrong.then(|| self.ended(repeats, text(&ended["message"])).into())
+            is_wrong.then(|| self.ended(repeats, text(&ended["message"])))
         } else if repeats && (fails || !self.is_init) {
             let end = second(&self.run()["finishedAt"])?;
             let message = format!("it runs again since it last ended at {}", Timestamp::from_second(end).ok()?);
-            Some(Trouble { until: Some(end + CALM), ..self.ended(true, &message).into() })
+            Some(Trouble { until: Some(end + CALM), ..self.ended(true, &message) })
         } else {
             None
         }
     }
 
+    /// That it ended. Where it came to an end by a signal, or cleanly, a probe may have had it stopped.
+    fn ended(&self, repeats: bool, message: &str) -> Trouble {
+        let may_be_stopped = matches!(self.exit_code(), Some(0 | 137 | 143)) && self.killing_probe().is_some();
+        let problem = self.why_ended(repeats, message);
+        let is_oom = problem.reason == Reason::OOMKilled.as_str();
+        let stopped = second(&self.run()["finishedAt"]).filter(|_| repeats && may_be_stopped && !is_oom);
+        Trouble { problem, stopped, ..Trouble::default() }
+    }
+
     /// What made it end. The message tells it where nothing better is known.
-    fn ended(&self, repeats: bool, message: &str) -> Problem {
+    fn why_ended(&self, repeats: bool, message: &str) -> Problem {
         let (reason, code) = (text(&self.run()["reason"]), self.exit_code());
         if reason == Reason::OOMKilled.as_str() {
             return self.problem(reason, message);
@@ -251,7 +304,8 @@ impl Container<'_> {
         let message = format!("it runs, but its {} does not succeed", probe.words());
         // It had its time before it was stopped.
         let from = if starts && self.restarts() > 0 && self.is_stopped() { None } else { Some(late) };
-        Some(Trouble { problem: problem(self.pod, self.name(), probe.reason().as_str(), &message), from, until: None })
+        let problem = problem(self.pod, self.name(), probe.reason().as_str(), &message);
+        Some(Trouble { problem, from, probe: Some(probe), ..Trouble::default() })
     }
 
     fn problem(&self, reason: &str, message: &str) -> Problem {
@@ -303,12 +357,13 @@ impl Probe {
     }
 }
 
-fn text(value: &Value) -> &str {
+/// A text; an empty one where there is none.
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// A time as Unix seconds.
-fn second(time: &Value) -> Option<i64> {
+pub fn second(time: &Value) -> Option<i64> {
     time.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_second)
 }
 

@@ -75,6 +75,7 @@ pub fn next_change(pods: &[Pod], now: Timestamp) -> Option<Duration> {
 pub fn reason(problem: &Problem) -> Reason {
     match problem.reason.as_str() {
         "ImageInspectError" | "RegistryUnavailable" => Reason::ErrImagePull,
+        "FailedMapVolume" => Reason::FailedMount,
         "CreateContainerError" | "RunContainerError" | "StartError" => Reason::ContainerCannotRun,
         _ if problem.container.is_empty() => {
             OF_PODS.into_iter().find(|reason| reason.as_str() == problem.reason).unwrap_or(Reason::PodFailed)
@@ -84,13 +85,24 @@ pub fn reason(problem: &Problem) -> Reason {
 }
 
 /// Reasons of whole pods.
-const OF_PODS: [Reason; 3] = [Reason::Unschedulable, Reason::Evicted, Reason::TerminationStuck];
+const OF_PODS: [Reason; 6] = [
+    Reason::Unschedulable,
+    Reason::FailedMount,
+    Reason::FailedAttachVolume,
+    Reason::FailedCreatePodSandBox,
+    Reason::Evicted,
+    Reason::TerminationStuck,
+];
 
 /// Rank of a problem: what the user's own edit most likely fixes comes first, a failing probe last.
 fn severity(problem: &Problem) -> u8 {
     match reason(problem) {
         Reason::ReadinessFailing => 2,
-        Reason::Unschedulable | Reason::Evicted | Reason::PodFailed | Reason::TerminationStuck => 1,
+        Reason::Unschedulable
+        | Reason::FailedCreatePodSandBox
+        | Reason::Evicted
+        | Reason::PodFailed
+        | Reason::TerminationStuck => 1,
         _ => 0,
     }
 }
@@ -143,6 +155,14 @@ fn advice(problem: &Problem) -> String {
                 .to_owned()
         }
         Reason::ReadinessFailing => ". Check spec.readinessProbe against what the program serves".to_owned(),
+        Reason::FailedMount => {
+            ". Check the Secrets, ConfigMaps and claims that spec.volumes refers to; the pod starts once they are there"
+                .to_owned()
+        }
+        Reason::FailedAttachVolume => {
+            ". If a pod on another node holds the volume, it is free once that pod is gone: kubectl get pods -o wide"
+                .to_owned()
+        }
         Reason::CreateContainerConfigError => ". Check the Secrets and ConfigMaps that the spec refers to".to_owned(),
         _ => String::new(),
     }

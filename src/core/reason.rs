@@ -120,6 +120,12 @@ reasons! {
     ContainerCannotRun,
     /// No node takes the pod.
     Unschedulable,
+    /// A volume of the pod can't be mounted.
+    FailedMount,
+    /// A volume of the pod can't be attached to its node.
+    FailedAttachVolume,
+    /// The pod gets no sandbox, and so no network.
+    FailedCreatePodSandBox,
     /// The readiness probe fails.
     ReadinessFailing,
     /// The liveness probe fails, so the kubelet stops the container again and again.

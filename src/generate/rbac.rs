@@ -97,7 +97,7 @@ pub fn base() -> Vec<Grant> {
     ]
 }
 
-/// Events about our objects, and what storage drivers complain of in theirs.
+/// Events about our objects, and what kubelets and storage drivers complain of in theirs.
 fn events() -> Vec<Grant> {
     let mut rules = vec![rule("events.k8s.io", &["events".to_owned()], &["create", "patch"])];
     rules.extend(observed(|watched| watched.kind == Observable::Event));

@@ -5,18 +5,20 @@
 
 use super::belongings::Belongings;
 use super::body::Body;
+use super::complaints::Object;
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
 use super::offers::Offers;
 use super::progress::{Moment, Progress, Source};
 use super::references::References;
 use super::scope::{Place, Scope, Watch, is_unseen};
+use super::troubles::Troubles;
+use crate::core::complaints::Complaint;
 use crate::core::facts::{Claim, Facts};
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::observed::{Child, Observed, StorageClass};
 use crate::core::offer::Offer;
 use crate::core::plan::Plan;
-use crate::core::pods::Pod;
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::revisions::Revision;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,11 +53,11 @@ pub struct Caches {
     children: HashMap<(ChildKind, Key), Child>,
     progress: Progress,
     by_parent: HashMap<ParentKey, BTreeSet<(ChildKind, Box<str>)>>,
-    pods: Belongings<Pod>,
-    revisions: Belongings<Arc<Revision>>,
+    revisions: Belongings<ParentKey, Arc<Revision>>,
     /// What is referred to, and who does.
     pub references: References,
-    failures: HashMap<Key, Box<str>>,
+    /// What is wrong with pods and volume claims.
+    pub troubles: Troubles,
     classes: Option<BTreeMap<String, StorageClass>>,
     offers: Offers,
 }
@@ -78,7 +80,7 @@ impl Caches {
 
     /// How many objects are remembered: parents, children, pods with problems.
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.parents.len(), self.children.len(), self.pods.count())
+        (self.parents.len(), self.children.len(), self.troubles.count())
     }
 
     /// Remembers a parent. Wakes it, the claims that it begins or ceases to mount, and whoever mounts it, if that concerns them.
@@ -225,6 +227,12 @@ impl Caches {
         let id = (kind, key.clone());
         self.progress.taken(self.watch(kind, &key.namespace), child.version, source);
         let before = self.children.get(&id);
+        if let Some(before) = before.filter(|before| before.uid != child.uid) {
+            self.troubles.forget_claim(key, &before.uid);
+        }
+        if kind == ChildKind::PersistentVolumeClaim && before.is_none_or(|before| before.uid != child.uid) {
+            self.troubles.found_claim(key, &child.uid);
+        }
         let news = before.is_none_or(|before| Child { version: child.version, ..before.clone() } != child);
         let former = before.and_then(|before| parent_of(before, key)).filter(|former| Some(former) != parent.as_ref());
         if let Some(former) = &former {
@@ -265,6 +273,7 @@ impl Caches {
     /// Forgets a child.
     pub fn remove_child(&mut self, kind: ChildKind, key: &Key) -> Wake {
         let Some(child) = self.children.remove(&(kind, key.clone())) else { return Wake::new() };
+        self.troubles.forget_claim(key, &child.uid);
         let parent = parent_of(&child, key);
         if let Some(parent) = &parent {
             self.unlink(parent, kind, key);
@@ -281,19 +290,6 @@ impl Caches {
         }
     }
 
-    /// Remembers a pod, if anything is wrong with it.
-    pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: &Pod) -> Wake {
-        if pod.troubles.is_empty() {
-            return self.remove_pod(key);
-        }
-        self.pods.set(key, parent, pod.clone())
-    }
-
-    /// Forgets a pod.
-    pub fn remove_pod(&mut self, key: &Key) -> Wake {
-        self.pods.remove(key)
-    }
-
     /// Remembers a revision, or forgets it.
     pub fn set_revision(&mut self, key: &Key, revision: Option<(ParentKey, Revision)>) -> Wake {
         match revision {
@@ -308,14 +304,14 @@ impl Caches {
         self.revisions.of(parent).filter(|revision| revision.is_of(&deployment.uid)).cloned().collect()
     }
 
-    /// Remembers or forgets what a storage driver complained of about a claim.
-    pub fn set_failure(&mut self, claim: &Key, message: Option<&str>) -> Wake {
-        let before = match message {
-            Some(message) => self.failures.insert(claim.clone(), message.into()),
-            None => self.failures.remove(claim),
+    /// Takes in what an Event complains of, or that there is nothing of it to be told.
+    pub fn complained(&mut self, event: &Key, told: Option<(Object, Complaint)>) -> Wake {
+        let children = &self.children;
+        let claim = |object: &Object| {
+            let child = children.get(&(ChildKind::PersistentVolumeClaim, object.key.clone()))?;
+            parent_of(child, &object.key).filter(|_| child.uid == object.uid)
         };
-        let parent = ParentKey::new(ParentKind::StorageClaim, claim.clone());
-        if before.as_deref() == message || !self.parents.contains_key(&parent) { Wake::new() } else { vec![parent] }
+        self.troubles.complained(event, told, claim)
     }
 
     /// Replaces what is known of the storage classes. Wakes every claim if it is news.
@@ -338,19 +334,9 @@ impl Caches {
         keys.filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 
-    /// Every pod in that place which is not in `seen`.
-    pub fn unseen_pods(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.pods.unseen(place, seen)
-    }
-
     /// Every revision in that place which is not in `seen`.
     pub fn unseen_revisions(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
         self.revisions.unseen(place, seen)
-    }
-
-    /// Every claim in that place with a complaint which is not in `seen`.
-    pub fn unseen_failures(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.failures.keys().filter(|key| is_unseen(key, place, seen)).cloned().collect()
     }
 
     /// Everything a plan for that parent may look at.
@@ -367,7 +353,7 @@ impl Caches {
         let consumers = self.mounting(parent);
         Observed {
             children,
-            pods: self.pods.of(parent).cloned().collect(),
+            pods: self.troubles.pods(parent),
             answers: BTreeMap::new(),
             revisions: self.revisions(parent),
             claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
@@ -380,7 +366,10 @@ impl Caches {
                 .collect(),
             made: self.parents.get(parent).is_some_and(|entry| self.made.get(parent) == Some(&entry.uid)),
             offers: self.offers.of(parent.kind, &self.scope.place(&parent.key.namespace)),
-            provisioning_failure: self.failures.get(&parent.key).filter(|_| is_claim).map(ToString::to_string),
+            provisioning_failure: self
+                .child(ChildKind::PersistentVolumeClaim, &parent.key)
+                .filter(|_| is_claim)
+                .and_then(|volume| self.troubles.provisioning_failure(&parent.key, &volume.uid)),
         }
     }
 

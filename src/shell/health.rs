@@ -180,12 +180,13 @@ impl Health {
         self.changes.subscribe()
     }
 
-    /// Waits until every parent of that place is listed.
-    pub async fn parents_listed(&self, place: &Place) {
+    /// Waits until everything of that place is listed that a watch needs to be known: children are compared with what their parents
+    /// want as they are decoded, and Events are kept only of what is ours.
+    pub async fn until_turn_of(&self, later: &Watch) {
         let mut changes = self.changes.subscribe();
-        let is_parent = |watch: &Watch| watch.place == *place && matches!(watch.subject, Subject::Parent(_));
+        let is_first = |watch: &Watch| watch.place == later.place && watch.subject.comes_before(later.subject);
         let listed =
-            |_: &u64| self.lock().iter().filter(|(watch, _)| is_parent(watch)).all(|(_, watching)| watching.listed);
+            |_: &u64| self.lock().iter().filter(|(watch, _)| is_first(watch)).all(|(_, watching)| watching.listed);
         // The sender lives as long as `self`.
         let _ = changes.wait_for(listed).await;
     }
@@ -215,6 +216,7 @@ mod tests {
     use super::{Duration, Health, PATIENCE, Place, Scope, Subject, Watch};
     use crate::core::kind::{ChildKind, ParentKind};
     use crate::shell::kinds::Observable;
+    use futures::FutureExt as _;
 
     const SILENCE: Duration = Duration::from_secs(400);
     const APPS: Subject = Subject::Parent(ParentKind::App);
@@ -236,6 +238,20 @@ mod tests {
 
     fn all_listed() -> Health {
         listed(&Scope::default(), |_| true)
+    }
+
+    /// An Event is kept only of what is known to be ours, so that is listed first.
+    #[tokio::test(start_paused = true)]
+    async fn events_wait_for_what_they_are_about() {
+        let events = everywhere(Subject::Observed(Observable::Event));
+        let first = [APPS, Subject::Observed(Observable::Pod), Subject::Child(ChildKind::PersistentVolumeClaim)];
+        for missing in first {
+            let health = listed(&Scope::default(), |watch| watch.subject != missing);
+            assert!(health.until_turn_of(&events).now_or_never().is_none(), "{missing} is not listed");
+        }
+        let health = listed(&Scope::default(), |watch| !watch.subject.is_events());
+        assert!(health.until_turn_of(&events).now_or_never().is_some());
+        assert!(health.until_turn_of(&everywhere(APPS)).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,12 +2,14 @@
 
 use super::body::Body;
 use super::cache::{Caches, ParentEntry};
+use super::complaints::Object as Complained;
 use super::context::Context;
 use super::guard::caught;
 use super::key::{Key, ParentKey, Wake};
 use super::observe::observe;
 use super::progress::{Moment, Source};
 use crate::api::{App, Registry, StorageClaim};
+use crate::core::complaints::{Involved, complaint};
 use crate::core::facts::{Facts, facts};
 use crate::core::hash;
 use crate::core::kind::{ChildKind, ParentKind};
@@ -181,10 +183,20 @@ pub fn take_pod(context: &Context, live: &Live) -> Wake {
     match caught(|| format!("Pod {key}"), || pods::pod(live)).flatten() {
         Some((kind, name, pod)) => {
             let parent = ParentKey::new(kind, key.sibling(&name));
-            context.caches().set_pod(&key, &parent, &pod)
+            context.caches().troubles.set_pod(&key, &parent, &pod)
         }
-        None => context.caches().remove_pod(&key),
+        None => context.caches().troubles.remove_pod(&key),
     }
+}
+
+/// Takes in an Event as it came off a watch.
+pub fn take_event(context: &Context, live: &Live) -> Wake {
+    let event = Key::new(live.namespace(), live.name());
+    let told = caught(|| format!("Event {event}"), || complaint(live)).flatten();
+    let told = told.map(|(Involved { subject, name, uid }, complaint)| {
+        (Complained { subject, key: event.sibling(name), uid: uid.into() }, complaint)
+    });
+    context.caches().complained(&event, told)
 }
 
 /// Takes in a `ReplicaSet` as it came off a watch.

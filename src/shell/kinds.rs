@@ -102,7 +102,7 @@ pub enum Observable {
     Pod,
     /// `ReplicaSets` of ours, which are the revisions of Apps.
     ReplicaSet,
-    /// Complaints of storage drivers.
+    /// Warnings about pods and volumes of ours.
     Event,
     /// The cluster's storage classes.
     StorageClass,
@@ -237,6 +237,20 @@ impl Subject {
         match self {
             Self::Parent(_) | Self::Child(_) | Self::Observed(_) => false,
             Self::Content(kind) => kind.component().is_some(),
+        }
+    }
+
+    /// Whether it is Events, most of which are about others' objects.
+    pub fn is_events(self) -> bool {
+        self == Self::Observed(Observable::Event)
+    }
+
+    /// Whether what it shows must be known before the other is looked at.
+    pub fn comes_before(self, other: Self) -> bool {
+        match self {
+            Self::Parent(_) => !matches!(other, Self::Parent(_)),
+            Self::Child(ChildKind::PersistentVolumeClaim) | Self::Observed(Observable::Pod) => other.is_events(),
+            Self::Child(_) | Self::Observed(_) | Self::Content(_) => false,
         }
     }
 

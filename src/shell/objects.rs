@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::guard::caught;
-use super::intake::{take_child, take_parent, take_pod, take_revision};
+use super::intake::{take_child, take_event, take_parent, take_pod, take_revision};
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::{Observable, Subject, row};
 use super::progress::Source;
@@ -30,10 +30,15 @@ impl Objects {
         Self { context, watch, seen: BTreeSet::new() }
     }
 
+    /// How many objects the running relist has shown that are to be kept.
+    pub fn remembered(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Takes in one object. One that makes the operator panic is passed over; the others are not to suffer from it.
     fn take_object(&self, live: Live, source: Source, lane: Lane) {
         let subject = self.watch.subject;
-        let key = key(subject, &live);
+        let key = key(&live);
         let wake = caught(|| format!("{subject} {key}"), || take(&self.context, subject, live, source));
         self.wake(wake.unwrap_or_default(), lane);
     }
@@ -60,8 +65,12 @@ impl Intake for Objects {
                 }
             }
             Event::InitApply(live) => {
-                self.seen.insert(key(subject, &live));
+                let key = key(&live);
                 self.take_object(live, Source::List, Lane::Background);
+                // Of strangers' Events there are any number.
+                if !subject.is_events() || self.context.caches().troubles.complaints.has(&key) {
+                    self.seen.insert(key);
+                }
             }
             Event::InitDone => {
                 let wake = sweep(&self.context, &self.watch, &std::mem::take(&mut self.seen));
@@ -70,7 +79,7 @@ impl Intake for Objects {
             }
             Event::Apply(live) => self.take_object(live, Source::Watch, Lane::Edit),
             Event::Delete(live) => {
-                let key = key(subject, &live);
+                let key = key(&live);
                 let wake = match subject {
                     Subject::Child(kind) => self.context.caches().child_is_gone(kind, &key, live.version()),
                     Subject::Parent(_) | Subject::Observed(_) | Subject::Content(_) => {
@@ -96,16 +105,9 @@ impl Intake for Objects {
     }
 }
 
-/// By what an object is remembered: itself, or the claim that an Event speaks of, which lives where it does.
-pub fn key(subject: Subject, live: &Live) -> Key {
-    match subject {
-        Subject::Observed(Observable::Event) => {
-            Key::new(live.namespace(), live.body["involvedObject"]["name"].as_str().unwrap_or_default())
-        }
-        Subject::Parent(_) | Subject::Child(_) | Subject::Observed(_) | Subject::Content(_) => {
-            Key::new(live.namespace(), live.name())
-        }
-    }
+/// By what an object is remembered.
+pub fn key(live: &Live) -> Key {
+    Key::new(live.namespace(), live.name())
 }
 
 /// Takes in one object of the subject's kind; configuration has an intake of its own.
@@ -115,9 +117,7 @@ pub fn take(context: &Context, subject: Subject, live: Live, source: Source) -> 
         Subject::Child(kind) => take_child(context, kind, &live, source).unwrap_or_default(),
         Subject::Observed(Observable::Pod) => take_pod(context, &live),
         Subject::Observed(Observable::ReplicaSet) => take_revision(context, &live),
-        Subject::Observed(Observable::Event) => {
-            context.caches().set_failure(&key(subject, &live), live.body["message"].as_str())
-        }
+        Subject::Observed(Observable::Event) => take_event(context, &live),
         Subject::Observed(Observable::StorageClass) => {
             let mut caches = context.caches();
             let mut classes = caches.classes();
@@ -138,9 +138,9 @@ fn forget(context: &Context, subject: Subject, key: &Key) -> Wake {
             caches.remove_parent(&parent)
         }
         Subject::Child(kind) => caches.remove_child(kind, key),
-        Subject::Observed(Observable::Pod) => caches.remove_pod(key),
+        Subject::Observed(Observable::Pod) => caches.troubles.remove_pod(key),
         Subject::Observed(Observable::ReplicaSet) => caches.set_revision(key, None),
-        Subject::Observed(Observable::Event) => caches.set_failure(key, None),
+        Subject::Observed(Observable::Event) => caches.complained(key, None),
         Subject::Observed(Observable::StorageClass) => {
             let mut classes = caches.classes();
             classes.remove(key.name.as_ref());
@@ -187,9 +187,9 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
     match *subject {
         Subject::Parent(kind) => caches.unseen_parents(kind, place, seen),
         Subject::Child(_) | Subject::Observed(Observable::Definition) | Subject::Content(_) => Vec::new(),
-        Subject::Observed(Observable::Pod) => caches.unseen_pods(place, seen),
+        Subject::Observed(Observable::Pod) => caches.troubles.unseen_pods(place, seen),
         Subject::Observed(Observable::ReplicaSet) => caches.unseen_revisions(place, seen),
-        Subject::Observed(Observable::Event) => caches.unseen_failures(place, seen),
+        Subject::Observed(Observable::Event) => caches.troubles.complaints.unseen(place, seen),
         Subject::Observed(Observable::StorageClass) => {
             caches.classes().into_keys().map(|name| Key::new("", &name)).filter(|key| !seen.contains(key)).collect()
         }
@@ -197,9 +197,11 @@ fn unseen(context: &Context, Watch { place, subject }: &Watch, seen: &BTreeSet<K
 }
 
 /// Takes in that a kind can't be looked at: with 403 it may not be, with 404 it may be served no longer.
-fn failed(context: &Context, Watch { place, subject }: &Watch, code: u16) -> Wake {
+fn failed(context: &Context, watch: &Watch, code: u16) -> Wake {
+    let Watch { place, subject } = watch;
     match (*subject, code) {
         (Subject::Observed(Observable::StorageClass), 403) => context.caches().set_classes(None),
+        (Subject::Observed(Observable::Event), 403) => sweep(context, watch, &BTreeSet::new()),
         (Subject::Child(kind), 403 | 404) => match &row(kind).optional {
             Some(provider) if code == 403 => context.caches().set_offer(kind, place, Offer::Denied(provider)),
             Some(_) => {

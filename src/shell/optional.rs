@@ -177,7 +177,7 @@ impl Keeper {
             let (client, context, settings) = (self.client.clone(), self.context.clone(), self.settings.clone());
             let (stop, health) = (stop.clone(), self.health.clone());
             kept.tasks.spawn(async move {
-                if stop.run_until_cancelled(health.parents_listed(&watch.place)).await.is_some() {
+                if stop.run_until_cancelled(health.until_turn_of(&watch)).await.is_some() {
                     let (intake, metrics) = (Objects::new(context.clone(), watch.clone()), context.metrics.clone());
                     follow(client, intake, metrics, watch, settings, stop, health).await;
                 }

@@ -189,7 +189,6 @@ impl Engine {
     }
 }
 
-/// Children are compared with what their parents want as they are decoded, so parents are listed first.
 fn watches(
     client: &Client,
     context: &Context,
@@ -202,9 +201,7 @@ fn watches(
         let (client, context, stop, health) = (client.clone(), context.clone(), stop.clone(), health.clone());
         let settings = watch_settings(settings);
         tasks.spawn(async move {
-            if !matches!(watch.subject, Subject::Parent(_)) {
-                health.parents_listed(&watch.place).await;
-            }
+            health.until_turn_of(&watch).await;
             let metrics = context.metrics.clone();
             if watch.subject == Subject::Observed(Observable::Definition) {
                 let intake = Definitions::new(context);

@@ -43,9 +43,8 @@ fn config(subject: Subject, settings: &WatchSettings, page_size: u32) -> watcher
         Subject::Observed(Observable::ReplicaSet) => {
             config.labels(&format!("{MANAGED_BY}={MANAGER},{}", parent_label(ParentKind::App)))
         }
-        Subject::Observed(Observable::Event) => {
-            config.fields("involvedObject.kind=PersistentVolumeClaim,reason=ProvisioningFailed")
-        }
+        // There is no selector for two kinds. What comes most often and says nothing new is left out.
+        Subject::Observed(Observable::Event) => config.fields("type=Warning,reason!=BackOff,reason!=FailedScheduling"),
     }
 }
 

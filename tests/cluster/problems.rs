@@ -12,6 +12,7 @@ crate::cases![
     every_pod_problem_is_told,
     a_crash_loop_stays_degraded_while_its_container_runs,
     a_paused_deployment_is_told,
+    what_events_say_of_a_pod_is_told,
     an_unschedulable_pod_is_told,
     refused_pods_are_told,
     a_rollout_past_its_deadline_is_stalled
@@ -157,6 +158,30 @@ async fn a_crash_loop_stays_degraded_while_its_container_runs(control_plane: Arc
     Ok(())
 }
 
+/// A volume that can't be mounted is told by an Event only. One about a former pod of that name counts for nothing.
+async fn what_events_say_of_a_pod_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "mount").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let pod = fail_one_pod(&sandbox, &json!({"state": {"waiting": {"reason": "ContainerCreating"}}})).await?;
+    let uid = must_get(&sandbox, "Pod", &pod).await?["metadata"]["uid"].clone();
+    let now = Timestamp::now().to_string();
+    for (name, uid, message) in [("former", json!("0"), "of a former pod"), ("this", uid, "secret \"db\" not found")] {
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": format!("{pod}.{name}")},
+            "involvedObject": {"kind": "Pod", "namespace": sandbox.namespace, "name": pod, "uid": uid},
+            "reason": "FailedMount", "message": message, "type": "Warning", "count": 2, "lastTimestamp": now,
+        });
+        sandbox.apply(&event.to_string()).await?;
+    }
+    let app = reason(&sandbox, "App", "web", "Degraded", "FailedMount").await?;
+    let said = message(&app, "Ready");
+    ensure!(said.contains(&pod) && said.contains("secret \"db\" not found"), "{said}");
+    sandbox.kubectl(&["delete", "event", &format!("{pod}.this")]).await?;
+    until(&sandbox, "App", "web", "to forget it", |app| app["status"]["problems"].is_null()).await?;
+    Ok(())
+}
+
 async fn a_paused_deployment_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "pause").await?;
     sandbox.apply(WEB).await?;
@@ -166,7 +191,7 @@ async fn a_paused_deployment_is_told(control_plane: Arc<ControlPlane>) -> Result
     until(&sandbox, "App", "web", "to be Ready and tell of the pause", is_as_declared).await?;
     patch(&sandbox, "App", "web", &json!({"spec": {"image": "registry.example.com/team/web:2"}})).await?;
     let app = until(&sandbox, "App", "web", "to wait for the Deployment", |app| {
-        has_reason(app, "Ready", "Paused") && !is_true(app, "Ready")
+        condition(app, "Ready").is_some_and(|ready| ready["status"] == "False" && ready["reason"] == "Paused")
     })
     .await?;
     let said = message(&app, "Ready");

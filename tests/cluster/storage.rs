@@ -185,9 +185,11 @@ async fn provisioning_failure(sandbox: &Sandbox) -> Result<()> {
         .await?;
     sandbox.apply(&claim("failing", "{size: 1Gi, storageClassName: broken}")).await?;
     reason(sandbox, "StorageClaim", "failing", "Ready", "WaitingForVolume").await?;
+    let volume = must_get(sandbox, "PersistentVolumeClaim", "failing").await?;
     let event = json!({
         "apiVersion": "v1", "kind": "Event", "metadata": {"name": "failing.1"},
-        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": sandbox.namespace, "name": "failing"},
+        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": sandbox.namespace, "name": "failing",
+            "uid": volume["metadata"]["uid"]},
         "reason": "ProvisioningFailed", "message": "the array is full", "type": "Warning",
     });
     sandbox.apply(&event.to_string()).await?;

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod apis;
+mod complaints;
 mod configuration;
 mod counts;
 mod crash;

@@ -116,10 +116,10 @@ async fn a_list_of_one_namespace_forgets_nothing_of_another() -> Result<()> {
         let world = World::new();
         // Without classes, a claim says what the driver complained of.
         let mut replica = start(&world, "first", Faults::on("", "storageclasses", Fault::Status(403))).await;
-        for namespace in ["shop", "blog"] {
-            furnish(&world, namespace)?;
+        for furnish in [furnish, complain] {
+            ["shop", "blog"].into_iter().try_for_each(|namespace| furnish(&world, namespace))?;
+            world.rest(&mut replica).await?;
         }
-        world.rest(&mut replica).await?;
         let troubles = || (status(&world, "App", "web"), status(&world, "StorageClaim", "tape"));
         let told = troubles();
         ensure!(told.0.contains("ErrImagePull") && told.1.contains("the robot is stuck"), "{told:?}");
@@ -164,7 +164,7 @@ async fn a_list_of_one_namespace_forgets_nothing_of_another() -> Result<()> {
     Ok(())
 }
 
-/// The objects, with a pod that can't pull its image and a complaint of the storage driver.
+/// The objects, with a pod that can't pull its image.
 fn furnish(world: &World, namespace: &str) -> Result<()> {
     for manifest in OBJECTS {
         apply(world, namespace, manifest)?;
@@ -186,9 +186,16 @@ fn furnish(world: &World, namespace: &str) -> Result<()> {
         "spec": {"containers": [{"name": "web", "image": "web"}]},
         "status": {"containerStatuses": [{"name": "web", "ready": false, "state": waiting}]},
     }))?;
+    Ok(())
+}
+
+/// The storage driver complains of a claim.
+fn complain(world: &World, namespace: &str) -> Result<()> {
+    let claim = world.server.get("PersistentVolumeClaim", namespace, "tape").unwrap_or_default();
+    let uid = &claim["metadata"]["uid"];
     world.server.create(json!({
         "apiVersion": "v1", "kind": "Event", "metadata": {"name": "tape.1", "namespace": namespace},
-        "involvedObject": {"kind": "PersistentVolumeClaim", "name": "tape", "namespace": namespace},
+        "involvedObject": {"kind": "PersistentVolumeClaim", "name": "tape", "namespace": namespace, "uid": uid},
         "reason": "ProvisioningFailed", "type": "Warning", "message": "the robot is stuck",
     }))?;
     Ok(())

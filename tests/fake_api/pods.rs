@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Waits until the App's Degraded condition has that status, for a while.
-async fn degraded(world: &World, app: &str, status: &str) -> Result<()> {
+pub async fn degraded(world: &World, app: &str, status: &str) -> Result<()> {
     let since = Instant::now();
     while world.condition("App", app, "Degraded").unwrap_or_default()["status"] != status {
         ensure!(since.elapsed() < Duration::from_secs(60), "{app} is not {status}: {}", world.summary());
@@ -19,7 +19,7 @@ async fn degraded(world: &World, app: &str, status: &str) -> Result<()> {
 }
 
 /// A pod that can't pull its image.
-fn pod(name: &str, controller: &Value) -> Value {
+pub fn pod(name: &str, controller: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "default", "ownerReferences": controller,

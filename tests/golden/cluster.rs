@@ -254,7 +254,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         let mut seen = BTreeSet::new();
         for item in document["items"].as_array().cloned().unwrap_or_default() {
             let live = Live::new(with_our_status(item));
-            seen.insert(key(subject, &live));
+            seen.insert(key(&live));
             take(context, subject, live, Source::List);
         }
         sweep(context, &Watch { place: Place::Everywhere, subject }, &seen);

@@ -210,7 +210,8 @@ pub fn storage_claim() -> BoxedStrategy<Vec<Value>> {
     });
     let complaint = json!({
         "kind": "Event", "metadata": {"name": "e", "namespace": "shop", "uid": "e", "resourceVersion": "3"},
-        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": "shop", "name": "data"}, "message": "full",
+        "involvedObject": {"kind": "PersistentVolumeClaim", "namespace": "shop", "name": "data", "uid": "PersistentVolumeClaim-uid"},
+        "type": "Warning", "reason": "ProvisioningFailed", "message": "full",
     });
     world(vec![object(volumes()), object(classes()), object(vec![consumer]), object(vec![complaint])])
 }

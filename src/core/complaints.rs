@@ -1,0 +1,305 @@
+//! What kubelets and controllers complain of in Warning Events, and which problem of a pod that explains.
+
+use super::live::Live;
+use super::pods::{Pod, Probe, Trouble, problem, second, text};
+use super::text::{QUOTE, WORD, cut};
+
+/// How long a complaint counts that is not made again, in seconds. Kubelets repeat theirs every few minutes at least.
+const FRESH: i64 = 600;
+/// How long what is complained of once may take to be well, in seconds.
+const PATIENCE: i64 = 2;
+
+/// A Warning Event, as far as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    about: About,
+    /// The container; empty if it is about all of the object.
+    container: Box<str>,
+    /// Kubernetes' own word.
+    reason: Box<str>,
+    message: Box<str>,
+    /// When it was made last, in Unix seconds; of one that is repeated to the minute, so that not each repetition is news.
+    last: i64,
+    repeated: bool,
+}
+
+/// What a complaint is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// The making of a claim's volume.
+    Provisioning,
+    /// A volume of a pod.
+    Volumes,
+    /// Its sandbox, and so its network.
+    Sandbox,
+    /// One of its probes.
+    Probe(Probe),
+}
+
+/// Kind of an object that can be complained of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A pod.
+    Pod,
+    /// A `PersistentVolumeClaim`.
+    Claim,
+}
+
+/// The object that an Event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Involved<'a> {
+    /// Its kind.
+    pub subject: Subject,
+    /// Its name, in the Event's own namespace.
+    pub name: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+/// What an Event complains of, and about which object, if that is anything to be told.
+pub fn complaint(event: &Live) -> Option<(Involved<'_>, Complaint)> {
+    let (body, involved) = (&event.body, &event.body["involvedObject"]);
+    let subject = match involved["kind"].as_str()? {
+        "Pod" => Subject::Pod,
+        "PersistentVolumeClaim" => Subject::Claim,
+        _ => return None,
+    };
+    let (reason, message) = (text(&body["reason"]), text(&body["message"]));
+    let about = match (subject, reason) {
+        (Subject::Claim, "ProvisioningFailed") => About::Provisioning,
+        (Subject::Pod, "FailedMount" | "FailedMapVolume" | "FailedAttachVolume") => About::Volumes,
+        (Subject::Pod, "FailedCreatePodSandBox") => About::Sandbox,
+        (Subject::Pod, "Unhealthy") => About::Probe(probe(message)?),
+        _ => return None,
+    };
+    if body["type"] != "Warning" {
+        return None;
+    }
+    let series = &body["series"];
+    let repeated = [&series["count"], &body["count"]].iter().any(|count| count.as_i64().is_some_and(|count| count > 1));
+    let times = [
+        &series["lastObservedTime"],
+        &body["lastTimestamp"],
+        &body["eventTime"],
+        &body["metadata"]["creationTimestamp"],
+    ];
+    let last = times.into_iter().find_map(second).unwrap_or(0);
+    let complaint = Complaint {
+        about,
+        container: cut(container(text(&involved["fieldPath"])), WORD).into(),
+        reason: reason.into(),
+        message: cut(message, QUOTE).into(),
+        last: if repeated { last - last.rem_euclid(60) } else { last },
+        repeated,
+    };
+    let involved = Involved { subject, name: text(&involved["name"]), uid: text(&involved["uid"]) };
+    (!involved.uid.is_empty()).then_some((involved, complaint))
+}
+
+/// The probe that the kubelet speaks of, as in `Readiness probe failed: ...` (`pkg/kubelet/prober/prober.go`).
+fn probe(message: &str) -> Option<Probe> {
+    let probes = [("Liveness", Probe::Liveness), ("Readiness", Probe::Readiness), ("Startup", Probe::Startup)];
+    let (word, _) = message.split_once(" probe ")?;
+    probes.into_iter().find(|(name, _)| *name == word).map(|(_, probe)| probe)
+}
+
+/// The container of a path as in `spec.containers{web}`.
+fn container(path: &str) -> &str {
+    path.split_once('{').and_then(|(_, rest)| rest.strip_suffix('}')).unwrap_or_default()
+}
+
+impl Complaint {
+    /// When it was made last.
+    pub const fn last(&self) -> i64 {
+        self.last
+    }
+}
+
+/// The storage driver's last complaint, in its own words.
+pub fn provisioning<'a>(complaints: impl Iterator<Item = &'a Complaint>) -> Option<String> {
+    newest(complaints.filter(|complaint| complaint.about == About::Provisioning))
+        .map(|newest| newest.message.to_string())
+}
+
+fn newest<'a>(complaints: impl Iterator<Item = &'a Complaint>) -> Option<&'a Complaint> {
+    complaints.max_by_key(|complaint| complaint.last)
+}
+
+/// A pod with what is complained of: what keeps it from starting, and why its probes fail.
+pub fn explained(pod: &Pod, complaints: &[&Complaint]) -> Pod {
+    let mut pod = pod.clone();
+    for trouble in &mut pod.troubles {
+        explain(trouble, complaints);
+    }
+    if pod.starting {
+        let begins = begins(&pod.name, complaints);
+        pod.troubles.extend(begins);
+    }
+    pod
+}
+
+/// Puts the kubelet's words in the place of what was told without them.
+fn explain(trouble: &mut Trouble, complaints: &[&Complaint]) {
+    let of = |probe: Probe| {
+        let container = trouble.problem.container.as_str();
+        let about =
+            move |complaint: &&&Complaint| complaint.about == About::Probe(probe) && *complaint.container == *container;
+        newest(complaints.iter().filter(about).copied()).map(|complaint| (probe, complaint))
+    };
+    let near =
+        |end: i64| move |(_, complaint): &(Probe, &Complaint)| complaint.last.abs_diff(end) < FRESH.unsigned_abs();
+    let words = match (trouble.stopped, &trouble.probe) {
+        (Some(end), _) => {
+            let stops = [Probe::Liveness, Probe::Startup].into_iter().filter_map(of).filter(near(end));
+            stops.max_by_key(|(_, complaint)| complaint.last)
+        }
+        (None, Some(probe)) => of(*probe),
+        (None, None) => None,
+    };
+    if let Some((probe, complaint)) = words {
+        probe.reason().as_str().clone_into(&mut trouble.problem.reason);
+        complaint.message.as_ref().clone_into(&mut trouble.problem.message);
+    }
+}
+
+/// What keeps a pod from starting: of each of Kubernetes' words the newest complaint, and none that it is past.
+fn begins(pod: &str, complaints: &[&Complaint]) -> Vec<Trouble> {
+    let of = |about: About| complaints.iter().copied().filter(move |complaint| complaint.about == about);
+    let sandbox = newest(of(About::Sandbox));
+    let is_past = |complaint: &&Complaint| sandbox.is_some_and(|sandbox| sandbox.last >= complaint.last);
+    let volumes = ["FailedAttachVolume", "FailedMount", "FailedMapVolume"].into_iter().filter_map(|word| {
+        newest(of(About::Volumes).filter(|complaint| *complaint.reason == *word))
+            .filter(|complaint| !is_past(complaint))
+    });
+    let told = |complaint: &Complaint| Trouble {
+        problem: problem(pod, "", &complaint.reason, &complaint.message),
+        from: (!complaint.repeated).then_some(complaint.last + PATIENCE),
+        until: Some(complaint.last + FRESH),
+        ..Trouble::default()
+    };
+    volumes.chain(sandbox).map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Complaint, FRESH, Subject, complaint, explained, provisioning};
+    use crate::core::live::Live;
+    use crate::core::pods::{Pod, Probe, Trouble, problem};
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    fn event(reason: &str, message: &str, change: impl FnOnce(&mut Value)) -> Live {
+        let mut event = json!({
+            "involvedObject": {"kind": "Pod", "name": "web-1-x", "uid": "1", "fieldPath": "spec.containers{web}"},
+            "type": "Warning", "reason": reason, "message": message, "count": 1, "lastTimestamp": "1970-01-01T00:01:30Z",
+        });
+        change(&mut event);
+        Live::new(event)
+    }
+
+    type Change = fn(&mut Value);
+
+    fn told(event: &Live) -> Complaint {
+        complaint(event).unwrap().1
+    }
+
+    fn first(reason: &str, message: &str, last: i64) -> Complaint {
+        let at = Timestamp::from_second(last).unwrap().to_string();
+        told(&event(reason, message, |event| event["lastTimestamp"] = json!(at)))
+    }
+
+    #[test]
+    fn only_what_can_be_told_of_pods_and_claims_is_kept() {
+        let none: Change = |_| ();
+        let cases: [(&str, &str, Change, bool); 10] = [
+            ("FailedMount", "m", none, true),
+            ("FailedAttachVolume", "m", none, true),
+            ("FailedCreatePodSandBox", "m", none, true),
+            ("Unhealthy", "Liveness probe failed: refused", none, true),
+            ("Unhealthy", "Startup probe errored: invalid syntax", none, true),
+            ("Unhealthy", "something else", none, false),
+            ("BackOff", "m", none, false),
+            ("FailedMount", "m", |event| event["type"] = json!("Normal"), false),
+            ("FailedMount", "m", |event| event["involvedObject"]["kind"] = json!("Node"), false),
+            ("FailedMount", "m", |event| event["involvedObject"]["uid"] = json!(""), false),
+        ];
+        for (reason, message, change, kept) in cases {
+            assert_eq!(complaint(&event(reason, message, change)).is_some(), kept, "{reason} {message}");
+        }
+        let claim = event("ProvisioningFailed", "full", |event| {
+            event["involvedObject"]["kind"] = json!("PersistentVolumeClaim");
+        });
+        assert_eq!(
+            complaint(&claim).map(|(involved, _)| (involved.subject, involved.uid)),
+            Some((Subject::Claim, "1"))
+        );
+    }
+
+    #[test]
+    fn a_repetition_within_the_minute_is_no_news() {
+        let again = |count: i64, time: &str| {
+            told(&event("FailedMount", "m", |event| {
+                event["count"] = json!(count);
+                event["lastTimestamp"] = json!(time);
+            }))
+        };
+        assert_eq!(again(2, "1970-01-01T00:01:10Z"), again(3, "1970-01-01T00:01:50Z"));
+        assert_ne!(again(3, "1970-01-01T00:01:50Z"), again(4, "1970-01-01T00:02:50Z"));
+        // Events of the newer API tell it by a series.
+        let series = told(&event("FailedMount", "m", |event| {
+            event["count"] = Value::Null;
+            event["series"] = json!({"count": 2, "lastObservedTime": "1970-01-01T00:01:20.000000Z"});
+        }));
+        assert_eq!(series, again(2, "1970-01-01T00:01:10Z"));
+    }
+
+    #[test]
+    fn the_newest_complaint_of_a_driver_is_told() {
+        let of = |message: &str, last: i64| {
+            let at = Timestamp::from_second(last).unwrap().to_string();
+            told(&event("ProvisioningFailed", message, |event| {
+                event["involvedObject"]["kind"] = json!("PersistentVolumeClaim");
+                event["lastTimestamp"] = json!(at);
+            }))
+        };
+        assert_eq!(provisioning([of("new", 90), of("old", 60)].iter()).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_starting_is_told_until_it_starts_or_nobody_says_it_any_more() {
+        let starting = Pod { name: "web-1-x".to_owned(), starting: true, ..Pod::default() };
+        let (mount, sandbox) =
+            (first("FailedMount", "no secret", 100), first("FailedCreatePodSandBox", "no network", 200));
+        let there = |pod: &Pod, complaints: &[&Complaint], now: i64| {
+            let now = Timestamp::from_second(now).unwrap();
+            let troubles = explained(pod, complaints).troubles.into_iter().filter(|trouble| trouble.is_there(now));
+            troubles.map(|trouble| trouble.problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(there(&starting, &[&mount], 101), [""; 0], "it may heal at once");
+        assert_eq!(there(&starting, &[&mount], 102), ["no secret"]);
+        assert_eq!(there(&starting, &[&mount], 99 + FRESH), ["no secret"]);
+        assert_eq!(there(&starting, &[&mount], 100 + FRESH), [""; 0]);
+        assert_eq!(there(&starting, &[&mount, &sandbox], 300), ["no network"], "the volumes are there by then");
+        assert_eq!(there(&Pod { starting: false, ..starting }, &[&mount, &sandbox], 300), [""; 0]);
+    }
+
+    #[test]
+    fn a_probe_is_told_in_the_words_of_the_kubelet() {
+        let liveness = first("Unhealthy", "Liveness probe failed: statuscode: 500", 1000);
+        let readiness = first("Unhealthy", "Readiness probe failed: connection refused", 1000);
+        let words = |trouble: Trouble, container: &str| {
+            let trouble = Trouble { problem: problem("web-1-x", container, "CrashLoopBackOff", "without"), ..trouble };
+            let pod = Pod { troubles: vec![trouble], ..Pod::default() };
+            let problem = explained(&pod, &[&liveness, &readiness]).troubles.remove(0).problem;
+            format!("{}: {}", problem.reason, problem.message)
+        };
+        let (killed, said) = ("LivenessFailing: Liveness probe failed: statuscode: 500", "CrashLoopBackOff: without");
+        let stopped = |end| Trouble { stopped: Some(end), ..Trouble::default() };
+        assert_eq!(words(stopped(1001), "web"), killed);
+        assert_eq!(words(stopped(1001), "sidecar"), said, "it is about another container");
+        assert_eq!(words(stopped(1000 + FRESH), "web"), said, "it was long before");
+        assert_eq!(words(Trouble::default(), "web"), said, "no probe stopped it");
+        let late = Trouble { probe: Some(Probe::Readiness), ..Trouble::default() };
+        assert_eq!(words(late, "web"), "ReadinessFailing: Readiness probe failed: connection refused");
+    }
+}
