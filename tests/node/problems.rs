@@ -4,7 +4,7 @@ use crate::support::*;
 use anyhow::{Context, Result, ensure};
 use moorage_harness::eventually;
 use moorage_harness::node::NodeCluster;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,35 @@ pub async fn a_release_that_crashes_goes_back_by_itself(cluster: Arc<NodeCluster
     })
     .await?;
     answers(&cluster, "back", "web", "").await
+}
+
+pub async fn a_secret_that_is_missing_is_named_in_the_kubelets_words(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "missing").await?;
+    let app = WEB.replace("emptyDir: {}}]", "emptyDir: {}}, {name: key, mountPath: /key, secret: {secretName: key}}]");
+    cluster.apply(&app, "missing").await?;
+    let app = until(&cluster, ("missing", "web"), "to name the Secret", |app| problem(app, &["FailedMount"]).is_some());
+    let app = app.await?;
+    for type_ in ["Ready", "Degraded"] {
+        let said = condition(&app, type_)["message"].clone();
+        ensure!(said.as_str().is_some_and(|said| said.contains("secret \"key\" not found")), "{type_} says {said}");
+    }
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"key": "x"}});
+    cluster.apply_object(secret, "missing").await?;
+    let app = ready(&cluster, "missing", "web").await?;
+    ensure!(app["status"]["problems"].is_null(), "problems stay: {}", app["status"]["problems"]);
+    Ok(())
+}
+
+pub async fn a_program_that_ends_well_is_told_to_stay(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "short").await?;
+    cluster.apply(&format!("{WEB}  command: [sh, -c, exit 0]\n"), "short").await?;
+    let app = until(&cluster, ("short", "web"), "to be in a crash loop", |app| {
+        problem(app, &["CrashLoopBackOff"]).is_some_and(|problem| problem["exitCode"] == 0)
+    })
+    .await?;
+    let said = condition(&app, "Degraded")["message"].clone();
+    ensure!(said.as_str().is_some_and(|said| said.contains("a service must keep running")), "it says {said}");
+    Ok(())
 }
 
 pub async fn memory_exhausted_is_named(cluster: Arc<NodeCluster>) -> Result<()> {
