@@ -1,9 +1,10 @@
 //! What `spec.rollout.autoRollback` makes of the declared template: nothing until its rollout fails.
 //!
-//! Which revision ran well before a template was declared is written down together with that template, so it costs no write of its
-//! own. A failure is written down together with the template that replaces it.
+//! The declared template is judged once: by the end of its rollout it has run well, and is what to go back to from then on, or it has
+//! failed. Which of them is written down on the Deployment; a failure together with the template that replaces it.
 
 use super::rollback::{Choice, GONE, Rollback, Trouble};
+use super::to_revision::runs_what_was_asked;
 use crate::core::conditions::Summary;
 use crate::core::facts::Workload;
 use crate::core::hash;
@@ -20,9 +21,12 @@ use serde::{Deserialize, Serialize};
 struct Guard {
     /// Hash of the declared template, its configuration included: a change of that may mend what failed.
     declared: String,
-    /// The `ReplicaSet` of the last template before it that was rolled out to the end.
+    /// The `ReplicaSet` of the last template that was rolled out to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     good: Option<String>,
+    /// Whether that is the declared one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    done: bool,
     /// What became of the declared one, once it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed: Option<Failed>,
@@ -42,6 +46,11 @@ pub fn failed(workload: &Workload) -> Option<i32> {
 
 fn guard(workload: &Workload) -> Option<Guard> {
     serde_json::from_str(workload.auto_rollback.as_deref()?).ok()
+}
+
+/// What is remembered, as it stands.
+pub fn standing(choice: &Choice<'_>) -> Option<(&'static str, String)> {
+    Some((AUTO_ROLLBACK, choice.workload?.auto_rollback.as_deref()?.to_owned()))
 }
 
 /// The former template that is to run because the declared one failed.
@@ -81,26 +90,34 @@ impl Choice<'_> {
     /// What is to be remembered for the declared template: a new one begins with what ran well until then.
     fn next_guard(&self, before: Option<Guard>) -> Guard {
         let declared = hash::text(self.declared);
-        match before {
-            Some(before) if before.declared == declared => before,
-            before => {
-                let ran_well = self.workload.is_some_and(|workload| workload.succeeded);
-                let current = self.current().filter(|_| ran_well).map(|revision| revision.replica_set.to_string());
-                Guard { declared, good: current.or_else(|| before?.good), failed: None }
-            }
+        let Some(before) = before else { return Guard { declared, good: self.runs_well(), done: false, failed: None } };
+        let is_judged = before.done || before.failed.is_some();
+        let runs_well = self.runs_well().filter(|_| !is_judged && !runs_what_was_asked(self));
+        if before.declared != declared {
+            return Guard { declared, good: runs_well.or(before.good), done: false, failed: None };
+        }
+        match runs_well {
+            Some(good) => Guard { good: Some(good), done: true, ..before },
+            None => before,
         }
     }
 
-    /// Why the declared template failed, if it did and another can run in its place. What failed may also be another template that is
-    /// being replaced.
+    /// The `ReplicaSet` of the template that the Deployment has, once that is rolled out to the end.
+    fn runs_well(&self) -> Option<String> {
+        self.workload.filter(|workload| workload.succeeded && workload.is_complete())?;
+        Some(self.current()?.replica_set.to_string())
+    }
+
+    /// Why the declared template failed, if it did and another can run in its place. The Deployment controller names what failed: its
+    /// word may still be about another template.
     fn failure(&self, guard: &Guard, before: Option<&Guard>) -> Option<Failed> {
         let stuck = self.workload?.stuck.as_deref()?;
-        if before != Some(guard) {
+        if before != Some(guard) || guard.done || runs_what_was_asked(self) {
             return None;
         }
-        let current = self.current().filter(|current| Some(&*current.replica_set) != guard.good.as_deref())?;
-        guard.good.as_ref()?;
-        let why = worst(&self.observed.pods).map_or_else(|| stuck.to_owned(), sentence);
+        guard.good.as_deref().filter(|good| self.current().is_some_and(|current| *current.replica_set != **good))?;
+        let current = self.current().filter(|current| stuck.contains(&format!("\"{}\"", current.replica_set)))?;
+        let why = worst(&self.observed.pods, &current.replica_set).map_or_else(|| stuck.to_owned(), sentence);
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
 

@@ -1,7 +1,7 @@
 //! The Deployment of an App, with the template that is to run: the declared one, or a former one because the spec asks for it or because
 //! the declared one failed.
 
-use super::auto_rollback::auto_rollback;
+use super::auto_rollback::{auto_rollback, standing};
 use super::build::deployment::deployment;
 use super::rollback::{Choice, Rollback};
 use super::to_revision::to_revision;
@@ -35,8 +35,11 @@ fn rollback(app: &ValidApp<'_>, declared: &Value, observed: &Observed, settings:
     let rollout = app.spec.rollout.as_ref();
     let asked =
         rollout.and_then(|rollout| rollout.to_revision).map(|number| to_revision(&choice, number)).unwrap_or_default();
-    if asked.template.is_some() || asked.keeps || !rollout.is_some_and(|rollout| rollout.auto_rollback) {
+    if !rollout.is_some_and(|rollout| rollout.auto_rollback) {
         return asked;
+    }
+    if asked.template.is_some() || asked.keeps {
+        return Rollback { remembered: asked.remembered.into_iter().chain(standing(&choice)).collect(), ..asked };
     }
     let by_itself = auto_rollback(&choice);
     let remembered = asked.remembered.into_iter().chain(by_itself.remembered).collect();

@@ -63,6 +63,12 @@ pub fn to_revision(choice: &Choice<'_>, number: i32) -> Rollback {
     Rollback { want: Some(want), ..rollback }
 }
 
+/// Whether the live Deployment has the template that `toRevision` asked for in place of this declared one.
+pub fn runs_what_was_asked(choice: &Choice<'_>) -> bool {
+    let declared = || hash::text(&without_configuration(choice.declared));
+    was_asked(choice).is_some_and(|asked| asked.declared == declared())
+}
+
 fn was_asked(choice: &Choice<'_>) -> Option<Asked> {
     serde_json::from_str(choice.workload?.rolled_back.as_deref()?).ok()
 }

@@ -6,8 +6,17 @@ use super::text::{QUOTE, WORD, cut};
 
 /// How long a complaint counts that is not made again, in seconds. Kubelets repeat theirs every few minutes at least.
 const FRESH: i64 = 600;
-/// How long what is complained of once may take to be well, in seconds.
+/// How long what is complained of once may take to be well, in seconds. A mount that fails is tried again within one, and complained of
+/// again if it fails for good; most that are not are well by then. That a volume is attached elsewhere is said once.
 const PATIENCE: i64 = 2;
+const PATIENCE_OF_THE_KUBELET: i64 = 130;
+/// How long before a container ended a probe's failure may have been the cause, in seconds: a grace period, and the minute to which
+/// repetitions are told.
+const STOPPING: i64 = 120;
+/// What stands before the message of Events that a recorder has merged as too many alike.
+const COMBINED: &str = "(combined from similar events): ";
+/// Kubernetes' word for a volume that can't be attached.
+const ATTACH: &str = "FailedAttachVolume";
 
 /// A Warning Event, as far as it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +74,10 @@ pub fn complaint(event: &Live) -> Option<(Involved<'_>, Complaint)> {
         _ => return None,
     };
     let (reason, message) = (text(&body["reason"]), text(&body["message"]));
+    let message = message.strip_prefix(COMBINED).unwrap_or(message);
     let about = match (subject, reason) {
         (Subject::Claim, "ProvisioningFailed") => About::Provisioning,
-        (Subject::Pod, "FailedMount" | "FailedMapVolume" | "FailedAttachVolume") => About::Volumes,
+        (Subject::Pod, "FailedMount" | "FailedMapVolume" | ATTACH) => About::Volumes,
         (Subject::Pod, "FailedCreatePodSandBox") => About::Sandbox,
         (Subject::Pod, "Unhealthy") => About::Probe(probe(message)?),
         _ => return None,
@@ -157,6 +167,12 @@ fn explain(trouble: &mut Trouble, complaints: &[&Complaint]) {
         (None, None) => None,
     };
     if let Some((probe, complaint)) = words {
+        let is_why = trouble.stopped.is_none_or(|end| (-STOPPING..=STOPPING).contains(&(end - complaint.last)));
+        if trouble.problem.exit_code == Some(0) && !is_why {
+            // It may have ended by itself all the same.
+            trouble.problem.message = cut(&format!("{}; {}", trouble.problem.message, complaint.message), QUOTE);
+            return;
+        }
         probe.reason().as_str().clone_into(&mut trouble.problem.reason);
         complaint.message.as_ref().clone_into(&mut trouble.problem.message);
     }
@@ -167,15 +183,19 @@ fn begins(pod: &str, complaints: &[&Complaint]) -> Vec<Trouble> {
     let of = |about: About| complaints.iter().copied().filter(move |complaint| complaint.about == about);
     let sandbox = newest(of(About::Sandbox));
     let is_past = |complaint: &&Complaint| sandbox.is_some_and(|sandbox| sandbox.last >= complaint.last);
-    let volumes = ["FailedAttachVolume", "FailedMount", "FailedMapVolume"].into_iter().filter_map(|word| {
+    let volumes = [ATTACH, "FailedMount", "FailedMapVolume"].into_iter().filter_map(|word| {
         newest(of(About::Volumes).filter(|complaint| *complaint.reason == *word))
             .filter(|complaint| !is_past(complaint))
     });
-    let told = |complaint: &Complaint| Trouble {
-        problem: problem(pod, "", &complaint.reason, &complaint.message),
-        from: (!complaint.repeated).then_some(complaint.last + PATIENCE),
-        until: Some(complaint.last + FRESH),
-        ..Trouble::default()
+    let told = |complaint: &Complaint| {
+        let is_attaching = *complaint.reason == *ATTACH;
+        let patience = if is_attaching { PATIENCE } else { PATIENCE_OF_THE_KUBELET };
+        Trouble {
+            problem: problem(pod, "", &complaint.reason, &complaint.message),
+            from: (!complaint.repeated).then_some(complaint.last + patience),
+            until: (!is_attaching).then_some(complaint.last + FRESH),
+            ..Trouble::default()
+        }
     };
     volumes.chain(sandbox).map(told).collect()
 }
@@ -183,6 +203,7 @@ fn begins(pod: &str, complaints: &[&Complaint]) -> Vec<Trouble> {
 #[cfg(test)]
 mod tests {
     use super::{Complaint, FRESH, Subject, complaint, explained, provisioning};
+    use crate::api::common::Problem;
     use crate::core::live::Live;
     use crate::core::pods::{Pod, Probe, Trouble, problem};
     use jiff::Timestamp;
@@ -211,12 +232,13 @@ mod tests {
     #[test]
     fn only_what_can_be_told_of_pods_and_claims_is_kept() {
         let none: Change = |_| ();
-        let cases: [(&str, &str, Change, bool); 10] = [
+        let cases: [(&str, &str, Change, bool); 11] = [
             ("FailedMount", "m", none, true),
             ("FailedAttachVolume", "m", none, true),
             ("FailedCreatePodSandBox", "m", none, true),
             ("Unhealthy", "Liveness probe failed: refused", none, true),
             ("Unhealthy", "Startup probe errored: invalid syntax", none, true),
+            ("Unhealthy", "(combined from similar events): Readiness probe failed: refused", none, true),
             ("Unhealthy", "something else", none, false),
             ("BackOff", "m", none, false),
             ("FailedMount", "m", |event| event["type"] = json!("Normal"), false),
@@ -275,11 +297,17 @@ mod tests {
             let troubles = explained(pod, complaints).troubles.into_iter().filter(|trouble| trouble.is_there(now));
             troubles.map(|trouble| trouble.problem.message).collect::<Vec<_>>()
         };
-        assert_eq!(there(&starting, &[&mount], 101), [""; 0], "it may heal at once");
-        assert_eq!(there(&starting, &[&mount], 102), ["no secret"]);
+        assert_eq!(there(&starting, &[&mount], 102), [""; 0], "it is tried again at once, and may be well");
+        assert_eq!(there(&starting, &[&mount], 230), ["no secret"]);
+        let again = told(&event("FailedMount", "no secret", |event| event["count"] = json!(2)));
+        assert_eq!(there(&starting, &[&again], 61), ["no secret"], "it has been tried again");
+        let attach = first(super::ATTACH, "attached elsewhere", 100);
+        assert_eq!(there(&starting, &[&attach], 101), [""; 0], "it may heal at once");
+        assert_eq!(there(&starting, &[&attach], 102), ["attached elsewhere"]);
+        assert_eq!(there(&starting, &[&attach], 100 + 9 * FRESH), ["attached elsewhere"], "it is said once");
         assert_eq!(there(&starting, &[&mount], 99 + FRESH), ["no secret"]);
         assert_eq!(there(&starting, &[&mount], 100 + FRESH), [""; 0]);
-        assert_eq!(there(&starting, &[&mount, &sandbox], 300), ["no network"], "the volumes are there by then");
+        assert_eq!(there(&starting, &[&mount, &sandbox], 340), ["no network"], "the volumes are there by then");
         assert_eq!(there(&Pod { starting: false, ..starting }, &[&mount, &sandbox], 300), [""; 0]);
     }
 
@@ -299,6 +327,16 @@ mod tests {
         assert_eq!(words(stopped(1001), "sidecar"), said, "it is about another container");
         assert_eq!(words(stopped(1000 + FRESH), "web"), said, "it was long before");
         assert_eq!(words(Trouble::default(), "web"), said, "no probe stopped it");
+        let clean = |end: i64| {
+            let without = problem("web-1-x", "web", "CrashLoopBackOff", "it exits with 0");
+            let trouble = Trouble { problem: Problem { exit_code: Some(0), ..without }, ..stopped(end) };
+            let pod = Pod { troubles: vec![trouble], ..Pod::default() };
+            let problem = explained(&pod, &[&liveness]).troubles.remove(0).problem;
+            format!("{}: {}", problem.reason, problem.message)
+        };
+        assert_eq!(clean(1030), killed);
+        let both = "CrashLoopBackOff: it exits with 0; Liveness probe failed: statuscode: 500";
+        assert_eq!(clean(1300), both, "it may have ended by itself");
         let late = Trouble { probe: Some(Probe::Readiness), ..Trouble::default() };
         assert_eq!(words(late, "web"), "ReadinessFailing: Readiness probe failed: connection refused");
     }

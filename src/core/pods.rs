@@ -216,12 +216,19 @@ impl Container<'_> {
         self.run()["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok())
     }
 
-    /// Whether it ended at least twice, the last time after so short a run that the time before was no longer ago than that.
+    /// Whether it ended at least twice, the last time after so short a run that the time before was no longer ago than that. What ends
+    /// cleanly, or is stopped, does so again however long it ran.
     fn ends_again(&self) -> bool {
         let ends = self.restarts().saturating_add(i32::from(self.status["state"]["terminated"].is_object()));
         let run = self.run();
-        let lasted = second(&run["finishedAt"]).zip(second(&run["startedAt"])).map(|(end, start)| end - start);
-        ends >= 2 && run.is_object() && lasted.is_none_or(|lasted| lasted < CALM)
+        let is_habit = ends >= 3 && matches!(self.exit_code(), Some(0 | 137 | 143));
+        ends >= 2 && run.is_object() && (is_habit || self.lasted().is_none_or(|lasted| lasted < CALM))
+    }
+
+    /// How long its last run took, in seconds.
+    fn lasted(&self) -> Option<i64> {
+        let run = self.run();
+        second(&run["finishedAt"]).zip(second(&run["startedAt"])).map(|(end, start)| end - start)
     }
 
     /// What is wrong with it now, or was a short while ago and comes again and again.
@@ -283,9 +290,21 @@ impl Container<'_> {
         matches!(self.exit_code(), Some(137 | 143))
     }
 
-    /// The declared probe by which the kubelet stops it.
+    /// The declared probe by which the kubelet stops it. Before it has started that is no other than the startup probe.
     fn killing_probe(&self) -> Option<Probe> {
-        [Probe::Liveness, Probe::Startup].into_iter().find(|probe| self.spec.get(probe.field()).is_some())
+        let is_declared = |probe: &Probe| self.spec.get(probe.field()).is_some();
+        let is_early =
+            self.lasted().is_some_and(|lasted| lasted <= self.patience(Probe::Startup).saturating_add(STOPPING));
+        let order = if is_early { [Probe::Startup, Probe::Liveness] } else { [Probe::Liveness, Probe::Startup] };
+        order.into_iter().find(is_declared)
+    }
+
+    /// How long a probe may fail, in seconds, as it is declared; nothing where it is not.
+    fn patience(&self, probe: Probe) -> i64 {
+        let Some(declared) = self.spec.get(probe.field()) else { return 0 };
+        let number = |field: &str, default: i64| declared[field].as_i64().unwrap_or(default);
+        number("initialDelaySeconds", 0)
+            .saturating_add(number("periodSeconds", 10).saturating_mul(number("failureThreshold", 3)))
     }
 
     /// A container that runs and is not ready: a problem once its probe had the time that it declares itself.
@@ -296,10 +315,10 @@ impl Container<'_> {
         }
         let starts = self.status["started"] == false && self.spec.get(Probe::Startup.field()).is_some();
         let probe = if starts { Probe::Startup } else { Probe::Readiness };
-        let declared = self.spec.get(probe.field())?;
-        let number = |field: &str, default: i64| declared[field].as_i64().unwrap_or(default);
-        let patience = number("initialDelaySeconds", 0)
-            .saturating_add(number("periodSeconds", 10).saturating_mul(number("failureThreshold", 3)));
+        self.spec.get(probe.field())?;
+        // Readiness is not asked about before it has started.
+        let started = if starts { 0 } else { self.patience(Probe::Startup) };
+        let patience = self.patience(probe).saturating_add(started);
         let late = second(&running["startedAt"])?.saturating_add(patience);
         let message = format!("it runs, but its {} does not succeed", probe.words());
         // It had its time before it was stopped.

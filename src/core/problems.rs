@@ -55,9 +55,10 @@ fn alike(problems: Vec<Problem>) -> Vec<Problem> {
     kinds.into_values().filter_map(group).collect()
 }
 
-/// The worst that is, was or will be wrong with pods that stay: why a rollout failed, at whatever time that is asked.
-pub fn worst(pods: &[Pod]) -> Option<&Problem> {
-    let troubles = pods.iter().filter(|pod| !pod.leaving).flat_map(|pod| &pod.troubles);
+/// The worst that is, was or will be wrong with pods of that `ReplicaSet` that stay: why it failed, at whatever time that is asked.
+pub fn worst<'a>(pods: &'a [Pod], replica_set: &str) -> Option<&'a Problem> {
+    let is_of = |pod: &&Pod| pod.name.strip_prefix(replica_set).is_some_and(|rest| rest.starts_with('-'));
+    let troubles = pods.iter().filter(is_of).filter(|pod| !pod.leaving).flat_map(|pod| &pod.troubles);
     let problems = troubles.map(|trouble| &trouble.problem);
     problems.min_by_key(|problem| (severity(problem), &problem.pod, &problem.container))
 }

@@ -35,11 +35,17 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
             format!("{object}: its predecessor is still being deleted"),
         ));
     }
-    if let Some(notice) = plan.notice.as_ref().filter(|notice| !matches!(notice, Summary::Ready(_, _))) {
+    // What is held back waits for a claim, which tells why.
+    let differing = plan.objects.iter().find(|object| !object.held && !observed.agrees(object));
+    let is_true = |notice: &&Summary| match notice {
+        Summary::Ready(_, _) => false,
+        Summary::Stalled(Reason::RolledBack, _) => differing.is_none(),
+        Summary::Waiting(_, _) | Summary::Impaired(_, _) | Summary::Stalled(_, _) => true,
+    };
+    if let Some(notice) = plan.notice.as_ref().filter(is_true) {
         return Some(notice.clone());
     }
-    // What is held back waits for a claim, which tells why.
-    let differing = plan.objects.iter().find(|object| !object.held && !observed.agrees(object))?;
+    let differing = differing?;
     Some(if plan.paused {
         Summary::Impaired(
             Reason::Paused,
@@ -252,7 +258,7 @@ impl Running<'_> {
             (
                 None,
                 Summary::Impaired(reason @ Reason::ConfigurationMissing, message)
-                | Summary::Stalled(reason @ Reason::RolledBack, message),
+                | Summary::Stalled(reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded), message),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
         }

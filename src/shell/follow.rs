@@ -186,6 +186,11 @@ async fn look_up(context: &Context, parent: &ParentKey, reference: Reference) {
             let wake = context.caches().references.answer(reference.kind, &key, found, Instant::now());
             context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);
         }
+        Err(error) if error.code() == 403 => {
+            tracing::debug!(%error, "{reference} may not be looked up");
+            let wake = context.caches().references.refuse_look_up(reference.kind, &key, Instant::now());
+            context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);
+        }
         Err(error) => tracing::debug!(%error, "failed to look up {reference}"),
     }
 }

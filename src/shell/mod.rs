@@ -15,6 +15,7 @@ pub mod context;
 pub mod done;
 pub mod error;
 pub mod follow;
+pub mod grants;
 pub mod guard;
 pub mod health;
 pub mod http;

@@ -2,6 +2,7 @@
 //!
 //! Synchronous and free of I/O, as the rest of the caches. Of what nobody refers to nothing is kept.
 
+use super::grants::Grants;
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
 use super::scope::{Place, Scope, Watch, is_unseen};
@@ -17,9 +18,6 @@ use tokio::time::Instant;
 /// Changes of configuration are gathered for that long after the first of them in a namespace, and then told together: whoever
 /// changes several objects, or one several times, means one rollout.
 const GATHER: Duration = Duration::from_secs(3);
-
-/// A right that is given namespace by namespace is tried again after that time where it was refused and somebody insists on it.
-pub const PROBE: Duration = Duration::from_secs(60);
 
 /// An object that is referred to.
 type Id = (ReferenceKind, Key);
@@ -37,22 +35,14 @@ pub struct References {
     /// How many lists have begun, and which of them each watch began last.
     lists: u64,
     begun: BTreeMap<Watch, u64>,
-    /// What has been answered, if only by a failure.
-    tried: BTreeSet<Watch>,
-    /// Where nothing may be read, so that nothing is known or asked for; and since when.
-    refused: BTreeMap<Watch, Instant>,
-    /// What was refused and is to be tried once more.
-    again: BTreeSet<Watch>,
-    /// Who insists on what was refused.
-    lacking: BTreeMap<Watch, BTreeSet<ParentKey>>,
+    /// Which watches are allowed.
+    grants: Grants,
     /// What changed in a namespace, and when that is told.
     due: BTreeMap<Arc<str>, (Instant, BTreeSet<Id>)>,
     /// The needed watches.
     wanted: watch::Sender<BTreeSet<Watch>>,
     /// When the next changes are told.
     alarm: watch::Sender<Option<Instant>>,
-    /// How often a watch was answered.
-    answers: watch::Sender<u64>,
     /// Whether something was shown that is hashed by a key.
     needs_key: watch::Sender<bool>,
 }
@@ -80,6 +70,21 @@ impl References {
     pub fn change(&mut self, parent: &ParentKey, before: &[Reference], after: &[Reference]) -> Vec<Reference> {
         let (before, after): (BTreeSet<&Reference>, BTreeSet<&Reference>) =
             (before.iter().collect(), after.iter().collect());
+        if before == after {
+            return Vec::new();
+        }
+        // What is new comes first: a watch that both need goes on as it is.
+        for new in after.difference(&before) {
+            let id = (new.kind, parent.key.sibling(&new.name));
+            if let Some(watch) = watch_of(&self.scope, new.kind, &id.1) {
+                self.grants.ask(&watch);
+                if !self.contents.contains_key(&id) {
+                    self.contents.insert(id.clone(), Entry::default());
+                    *self.watches.entry(watch).or_default() += 1;
+                }
+            }
+            self.referrers.entry(id).or_default().insert(parent.clone());
+        }
         for gone in before.difference(&after) {
             let id = (gone.kind, parent.key.sibling(&gone.name));
             if let Some(referrers) = self.referrers.get_mut(&id) {
@@ -89,20 +94,6 @@ impl References {
                     self.drop_content(&id);
                 }
             }
-        }
-        for new in after.difference(&before) {
-            let id = (new.kind, parent.key.sibling(&new.name));
-            if let Some(watch) = watch_of(&self.scope, new.kind, &id.1)
-                && !self.contents.contains_key(&id)
-            {
-                self.contents.insert(id.clone(), Entry::default());
-                *self.watches.entry(watch).or_default() += 1;
-            }
-            if let Some(watch) = watch_of(&self.scope, new.kind, &id.1).filter(|watch| self.refused.contains_key(watch))
-            {
-                self.again.insert(watch);
-            }
-            self.referrers.entry(id).or_default().insert(parent.clone());
         }
         self.want();
         before.symmetric_difference(&after).copied().cloned().collect()
@@ -115,21 +106,13 @@ impl References {
             if *count == 0 {
                 self.watches.remove(&watch);
                 self.begun.remove(&watch);
-                self.tried.remove(&watch);
-                self.refused.remove(&watch);
-                self.again.remove(&watch);
+                self.grants.forget(&watch);
             }
         }
     }
 
-    /// Whether it is of use to run a watch. One that comes with a component, and was refused, is not as long as nobody insists.
-    fn is_of_use(&self, watch: &Watch) -> bool {
-        let is_free = !self.refused.contains_key(watch) || !watch.subject.comes_with_a_component();
-        is_free || self.again.contains(watch) || self.lacking.contains_key(watch)
-    }
-
     fn want(&self) {
-        let needed = || self.watches.keys().filter(|watch| self.is_of_use(watch));
+        let needed = || self.watches.keys().filter(|watch| self.grants.is_of_use(watch));
         let is_news = !needed().eq(self.wanted.borrow().iter());
         if is_news {
             self.wanted.send_replace(needed().cloned().collect());
@@ -138,31 +121,23 @@ impl References {
 
     /// When a watch that is wanted may begin, if not at once.
     pub fn not_before(&self, watch: &Watch) -> Option<Instant> {
-        let refused = self.refused.get(watch).filter(|_| watch.subject.comes_with_a_component());
-        refused.map(|since| *since + PROBE)
+        self.grants.not_before(watch)
     }
 
     /// Has everything that was refused tried once more.
     pub fn retry(&mut self) {
-        self.again.extend(self.refused.keys().cloned());
+        self.grants.retry();
         self.want();
     }
 
     /// Remembers on which objects a parent insists although they may not be read. False if one of them may be by now.
     pub fn lacks(&mut self, parent: &ParentKey, denied: &[&Reference]) -> bool {
-        if denied.is_empty() && self.lacking.is_empty() {
+        if denied.is_empty() && self.grants.is_content() {
             return true;
         }
-        self.lacking.retain(|_, parents| {
-            parents.remove(parent);
-            !parents.is_empty()
-        });
-        for reference in denied {
-            let key = parent.key.sibling(&reference.name);
-            if let Some(watch) = watch_of(&self.scope, reference.kind, &key) {
-                self.lacking.entry(watch).or_default().insert(parent.clone());
-            }
-        }
+        let watch =
+            |reference: &&Reference| watch_of(&self.scope, reference.kind, &parent.key.sibling(&reference.name));
+        self.grants.insist(parent, denied.iter().filter_map(watch));
         self.want();
         denied.iter().all(|reference| self.is_denied(parent, reference))
     }
@@ -179,7 +154,7 @@ impl References {
 
     /// Tells of every answer that a watch gets.
     pub fn answers(&self) -> watch::Receiver<u64> {
-        self.answers.subscribe()
+        self.grants.answers()
     }
 
     /// Tells when something is shown that is hashed by a key.
@@ -203,18 +178,15 @@ impl References {
     /// What of these is to be looked up for a parent: what nobody has seen yet, though it may be. Where a watch is what tells whether
     /// it may, its answer comes first.
     pub fn unknown(&self, parent: &ParentKey, references: &[Reference]) -> Vec<Reference> {
-        let is_due = |watch: &Watch| !self.refused.contains_key(watch) && !self.is_untried(watch);
+        let is_due = |watch: &Watch| !self.grants.is_refused(watch) && !self.grants.is_untried(watch);
         let unknown = |reference: &&Reference| self.is_unknown(parent, reference).as_ref().is_some_and(is_due);
         references.iter().filter(unknown).cloned().collect()
     }
 
-    fn is_untried(&self, watch: &Watch) -> bool {
-        watch.subject.comes_with_a_component() && !self.tried.contains(watch)
-    }
-
     /// Whether the first answer of a watch is about to tell of one of these.
     pub fn awaits(&self, parent: &ParentKey, references: &[Reference]) -> bool {
-        let awaited = |reference| self.is_unknown(parent, reference).is_some_and(|watch| self.is_untried(&watch));
+        let awaited =
+            |reference| self.is_unknown(parent, reference).is_some_and(|watch| self.grants.is_untried(&watch));
         references.iter().any(awaited)
     }
 
@@ -224,7 +196,7 @@ impl References {
     }
 
     fn is_denied(&self, parent: &ParentKey, reference: &Reference) -> bool {
-        self.is_unknown(parent, reference).is_some_and(|watch| self.refused.contains_key(&watch))
+        self.is_unknown(parent, reference).is_some_and(|watch| self.grants.is_refused(&watch))
     }
 
     /// What is known of each of these.
@@ -322,16 +294,13 @@ impl References {
     /// A list of that watch shows objects: they may be read again, and those that are not shown yet are about to be. Until the list is
     /// complete nobody is to act on half of it.
     pub fn shows(&mut self, watch: &Watch) {
-        if self.refused.remove(watch).is_some() {
-            self.tried.remove(watch);
-        }
+        self.grants.shows(watch);
     }
 
     /// A list of that watch, of objects of that kind, is complete and has shown these. The others are gone; but one that was seen
     /// since the list began may have been made since, and is looked up anew.
     pub fn end_list(&mut self, kind: ReferenceKind, watch: &Watch, seen: &BTreeSet<Key>, now: Instant) -> Wake {
-        self.refused.remove(watch);
-        self.again.remove(watch);
+        self.grants.allow(watch);
         self.answered(watch);
         if watch.subject.comes_with_a_component() {
             self.needs_key.send_if_modified(|needs| !std::mem::replace(needs, true));
@@ -351,9 +320,10 @@ impl References {
     /// A watch was answered, if only by a failure.
     pub fn answered(&mut self, watch: &Watch) {
         if self.watches.contains_key(watch) {
-            self.tried.insert(watch.clone());
+            self.grants.answered(watch);
+        } else {
+            self.grants.tell();
         }
-        self.answers.send_modify(|answers| *answers += 1);
     }
 
     /// Nothing of that watch may be read any more, so nothing of it is known. Wakes whom that concerns, if it is news.
@@ -361,8 +331,7 @@ impl References {
         if !self.watches.contains_key(watch) {
             return Wake::new();
         }
-        let is_news = self.refused.insert(watch.clone(), now).is_none();
-        self.again.remove(watch);
+        let is_news = self.grants.refuse(watch, now);
         let concerned = |(kind, key): &&Id| watch_of(&self.scope, *kind, key).as_ref() == Some(watch);
         let concerned: Vec<Id> = self.contents.keys().filter(concerned).cloned().collect();
         let mut wake = Wake::new();
@@ -376,6 +345,12 @@ impl References {
         }
         self.want();
         wake
+    }
+
+    /// An object may not be looked up. Where a component gives the right to its kind, that is taken away, and its watch has not been told.
+    pub fn refuse_look_up(&mut self, kind: ReferenceKind, key: &Key, now: Instant) -> Wake {
+        let watch = watch_of(&self.scope, kind, key).filter(|watch| watch.subject.comes_with_a_component());
+        watch.map(|watch| self.refuse(&watch, now)).unwrap_or_default()
     }
 }
 
@@ -399,9 +374,10 @@ fn watch_of(scope: &Scope, kind: ReferenceKind, key: &Key) -> Option<Watch> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grants::PROBE;
     use super::{
-        Content, GATHER, Instant, Key, Known, PROBE, ParentKey, Place, Reference, ReferenceKind, References, Scope,
-        Watch, watch_of,
+        Content, GATHER, Instant, Key, Known, ParentKey, Place, Reference, ReferenceKind, References, Scope, Watch,
+        watch_of,
     };
     use crate::core::kind::ParentKind;
     use std::collections::BTreeSet;
@@ -574,15 +550,32 @@ mod tests {
         assert!(is_wanted(), "another begins to refer to one");
         assert!(references.refuse(&secret_watch(), now).is_empty(), "it is no news");
         assert!(!is_wanted());
-        references.retry();
-        assert!(is_wanted());
+        references.change(&app("cron"), &[], &secrets());
         assert_eq!(references.not_before(&secret_watch()), Some(now + PROBE), "however many reasons there are");
+        references.refuse(&secret_watch(), now);
+        references.retry();
+        assert!(is_wanted() && references.not_before(&secret_watch()).is_none());
+        assert!(references.awaits(&app("web"), &secrets()) && references.denied(&app("web"), &secrets()).is_empty());
         references.refuse(&secret_watch(), now);
         assert!(references.lacks(&app("web"), &secrets().each_ref()));
         assert!(is_wanted(), "somebody insists");
         assert_eq!(references.not_before(&secret_watch()), Some(now + PROBE));
         references.lacks(&app("web"), &[]);
         assert!(!is_wanted());
+    }
+
+    /// The watch goes on, and what is new is looked up, as that has told what there was before.
+    #[tokio::test(start_paused = true)]
+    async fn who_refers_to_another_secret_than_before_is_not_kept_waiting() {
+        let (web, [database, mail]) = (app("web"), secrets());
+        let mut references = References::default();
+        references.change(&web, &[], std::slice::from_ref(&database));
+        references.begin_list(&secret_watch());
+        references.end_list(SECRET, &secret_watch(), &BTreeSet::new(), Instant::now());
+        references.change(&web, std::slice::from_ref(&database), std::slice::from_ref(&mail));
+        let mail = [mail];
+        assert!(!references.awaits(&web, &mail));
+        assert_eq!(references.unknown(&web, &mail), mail);
     }
 
     /// Else two Secrets that changed meanwhile would be two rollouts.

@@ -263,10 +263,10 @@ async fn learn_config_key(client: Client, context: Context, namespace: String) {
 async fn lead(context: Context, mut leadership: Leadership, stop: CancellationToken) {
     loop {
         if leadership.is_leader() {
-            let parents: Vec<ParentKey> = context.caches().parents().cloned().collect();
-            context.wake(parents, Lane::Background);
             // What another replica was granted meanwhile, this one may not have noticed.
             context.caches().references.retry();
+            let parents: Vec<ParentKey> = context.caches().parents().cloned().collect();
+            context.wake(parents, Lane::Background);
         }
         if stop.run_until_cancelled(leadership.changed()).await.is_none() {
             return;

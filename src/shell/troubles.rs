@@ -64,13 +64,14 @@ impl Troubles {
         self.pods.unseen(place, seen)
     }
 
-    /// The pods of a parent, with what is complained of them.
+    /// The pods of a parent of which there is something to tell, with what is complained of them.
     pub fn pods(&self, parent: &ParentKey) -> Vec<Pod> {
         let with_complaints = |(key, pod): (&Key, &Pod)| {
             let complaints: Vec<&Complaint> = self.complaints.of(&object(Subject::Pod, key, &pod.uid)).collect();
-            explained(pod, &complaints)
+            let is_quiet = pod.troubles.is_empty() && complaints.is_empty();
+            (!is_quiet).then(|| explained(pod, &complaints))
         };
-        self.pods.entries(parent).map(with_complaints).collect()
+        self.pods.entries(parent).filter_map(with_complaints).collect()
     }
 
     /// What the storage driver complained of last about the volume claim of that UID.

@@ -2,10 +2,10 @@
 
 use super::client::{heard, is_too_long};
 use super::error::status;
+use super::grants::PROBE;
 use super::health::Health;
 use super::kinds::{Observable, Subject};
 use super::metrics::Metrics;
-use super::references::PROBE;
 use super::scope::{Place, Watch};
 use crate::core::kind::ParentKind;
 use crate::core::meta::{MANAGED_BY, MANAGER, parent_label};

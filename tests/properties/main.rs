@@ -320,6 +320,10 @@ fn lasting(live: &Value) -> Value {
         // Whether there were others is told by these.
         forget(&mut live, &["moorage.dev/pull-secrets", "moorage.dev/applied-hash"]);
     }
+    if live["kind"] == "Deployment" {
+        // What ran before is remembered while a former revision is asked for.
+        forget(&mut live, &["moorage.dev/auto-rollback", "moorage.dev/applied-hash"]);
+    }
     if live["kind"] == "Service" {
         // Allocated once, for good.
         let allocated =

@@ -103,10 +103,14 @@ fn roll_out(state: &mut State, kind: &str, key: &Key, object: &Value) -> anyhow:
         return Ok(());
     }
     let deployment = kind == "Deployment";
-    let revision =
-        if deployment { revisions::of_deployment(state, key, object)? } else { of_stateful_set(state, object) };
     let now = state.store.now();
-    let status = if deployment { deployment_status(object, revision, &now) } else { stateful_status(object, revision) };
+    let (revision, status) = if deployment {
+        let (revision, set) = revisions::of_deployment(state, key, object)?;
+        (revision, deployment_status(object, &set, &now))
+    } else {
+        let revision = of_stateful_set(state, object);
+        (revision, stateful_status(object, revision))
+    };
     edit(&mut state.store, MANAGER, kind, key, &|object| {
         if deployment {
             object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(revision.to_string());
@@ -133,7 +137,7 @@ fn fails(image: &str) -> bool {
     image.ends_with(":never")
 }
 
-fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {
+fn deployment_status(object: &Value, set: &str, now: &str) -> Value {
     let mut status = json!({"observedGeneration": object["metadata"]["generation"]});
     let replicas = &object["spec"]["replicas"];
     if replicas != 0 {
@@ -141,14 +145,13 @@ fn deployment_status(object: &Value, revision: u64, now: &str) -> Value {
             status[field] = replicas.clone();
         }
     }
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let fails = object["spec"]["template"]["spec"]["containers"][0]["image"].as_str().is_some_and(fails);
     let progressing = if fails {
         status["updatedReplicas"] = json!(1);
-        let message = format!("ReplicaSet \"{name}-{revision}\" has timed out progressing.");
+        let message = format!("ReplicaSet \"{set}\" has timed out progressing.");
         ("Progressing", "False", "ProgressDeadlineExceeded", message)
     } else {
-        let message = format!("ReplicaSet \"{name}-{revision}\" has successfully progressed.");
+        let message = format!("ReplicaSet \"{set}\" has successfully progressed.");
         ("Progressing", "True", "NewReplicaSetAvailable", message)
     };
     let available = "Deployment has minimum availability.".to_owned();

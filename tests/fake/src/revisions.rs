@@ -15,8 +15,8 @@ const NUMBER: &str = "deployment.kubernetes.io/revision";
 const FORMER: &str = "deployment.kubernetes.io/revision-history";
 const HASH: &str = "pod-template-hash";
 
-/// Makes, numbers, scales and deletes the `ReplicaSets` of a Deployment. The number of its template.
-pub(crate) fn of_deployment(state: &mut State, key: &Key, deployment: &Value) -> anyhow::Result<u64> {
+/// Makes, numbers, scales and deletes the `ReplicaSets` of a Deployment. The number of its template, and its `ReplicaSet`.
+pub(crate) fn of_deployment(state: &mut State, key: &Key, deployment: &Value) -> anyhow::Result<(u64, String)> {
     let mut template = deployment["spec"]["template"].clone();
     let mut hasher = DefaultHasher::new();
     template.to_string().hash(&mut hasher);
@@ -52,7 +52,7 @@ pub(crate) fn of_deployment(state: &mut State, key: &Key, deployment: &Value) ->
         let Some(resource) = resource else { continue };
         delete::delete(&mut state.store, &plain(resource, other, None, MANAGER), &json!({}))?;
     }
-    Ok(revision)
+    Ok((revision, name.1))
 }
 
 fn owned(state: &State, deployment: &Value) -> Vec<(Key, Value)> {
