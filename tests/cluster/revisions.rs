@@ -249,7 +249,13 @@ async fn a_failed_rollout_goes_back_by_itself(control_plane: Arc<ControlPlane>) 
         holds(&sandbox, command).await?;
     }
     runs(&sandbox, "1.6").await?;
-    exactly(&control_plane, &sandbox, mark, 1, |event| event.subresource.is_empty()).await
+    // The template, and that it has been rolled out to the end.
+    until(&sandbox, "Deployment", "shop", "to be what to go back to", |deployment| {
+        let remembered = deployment["metadata"]["annotations"]["moorage.dev/auto-rollback"].as_str();
+        remembered.is_some_and(|text| text.contains("\"done\":true"))
+    })
+    .await?;
+    exactly(&control_plane, &sandbox, mark, 2, |event| event.subresource.is_empty()).await
 }
 
 /// Recreate leaves no old pod to go on with: they come back.
