@@ -147,6 +147,8 @@ async fn a_policy_that_takes_the_mark_is_told() -> Result<()> {
     let message = ready["message"].as_str().unwrap_or_default();
     ensure!(message.contains("app.kubernetes.io/managed-by"), "{ready}");
     world.server.admit(|_| {});
+    // The longest wait after a refusal is longer than what counts as rest.
+    tokio::time::sleep(std::time::Duration::from_secs(61)).await;
     world.rest(&mut replica).await?;
     world.expect_ready("App", "web")
 }
