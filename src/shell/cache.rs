@@ -170,6 +170,12 @@ impl Caches {
         referrers.filter(|_| is_claim).cloned().collect()
     }
 
+    /// Whether something that a parent refers to is to be looked up, or about to be told.
+    pub fn is_unsure(&self, parent: &ParentKey) -> bool {
+        let awaits = |entry: &ParentEntry| self.references.awaits(parent, &entry.references);
+        !self.unknown(parent).is_empty() || self.parent(parent).is_some_and(awaits)
+    }
+
     /// What has to be looked up before a plan for that parent knows all that it could.
     pub fn unknown(&self, parent: &ParentKey) -> Vec<Reference> {
         let entry = self.parents.get(parent);

@@ -82,7 +82,7 @@ async fn tell<P: Parent>(
         if parent.meta().uid == planned.meta().uid { report(context, key, &parent, &status).await? } else { None };
     let floor = (!outcome.is_complete() || !outcome.contended.is_empty()).then_some(FLOOR);
     let unmade = outcome.unmade.is_some().then_some(UNMADE);
-    let unknown = (!context.caches().unknown(key).is_empty()).then_some(FLOOR);
+    let unknown = context.caches().is_unsure(key).then_some(FLOOR);
     let soonest = [rest, plan.requeue, floor, unmade, unknown].into_iter().flatten().min();
     Ok(match (outcome.retry(), soonest) {
         (Some(class), soonest) => Done::Failed(class, soonest),

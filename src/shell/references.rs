@@ -56,7 +56,7 @@ struct Entry {
     latest: Option<Known<Arc<Content>>>,
     /// The version of the newest state that was seen.
     version: u64,
-    /// How many lists had begun when it was seen.
+    /// How many lists had begun when somebody began to refer to it, or it was seen since.
     list: u64,
 }
 
@@ -79,7 +79,7 @@ impl References {
             if let Some(watch) = watch_of(&self.scope, new.kind, &id.1) {
                 self.grants.ask(&watch);
                 if !self.contents.contains_key(&id) {
-                    self.contents.insert(id.clone(), Entry::default());
+                    self.contents.insert(id.clone(), Entry { list: self.lists, ..Entry::default() });
                     *self.watches.entry(watch).or_default() += 1;
                 }
             }
@@ -298,7 +298,8 @@ impl References {
     }
 
     /// A list of that watch, of objects of that kind, is complete and has shown these. The others are gone; but one that was seen
-    /// since the list began may have been made since, and is looked up anew.
+    /// since the list began may have been made since, and one that nobody referred to by then may have been passed over: those are
+    /// looked up.
     pub fn end_list(&mut self, kind: ReferenceKind, watch: &Watch, seen: &BTreeSet<Key>, now: Instant) -> Wake {
         self.grants.allow(watch);
         self.answered(watch);
@@ -307,14 +308,18 @@ impl References {
         }
         let begun = self.begun.get(watch).copied().unwrap_or_default();
         let unseen = |((other, key), _): &(&Id, &Entry)| *other == kind && is_unseen(key, &watch.place, seen);
-        let unseen: Vec<(Key, bool)> = self
-            .contents
-            .iter()
-            .filter(unseen)
-            .map(|((_, key), entry)| (key.clone(), entry.version > 0 && entry.list >= begun))
-            .collect();
-        let state = |is_new| if is_new { Known::Unknown } else { Known::Absent };
-        unseen.iter().flat_map(|(key, is_new)| self.see(kind, key, state(*is_new), now)).collect()
+        let unseen: Vec<(Key, bool)> =
+            self.contents.iter().filter(unseen).map(|((_, key), entry)| (key.clone(), entry.list >= begun)).collect();
+        let mut wake = Wake::new();
+        for (key, is_new) in &unseen {
+            if *is_new {
+                self.see(kind, key, Known::Unknown, now);
+                wake.extend(self.referrers(kind, key).cloned());
+            } else {
+                wake.extend(self.see(kind, key, Known::Absent, now));
+            }
+        }
+        wake
     }
 
     /// A watch was answered, if only by a failure.
@@ -462,6 +467,18 @@ mod tests {
             references.tell(now + GATHER);
             assert_eq!(seen(&references), after, "seen before: {before}");
         }
+    }
+
+    /// Its page may have been shown before, when nobody referred to it.
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_to_refer_while_a_list_runs_is_not_told_that_it_is_gone() {
+        let (now, mut references, web) = (Instant::now(), References::default(), [Reference::new(MAP, "settings")]);
+        references.change(&app("first"), &[], &[Reference::new(MAP, "other")]);
+        references.begin_list(&watch());
+        references.change(&app("web"), &[], &web);
+        let other = key().sibling("other");
+        assert_eq!(references.end_list(MAP, &watch(), &BTreeSet::from([other]), now), [app("web")]);
+        assert_eq!((seen(&references), references.unknown(&app("web"), &web)), (Known::Unknown, web.to_vec()));
     }
 
     #[tokio::test(start_paused = true)]
