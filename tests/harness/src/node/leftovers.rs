@@ -109,20 +109,32 @@ pub fn processes(folder: &Path) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path, process::Command};
+    use std::{fs, path::Path, process::Command, time::Duration};
 
     use super::{INSIDE, Snapshot, processes};
+    use crate::eventually;
 
-    #[test]
-    fn a_process_of_the_run_is_found_and_no_other() -> anyhow::Result<()> {
+    /// A program that has just been started has, for a moment, no environment that others can read.
+    async fn shows_its_environment(pid: u32) -> anyhow::Result<()> {
+        eventually(Duration::from_secs(10), "an environment to be shown", || async {
+            let environment = fs::read(format!("/proc/{pid}/environ"))?;
+            Ok((!environment.is_empty()).then_some(()))
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_process_of_the_run_is_found_and_no_other() -> anyhow::Result<()> {
         let folder = Path::new("/nowhere/moorage-rig-of-this-test");
         let mut ours = Command::new("sleep").arg("600").env(INSIDE, folder).spawn()?;
         let mut other = Command::new("sleep").arg("600").env(INSIDE, "/nowhere/else").spawn()?;
+        let shown = tokio::try_join!(shows_its_environment(ours.id()), shows_its_environment(other.id()));
         let found = processes(folder);
         for child in [&mut ours, &mut other] {
             child.kill()?;
             child.wait()?;
         }
+        shown?;
         assert!(found.len() == 1 && found[0].starts_with(&format!("process {} sleep", ours.id())), "{found:?}");
         Ok(())
     }
