@@ -67,7 +67,9 @@ pub fn auto_rollback(choice: &Choice<'_>) -> Rollback {
         let notice = Some(Summary::Stalled(Reason::ProgressDeadlineExceeded, message));
         Rollback { keeps: is_back, notice, ..Rollback::default() }.remembering(AUTO_ROLLBACK, &guard)
     };
-    let Some(good) = choice.revision_of(guard.good.as_deref()) else { return never(GONE) };
+    let Some(good) = choice.revision(|revision| Some(&*revision.replica_set) == guard.good.as_deref()) else {
+        return never(GONE);
+    };
     let (want, template) = choice.former(good);
     let rollback = match template {
         Ok(template) => {
@@ -115,8 +117,10 @@ impl Choice<'_> {
         if before != Some(guard) || guard.done || runs_what_was_asked(self) {
             return None;
         }
-        guard.good.as_deref().filter(|good| self.current().is_some_and(|current| *current.replica_set != **good))?;
-        let current = self.current().filter(|current| stuck.contains(&format!("\"{}\"", current.replica_set)))?;
+        let (current, good) = (self.current()?, guard.good.as_deref()?);
+        if *current.replica_set == *good || !stuck.contains(&format!("\"{}\"", current.replica_set)) {
+            return None;
+        }
         let why = worst(&self.observed.pods, &current.replica_set).map_or_else(|| stuck.to_owned(), sentence);
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
@@ -124,11 +128,6 @@ impl Choice<'_> {
     /// The revision that the Deployment is at.
     fn current(&self) -> Option<&Revision> {
         let number = self.workload?.revision?;
-        self.observed.revisions.iter().find(|revision| revision.number == number).map(AsRef::as_ref)
-    }
-
-    fn revision_of(&self, replica_set: Option<&str>) -> Option<&Revision> {
-        let mut revisions = self.observed.revisions.iter();
-        revisions.find(|revision| Some(&*revision.replica_set) == replica_set).map(AsRef::as_ref)
+        self.revision(|revision| revision.number == number)
     }
 }

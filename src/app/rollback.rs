@@ -73,6 +73,11 @@ pub struct Choice<'a> {
 }
 
 impl Choice<'_> {
+    /// The revision that is so.
+    pub fn revision(&self, is_it: impl Fn(&Revision) -> bool) -> Option<&Revision> {
+        self.observed.revisions.iter().map(AsRef::as_ref).find(|revision| is_it(revision))
+    }
+
     /// The template of a former revision, once it is known and may run, and what has to be looked up for it.
     pub fn former(&self, revision: &Revision) -> (Want, Result<Value, Trouble>) {
         let want = Want::Template { replica_set: revision.replica_set.clone(), parts: revision.parts.clone() };

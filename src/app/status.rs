@@ -29,7 +29,8 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let before = app.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
     let limit = app.spec.rollout.as_ref().and_then(|rollout| rollout.history_limit);
     let mut revisions = revisions::told(&observed.revisions, workload, limit, before);
-    let has_failed = |revision: &&mut RevisionStatus| workload.and_then(failed) == Some(revision.number);
+    let failed = workload.and_then(failed);
+    let has_failed = |revision: &&mut RevisionStatus| failed == Some(revision.number);
     revisions.iter_mut().filter(has_failed).for_each(|revision| revision.outcome = Some(RevisionOutcome::Failed));
     AppStatus {
         observed_generation: Some(identity.generation),

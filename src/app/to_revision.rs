@@ -31,13 +31,13 @@ struct Asked {
 pub fn to_revision(choice: &Choice<'_>, number: i32) -> Rollback {
     let declared = hash::text(&without_configuration(choice.declared));
     let before = was_asked(choice).filter(|before| before.revision == number);
-    let mut revisions = choice.observed.revisions.iter();
     let revision = match &before {
         Some(before) if before.declared != declared => return stale(before),
         Some(before) => {
-            revisions.find(|revision| *revision.replica_set == *before.replica_set).ok_or_else(|| gone(number))
+            let found = choice.revision(|revision| *revision.replica_set == *before.replica_set);
+            found.ok_or_else(|| gone(number))
         }
-        None => revisions.find(|revision| revision.has_number(number)).ok_or_else(|| missing(choice, number)),
+        None => choice.revision(|revision| revision.has_number(number)).ok_or_else(|| missing(choice, number)),
     };
     let revision = match revision {
         Ok(revision) => revision,
@@ -48,7 +48,7 @@ pub fn to_revision(choice: &Choice<'_>, number: i32) -> Rollback {
         Ok(template) => {
             let message = format!(
                 "revision {number} runs again, image {}, as spec.rollout.toRevision says, and not the template that the spec \
-                     declares, until toRevision is unset or that template changes",
+                 declares, until toRevision is unset or that template changes",
                 revision.image
             );
             let asked = Asked { revision: number, replica_set: revision.replica_set.to_string(), declared };

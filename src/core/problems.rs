@@ -25,7 +25,7 @@ pub struct Problems {
 pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Problems {
     let (leaving, staying): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(|pod| pod.leaving);
     let mut all = there(&staying, now);
-    all.sort_by_key(|problem| (severity(problem), problem.pod.clone(), problem.container.clone()));
+    all.sort_by(|one, other| rank(one).cmp(&rank(other)));
     if !complete {
         all.extend(alike(there(&leaving, now)));
     }
@@ -60,7 +60,7 @@ pub fn worst<'a>(pods: &'a [Pod], replica_set: &str) -> Option<&'a Problem> {
     let is_of = |pod: &&Pod| pod.name.strip_prefix(replica_set).is_some_and(|rest| rest.starts_with('-'));
     let troubles = pods.iter().filter(is_of).filter(|pod| !pod.leaving).flat_map(|pod| &pod.troubles);
     let problems = troubles.map(|trouble| &trouble.problem);
-    problems.min_by_key(|problem| (severity(problem), &problem.pod, &problem.container))
+    problems.min_by_key(|problem| rank(problem))
 }
 
 /// When [`problems`] may say something else although nothing moved.
@@ -106,6 +106,11 @@ fn severity(problem: &Problem) -> u8 {
         | Reason::TerminationStuck => 1,
         _ => 0,
     }
+}
+
+/// By which problems are told, the worst first.
+fn rank(problem: &Problem) -> (u8, &str, &str) {
+    (severity(problem), &problem.pod, &problem.container)
 }
 
 /// A problem in one sentence, with what to do about it.

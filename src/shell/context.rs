@@ -87,8 +87,10 @@ impl Context {
 
     /// Puts the key of shared secrets into the settings, which may be that of configuration as well.
     pub fn learn_secret_key(&self, key: SecretKey) {
-        self.change_settings(|settings| settings.secret_key = Some(key));
-        self.learn_config_key(Known::Known(key));
+        self.change_settings(|settings| {
+            settings.secret_key = Some(key);
+            settings.config_key = Known::Known(key);
+        });
     }
 
     /// Puts into the settings what is known of the key of configuration.

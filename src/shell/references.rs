@@ -263,6 +263,12 @@ impl References {
         Wake::new()
     }
 
+    /// Nothing is known of an object any more. Whoever refers to it is to look again, whatever it knew.
+    fn lose(&mut self, kind: ReferenceKind, key: &Key, now: Instant) -> Wake {
+        self.see(kind, key, Known::Unknown, now);
+        self.referrers(kind, key).cloned().collect()
+    }
+
     fn ring(&self) {
         let next = self.due.values().map(|(at, _)| *at).min();
         self.alarm.send_if_modified(|alarm| std::mem::replace(alarm, next) != next);
@@ -312,12 +318,7 @@ impl References {
             self.contents.iter().filter(unseen).map(|((_, key), entry)| (key.clone(), entry.list >= begun)).collect();
         let mut wake = Wake::new();
         for (key, is_new) in &unseen {
-            if *is_new {
-                self.see(kind, key, Known::Unknown, now);
-                wake.extend(self.referrers(kind, key).cloned());
-            } else {
-                wake.extend(self.see(kind, key, Known::Absent, now));
-            }
+            wake.extend(if *is_new { self.lose(kind, key, now) } else { self.see(kind, key, Known::Absent, now) });
         }
         wake
     }
@@ -341,12 +342,7 @@ impl References {
         let concerned: Vec<Id> = self.contents.keys().filter(concerned).cloned().collect();
         let mut wake = Wake::new();
         for (kind, key) in &concerned {
-            let told = self.see(*kind, key, Known::Unknown, now);
-            if is_news {
-                wake.extend(self.referrers(*kind, key).cloned());
-            } else {
-                wake.extend(told);
-            }
+            wake.extend(if is_news { self.lose(*kind, key, now) } else { self.see(*kind, key, Known::Unknown, now) });
         }
         self.want();
         wake

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
-use moorage_harness::{ControlPlane, Sandbox, build::workspace, eventually};
+use moorage_harness::{ControlPlane, Mark, Sandbox, build::workspace, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,15 +147,7 @@ async fn a_former_revision_runs_until_it_is_unset_or_the_template_changes(
     ensure!(app["spec"]["image"] == "registry.example.com/team/shop:1.5", "the spec was written: {}", app["spec"]);
 
     // A restart neither ends it nor repeats it, nor writes.
-    let mark = control_plane.audit().mark()?;
-    sandbox.operator.restart().await?;
-    sandbox.operator.ready().await?;
-    eventually(DEADLINE, "the operator to look at the former revision and at what runs", || async {
-        let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
-        let looked = |resource: &str| events.iter().any(|event| event.verb == "get" && event.resource == resource);
-        Ok((looked("replicasets") && looked("deployments")).then_some(()))
-    })
-    .await?;
+    let mark = restart(&control_plane, &mut sandbox).await?;
     exactly(&control_plane, &sandbox, mark, 0, |_| true).await?;
     patch(&sandbox, "App", "shop", &json!({"spec": {"replicas": 2}})).await?;
     until(&sandbox, "App", "shop", "to have 2 ready pods", |app| app["status"]["readyReplicas"] == 2).await?;
@@ -182,6 +174,20 @@ async fn a_former_revision_runs_until_it_is_unset_or_the_template_changes(
     let told = message(&app, "Stalled");
     ensure!(told.starts_with("spec.rollout.toRevision: ") && told.contains("99 is none: there are 6, 5, 4"), "{told}");
     runs(&sandbox, "1.6").await.map(drop)
+}
+
+/// Restarts the operator, and waits until it has looked at the former revision and at what runs; from where the audit tells of that.
+async fn restart(control_plane: &ControlPlane, sandbox: &mut Sandbox) -> Result<Mark> {
+    let mark = control_plane.audit().mark()?;
+    sandbox.operator.restart().await?;
+    sandbox.operator.ready().await?;
+    eventually(DEADLINE, "the operator to look at the former revision and at what runs", || async {
+        let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
+        let looked = |resource: &str| events.iter().any(|event| event.verb == "get" && event.resource == resource);
+        Ok((looked("replicasets") && looked("deployments")).then_some(()))
+    })
+    .await?;
+    Ok(mark)
 }
 
 /// Names of the pods that run, in order.
@@ -236,15 +242,7 @@ async fn a_failed_rollout_goes_back_by_itself(control_plane: Arc<ControlPlane>) 
     ensure!(replica_sets(&sandbox).await?.len() == 2, "the template is not the former one to the byte");
 
     // It outlives the operator, who finds nothing to do.
-    let mark = control_plane.audit().mark()?;
-    sandbox.operator.restart().await?;
-    sandbox.operator.ready().await?;
-    eventually(DEADLINE, "the operator to look at the former revision and at what runs", || async {
-        let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
-        let looked = |resource: &str| events.iter().any(|event| event.verb == "get" && event.resource == resource);
-        Ok((looked("replicasets") && looked("deployments")).then_some(()))
-    })
-    .await?;
+    let mark = restart(&control_plane, &mut sandbox).await?;
     for command in mending {
         holds(&sandbox, command).await?;
     }

@@ -32,9 +32,7 @@ pub async fn a_mistyped_image_is_named_within_five_seconds(cluster: Arc<NodeClus
     let pod = problem["pod"].as_str().context("no pod is named")?;
     ensure!(degraded["status"] == "True" && said.contains(pod), "Degraded is {degraded}");
     cluster.apply(WEB, "typo").await?;
-    let app = ready(&cluster, "typo", "web").await?;
-    ensure!(app["status"]["problems"].is_null(), "problems stay: {}", app["status"]["problems"]);
-    Ok(())
+    recovers(&cluster, "typo").await
 }
 
 pub async fn a_crash_degrades_and_the_rest_serves(cluster: Arc<NodeCluster>) -> Result<()> {
@@ -89,9 +87,7 @@ pub async fn a_secret_that_is_missing_is_named_in_the_kubelets_words(cluster: Ar
     }
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"key": "x"}});
     cluster.apply_object(secret, "missing").await?;
-    let app = ready(&cluster, "missing", "web").await?;
-    ensure!(app["status"]["problems"].is_null(), "problems stay: {}", app["status"]["problems"]);
-    Ok(())
+    recovers(&cluster, "missing").await
 }
 
 pub async fn a_program_that_ends_well_is_told_to_stay(cluster: Arc<NodeCluster>) -> Result<()> {
@@ -132,6 +128,13 @@ pub async fn a_failing_readiness_probe_is_named(cluster: Arc<NodeCluster>) -> Re
     ensure!(condition(&app, "Available")["status"] == "True", "one pod is left: {}", app["status"]);
     exec(&cluster, "unready", pod, &["rm", "/tmp/unready"]).await?;
     ready(&cluster, "unready", "web").await?;
+    Ok(())
+}
+
+/// Waits until the App is Ready, and tells of no problem then.
+async fn recovers(cluster: &NodeCluster, namespace: &str) -> Result<()> {
+    let app = ready(cluster, namespace, "web").await?;
+    ensure!(app["status"]["problems"].is_null(), "problems stay: {}", app["status"]["problems"]);
     Ok(())
 }
 

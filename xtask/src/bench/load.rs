@@ -15,7 +15,10 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
     runtime::watcher,
 };
-use moorage::{core::plan::PlanSettings, generate::render::objects};
+use moorage::{
+    core::{meta::CONFIG_HASH, plan::PlanSettings},
+    generate::render::objects,
+};
 use moorage_harness::ControlPlane;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -134,7 +137,7 @@ pub fn rollouts(client: Client, count: usize) -> JoinHandle<Result<Instant>> {
 pub fn restarts(client: Client, count: usize) -> JoinHandle<Result<Instant>> {
     until_all(api(client, "apps", "v1", "Deployment"), count, |deployment| {
         let annotations = &deployment.data["spec"]["template"]["metadata"]["annotations"];
-        annotations["moorage.dev/config-hash"].is_string() && has_rolled_out(deployment)
+        annotations[CONFIG_HASH].is_string() && has_rolled_out(deployment)
     })
 }
 
