@@ -4,7 +4,7 @@ use super::live::{Live, items};
 use super::merge::{Ours, Path};
 use super::meta::FIELD_MANAGER;
 use super::object::Object;
-use super::observed::difference;
+use super::observed::differences;
 use serde_json::Value;
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl Drift {
     pub fn of(whole: Value, wanted: &Object) -> Option<Self> {
         let entries = whole["metadata"]["managedFields"].clone();
         let live = Live::new(whole);
-        let field = difference(&live, wanted, Ours::Listed(Some(&live.ours)))?;
+        let field = differences(&live, wanted, Ours::Listed(Some(&live.ours))).into_iter().next()?;
         let entries = items(&entries);
         let mut others =
             entries.filter(|entry| entry["manager"] != FIELD_MANAGER && entry.get("subresource").is_none());

@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod configuration;
 pub mod content;
 pub mod copy;
+pub mod deed;
 pub mod drift;
 pub mod facts;
 pub mod fixed;

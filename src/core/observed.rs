@@ -153,24 +153,25 @@ enum Trust {
 
 /// Whether the live object is what was wanted.
 fn agrees(live: &Live, wanted: &Object, ours: Ours<'_>) -> bool {
-    difference(live, wanted, ours).is_none()
+    differences(live, wanted, ours).is_empty()
 }
 
-/// The first place where the live object is not what was wanted. That nothing is left that we once applied and no longer do, the
+/// The places where the live object is not what was wanted. That nothing is left that we once applied and no longer do, the
 /// hash among the annotations tells. Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
-pub fn difference(live: &Live, wanted: &Object, ours: Ours<'_>) -> Option<Path> {
+pub fn differences(live: &Live, wanted: &Object, ours: Ours<'_>) -> Vec<Path> {
     let rules = Rules::of(wanted.kind);
     let fields = wanted.body.as_object().into_iter().flatten();
     let fields = fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
     if let Some(path) = fixed::copied_back(wanted.kind, &live.body, &wanted.body) {
-        return Some(path);
+        return vec![path];
     }
     // What an object is says more than what stands on it.
     let (metadata, others): (Vec<_>, Vec<_>) = fields.partition(|(field, _)| *field == "metadata");
-    others.into_iter().chain(metadata).find_map(|(field, value)| {
-        let found = subset::difference(&live.body[field], value, rules.field(field), ours.field(field));
-        found.map(|path| path.within_field(field))
-    })
+    let found = others.into_iter().chain(metadata).flat_map(|(field, value)| {
+        let found = subset::differences(&live.body[field], value, rules.field(field), ours.field(field));
+        found.into_iter().map(|path| path.within_field(field))
+    });
+    found.collect()
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.

@@ -2,6 +2,7 @@
 
 use super::conditions::Summary;
 use super::configuration::{Obstacle, Unfollowed};
+use super::deed::Deed;
 use super::kind::ChildKind;
 use super::known::Known;
 use super::object::Object;
@@ -137,7 +138,7 @@ pub struct Failure {
 }
 
 /// What became of a plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Writes that did not happen.
     pub failures: Vec<Failure>,
@@ -153,6 +154,8 @@ pub struct Outcome {
     pub unmade: Option<String>,
     /// Objects that somebody changes again and again, in words that start with the object.
     pub contended: Vec<String>,
+    /// What was done, and to which object, as `Deployment shop`.
+    pub deeds: Vec<(String, Deed)>,
 }
 
 impl Outcome {

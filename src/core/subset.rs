@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 /// Whether `live` contains `wanted`. A wrong "no" costs one apply that changes nothing.
 pub fn contains(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) -> bool {
-    difference(live, wanted, rules, ours).is_none()
+    differences(live, wanted, rules, ours).is_empty()
 }
 
-/// The first place where `live` does not contain `wanted`.
-pub fn difference(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) -> Option<Path> {
+/// The places where `live` does not contain `wanted`.
+pub fn differences(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) -> Vec<Path> {
     compare(live, wanted, rules, Place { ours, one: None })
 }
 
@@ -40,7 +40,7 @@ impl<'a> Place<'a> {
     }
 }
 
-fn compare(live: &Value, wanted: &Value, rules: &Rules, place: Place<'_>) -> Option<Path> {
+fn compare(live: &Value, wanted: &Value, rules: &Rules, place: Place<'_>) -> Vec<Path> {
     let same = match (wanted, live) {
         (Value::Object(wanted), Value::Object(live)) => {
             return compare_fields(live, wanted, rules, place.enter(rules.atomic));
@@ -57,8 +57,8 @@ fn compare(live: &Value, wanted: &Value, rules: &Rules, place: Place<'_>) -> Opt
     here_unless(same)
 }
 
-fn here_unless(same: bool) -> Option<Path> {
-    (!same).then(Path::default)
+fn here_unless(same: bool) -> Vec<Path> {
+    (!same).then(Path::default).into_iter().collect()
 }
 
 fn compare_fields(
@@ -66,28 +66,29 @@ fn compare_fields(
     wanted: &Map<String, Value>,
     rules: &Rules,
     place: Place<'_>,
-) -> Option<Path> {
+) -> Vec<Path> {
     if place.is_exact() && !live.keys().all(|key| wanted.contains_key(key)) {
         return here_unless(false);
     }
-    wanted.iter().find_map(|(key, value)| {
+    let found = wanted.iter().flat_map(|(key, value)| {
         let part = place.part(|ours| ours.field(key));
         let found = compare(live.get(key).unwrap_or(&Value::Null), value, rules.field(key), part);
-        found.map(|path| if place.one.is_some() { path } else { path.within_field(key) })
-    })
+        found.into_iter().map(move |path| if place.one.is_some() { path } else { path.within_field(key) })
+    });
+    if place.one.is_some() { found.take(1).collect() } else { found.collect() }
 }
 
-fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'_>) -> Option<Path> {
+fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'_>) -> Vec<Path> {
     let is_one = rules.keys.is_empty() && !rules.set;
     if is_one || place.one.is_some() {
         let item = place.enter(true);
-        let same = |(live, wanted)| compare(live, wanted, rules.item(), item).is_none();
+        let same = |(live, wanted)| compare(live, wanted, rules.item(), item).is_empty();
         return here_unless(live.len() == wanted.len() && live.iter().zip(wanted).all(same));
     }
     if rules.set {
         return here_unless(wanted.iter().all(|item| live.contains(item)));
     }
-    wanted.iter().find_map(|wanted| {
+    let found = wanted.iter().flat_map(|wanted| {
         let part = place.part(|ours| ours.item(&rules.keys, wanted));
         let is_item =
             |live: &&Value| rules.keys.iter().all(|key| live.get(key) == wanted.get(key) || wanted.get(key).is_none());
@@ -95,8 +96,9 @@ fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'
             Some(live) => compare(live, wanted, rules.item(), part),
             None => here_unless(false),
         };
-        found.map(|path| path.within_item(&rules.keys, wanted))
-    })
+        found.into_iter().map(|path| path.within_item(&rules.keys, wanted))
+    });
+    found.collect()
 }
 
 /// The API server leaves out empty values of some fields, while they stay ours. One that was taken out is not.

@@ -1,5 +1,6 @@
 //! One object of a plan while it is applied: what each step of that needs.
 
+use super::audit::log;
 use super::context::Context;
 use super::error::Error;
 use super::intake::{take_child, take_parent};
@@ -8,6 +9,7 @@ use super::metrics::ApplyOutcome;
 use super::progress::{Moment, Source};
 use super::queue::Lane;
 use super::repairs::Id;
+use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::object::Object;
@@ -18,8 +20,8 @@ use tokio::time::Instant;
 
 /// What became of one object.
 pub enum Applied {
-    /// It stands as wanted.
-    Done,
+    /// It stands as wanted, after this was done.
+    Done(Option<Deed>),
     /// A predecessor is still being deleted.
     Waiting,
     /// The cache was late: what was read instead is remembered, and the parent is to be planned again.
@@ -84,9 +86,16 @@ impl Applier<'_> {
         self.context.writer.read(self.object.kind, &self.parent.namespace, &self.object.name).await
     }
 
-    /// Counts a write of it.
-    pub fn count(&self, outcome: ApplyOutcome) {
-        self.context.metrics.apply(self.object.kind, outcome);
+    /// Counts and logs a write of it.
+    pub fn wrote(&self, deed: &Deed) {
+        match deed {
+            Deed::Created => self.context.metrics.apply(self.object.kind, ApplyOutcome::Created),
+            Deed::Updated(_) | Deed::Reverted(_) | Deed::Adopted => {
+                self.context.metrics.apply(self.object.kind, ApplyOutcome::Updated);
+            }
+            Deed::Replaced(_) | Deed::Deleted => {}
+        }
+        log(self.parent, self.object.kind, &self.object.name, deed);
     }
 
     /// Counts a repair of it.

@@ -13,13 +13,14 @@ use super::repairs::Id;
 use super::words::{adoptable, kept, reverted, taken, unseen};
 use super::writer::reference;
 use crate::core::copy::taken_over;
+use crate::core::deed::{Deed, changes};
 use crate::core::drift::Drift;
 use crate::core::fixed;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{Owner, Ownership};
-use crate::core::plan::{Failure, Outcome, Plan};
+use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 use crate::core::revisions::Parts;
 use serde_json::Value;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
         let id = Id::new(&parent.uid, &named);
         let applied = if observed.agrees(object) {
             context.metrics.apply(object.kind, ApplyOutcome::Skipped);
-            Ok(Applied::Done)
+            Ok(Applied::Done(None))
         } else if outcome.holds(object) {
             outcome.held.push(named);
             continue;
@@ -49,11 +50,11 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
         if let Some(fight) = context.repairs().fight(id, Instant::now()) {
             outcome.contended.push(format!("{named}: {fight}"));
         }
-        if !matches!(applied, Ok(Applied::Done)) {
+        if !matches!(applied, Ok(Applied::Done(_))) {
             outcome.unmet.insert(object.kind);
         }
         match applied {
-            Ok(Applied::Done) => {}
+            Ok(Applied::Done(deed)) => outcome.deeds.extend(deed.map(|deed| (named, deed))),
             Ok(Applied::Contended) => outcome.held.push(named),
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
@@ -87,7 +88,7 @@ impl Applier<'_> {
             let Some(looked) = self.look(&child).await? else { return Ok(Applied::Late) };
             child = looked;
             if child.is_as(self.object) {
-                return Ok(Applied::Done);
+                return Ok(Applied::Done(None));
             }
         }
         if child.deleting {
@@ -95,8 +96,7 @@ impl Applier<'_> {
         }
         match child.owner.to(self.parent) {
             Ownership::Ours if self.is_orphan(&child) && !self.parent_stands().await? => Ok(Applied::Late),
-            Ownership::Ours if child.stood_as(self.object) || child.copied => self.repair(&child).await,
-            Ownership::Ours => self.update(&child).await,
+            Ownership::Ours => self.change(&child).await,
             Ownership::Predecessor => self.wait(&child).await,
             Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),
         }
@@ -123,11 +123,14 @@ impl Applier<'_> {
         matches!(child.owner, Owner::Labelled { .. }) && self.object.body["metadata"].get("ownerReferences").is_some()
     }
 
-    /// Changes an object back that stood as wanted, and tells who changed what. All of a copy is made ours first.
-    async fn repair(&self, child: &Child) -> Result<Applied, Error> {
+    /// Changes an object to what is wanted. A look at it before tells which fields that concerns, and who changed one that stood as
+    /// wanted. All of a copy is made ours first.
+    async fn change(&self, child: &Child) -> Result<Applied, Error> {
         let Self { context, parent, object, .. } = self;
         let whole = match context.writer.read_whole(object.kind, &parent.namespace, &object.name).await {
-            Err(error) if child.copied => return Err(error),
+            Err(error) if child.copied || error.class() == ErrorClass::Unavailable && !error.is_gone() => {
+                return Err(error);
+            }
             whole => whole.ok().filter(|whole| whole["metadata"]["uid"] == *child.uid),
         };
         if child.copied
@@ -135,14 +138,16 @@ impl Applier<'_> {
         {
             context.writer.holders(object.kind, &parent.namespace, &object.name, &holders).await?;
         }
-        let undone = whole.as_ref().and_then(|whole| self.undone(&whole["spec"]["template"]));
-        let drift = whole.filter(|_| child.stood_as(object)).and_then(|whole| Drift::of(whole, object));
-        let applied = self.update(child).await?;
+        let live = whole.clone().map(Live::new);
+        let fields = live.map(|live| changes(&live, object)).unwrap_or_default();
         if !child.stood_as(object) {
-            return Ok(applied);
+            return self.update(child, Deed::Updated(fields)).await;
         }
+        let undone = whole.as_ref().and_then(|whole| self.undone(&whole["spec"]["template"]));
+        let drift = whole.and_then(|whole| Drift::of(whole, object));
+        let applied = self.update(child, Deed::Reverted(fields)).await?;
         self.repaired(&drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string));
-        if let (Some(drift), Applied::Done) = (drift, &applied) {
+        if let (Some(drift), Applied::Done(_)) = (drift, &applied) {
             context.writer.event(reverted(parent, object, &drift, undone), &reference(parent)).await;
         }
         Ok(applied)
@@ -161,9 +166,8 @@ impl Applier<'_> {
         let sent = self.moment();
         match self.send(&self.body_with("resourceVersion", "1")).await {
             Ok(live) => {
-                self.count(ApplyOutcome::Created);
                 self.context.repairs().made(self.id, Instant::now());
-                Ok(self.told(&live, sent))
+                Ok(self.told(&live, sent, Deed::Created))
             }
             Err(error) if error.code() == 409 => self.resolve(None, error).await,
             Err(error) => Err(error),
@@ -171,15 +175,14 @@ impl Applier<'_> {
     }
 
     /// The known UID keeps an object that was deleted and made again by somebody else from being overwritten.
-    async fn update(&self, child: &Child) -> Result<Applied, Error> {
+    async fn update(&self, child: &Child, deed: Deed) -> Result<Applied, Error> {
         let sent = self.moment();
         match self.send(&self.body_with("uid", &child.uid)).await {
             Ok(live) => {
-                self.count(ApplyOutcome::Updated);
                 if let Some(field) = fixed::copied_back(self.object.kind, &live.body, &self.object.body) {
                     return self.replace(child, &live, sent, &field).await;
                 }
-                Ok(self.told(&live, sent))
+                Ok(self.told(&live, sent, deed))
             }
             Err(error) if error.is_mismatch() => self.resolve(Some(child), error).await,
             Err(error) if error.code() == 422 => self.refused(child, error).await,
@@ -188,10 +191,11 @@ impl Applier<'_> {
     }
 
     /// What the answer to an apply tells.
-    fn told(&self, live: &Live, sent: Moment) -> Applied {
+    fn told(&self, live: &Live, sent: Moment, deed: Deed) -> Applied {
+        self.wrote(&deed);
         if !is_selected(live) {
             return Applied::Unseen;
         }
-        if written(self.context, self.object, live, sent) { Applied::Done } else { Applied::Late }
+        if written(self.context, self.object, live, sent) { Applied::Done(Some(deed)) } else { Applied::Late }
     }
 }

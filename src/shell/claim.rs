@@ -3,7 +3,9 @@
 use super::applier::{Applied, Applier};
 use super::error::Error;
 use super::intake::is_selected;
-use super::metrics::ApplyOutcome;
+use super::words::adopted;
+use super::writer::reference;
+use crate::core::deed::Deed;
 use crate::core::kind::ChildKind;
 use crate::core::live::Live;
 use crate::core::observed::Child;
@@ -37,7 +39,7 @@ impl Applier<'_> {
                 if !self.parent_stands().await? {
                     return Ok(Applied::Late);
                 }
-                return self.take_over(&self.body_with("uid", live.uid())).await;
+                return self.take_over(&self.body_with("uid", live.uid()), &Deed::Reverted(Vec::new())).await;
             }
             Ownership::Foreign(_) if self.object.kind == ChildKind::PersistentVolumeClaim && owner::is_free(&live) => {
                 let kept = matches!(owner, Owner::Kept { .. }) || owner::is_made_by_us(&live);
@@ -61,14 +63,18 @@ impl Applier<'_> {
             // What we declared once and leave out now, the API server would take away, which nothing in a volume's spec allows.
             body["spec"] = seen.body["spec"].clone();
         }
-        self.take_over(&body).await
+        let taken = self.take_over(&body, &Deed::Adopted).await?;
+        if matches!(taken, Applied::Late) {
+            self.context.writer.news(adopted(self.parent, self.object), &reference(self.parent)).await;
+        }
+        Ok(taken)
     }
 
     /// Marks an object ours that was not known as ours; what it should become is planned once it is seen.
-    async fn take_over(&self, body: &Value) -> Result<Applied, Error> {
+    async fn take_over(&self, body: &Value, deed: &Deed) -> Result<Applied, Error> {
         let sent = self.moment();
         let live = self.send(body).await?;
-        self.count(ApplyOutcome::Updated);
+        self.wrote(deed);
         match Owner::of(self.object.kind, &live).to(self.parent) {
             // Something on the way to the store takes what marks it as ours; the next try would find the same.
             Ownership::Foreign(holder) => Ok(Applied::Taken(holder)),

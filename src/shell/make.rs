@@ -1,8 +1,10 @@
 //! Makes the `once` of a plan: what is never looked at, so that no right to read its kind is needed.
 
+use super::audit::log;
 use super::context::Context;
 use super::error::Error;
 use super::metrics::ApplyOutcome;
+use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::object::Object;
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
@@ -13,7 +15,11 @@ pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome 
     for object in plan.once.iter().filter(|object| !object.held) {
         let made = context.writer.make(object.kind, &parent.namespace, &object.name, &object.body).await;
         match &made {
-            Ok(true) => context.metrics.apply(object.kind, ApplyOutcome::Created),
+            Ok(true) => {
+                context.metrics.apply(object.kind, ApplyOutcome::Created);
+                log(parent, object.kind, &object.name, &Deed::Created);
+                outcome.deeds.push((format!("{} {}", object.kind, object.name), Deed::Created));
+            }
             Ok(false) => context.metrics.apply(object.kind, ApplyOutcome::Skipped),
             Err(error) if error.class() == ErrorClass::Denied => outcome.unmade = Some(error.message()),
             Err(error) => fail(context, &mut outcome, object, error),

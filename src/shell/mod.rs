@@ -5,6 +5,7 @@
 pub mod apis;
 pub mod applier;
 pub mod apply;
+pub mod audit;
 pub mod belongings;
 pub mod body;
 pub mod cache;

@@ -1,7 +1,9 @@
 //! Deletes what a plan no longer wants, once everything it wants stands.
 
+use super::audit::log;
 use super::context::Context;
 use super::key::Key;
+use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
 use crate::core::plan::{Failure, Outcome, Plan};
@@ -14,6 +16,8 @@ pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: 
         match context.writer.delete(*kind, &parent.namespace, name, &child.uid, child.version).await {
             Ok(()) => {
                 context.metrics.prune(*kind);
+                log(parent, *kind, name, &Deed::Deleted);
+                outcome.deeds.push((format!("{kind} {name}"), Deed::Deleted));
                 context.caches().mark_deleting(*kind, &key, &child.uid);
             }
             Err(error) if error.code() == 404 => {

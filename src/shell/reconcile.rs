@@ -1,6 +1,7 @@
 //! The one reconcile: observe, plan, apply, prune, report; the same for every kind.
 
 use super::apply::apply;
+use super::audit::announce;
 use super::context::Context;
 use super::done::Done;
 use super::error::Error;
@@ -50,20 +51,34 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
             prune(context, &identity, &plan, &observed, &mut outcome).await;
         }
     }
+    let done = conclude(context, key, &plan, &outcome, parent, asked.open).await;
+    announce(context, &identity, &outcome.deeds).await;
+    done
+}
+
+/// Lets go of what is deleted, and reports.
+async fn conclude<P: Parent>(
+    context: &Context,
+    key: &ParentKey,
+    plan: &Plan,
+    outcome: &Outcome,
+    parent: P,
+    asks: bool,
+) -> Result<Done, Error> {
     if outcome.late {
         return Ok(Done::Late);
     }
     if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
-        if identity.deleting {
+        if parent.identity().deleting {
             return Ok(Done::Settled);
         }
     }
-    if asked.open && outcome.failures.is_empty() {
+    if asks && outcome.failures.is_empty() {
         // The answer wakes it in a moment, and what is told then is true.
         return Ok(Done::Settled);
     }
-    tell(context, key, &plan, &outcome, parent).await
+    tell(context, key, plan, outcome, parent).await
 }
 
 /// Reports what became of a plan, judged by what is seen now.

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::progress::Moment;
 use super::words::{irreplaceable, replaced};
 use super::writer::reference;
+use crate::core::deed::Deed;
 use crate::core::fixed;
 use crate::core::live::Live;
 use crate::core::merge::Path;
@@ -48,6 +49,7 @@ impl Applier<'_> {
         }
         context.writer.delete(object.kind, &parent.namespace, &object.name, live.uid(), live.version()).await?;
         context.caches().mark_deleting(object.kind, &self.key(), live.uid());
+        self.wrote(&Deed::Replaced(field.clone()));
         context.writer.event(replaced(parent, object, field), &reference(parent)).await;
         Ok(Applied::Waiting)
     }

@@ -1,5 +1,6 @@
 //! Writes a status when it says something new; small news wait a moment to be told together.
 
+use super::audit::normal;
 use super::context::Context;
 use super::error::Error;
 use super::intake::status_written;
@@ -7,7 +8,7 @@ use super::key::ParentKey;
 use super::queue::Lane;
 use super::reported::Reported;
 use super::writer::reference;
-use crate::core::conditions::{Summary, Type, is_urgent, merge};
+use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
 use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::parent::Parent;
@@ -31,15 +32,57 @@ pub async fn report<P: Parent>(
     }
     let before = standing.map(P::conditions).unwrap_or_default();
     let after = P::conditions(status);
-    let last = context.reported().get(key).copied();
-    if let Some(rest) = last.and_then(|last| last.rest(is_urgent(before, after))) {
-        return Ok(Some(rest));
+    let rest = context.reported().get(key).and_then(|last| last.rest(is_urgent(before, after)));
+    if rest.is_some() {
+        return Ok(rest);
     }
     write(context, key, parent, status).await?;
-    for condition in alarms(before, after) {
-        context.writer.event(alarm(condition), &reference(&parent.identity())).await;
-    }
+    tell(context, key, &parent.identity(), before, after).await;
     Ok(None)
+}
+
+/// Logs what newly is wrong, and publishes that, and what newly is well.
+async fn tell(context: &Context, key: &ParentKey, parent: &Identity, before: &[Condition], after: &[Condition]) {
+    let about = reference(parent);
+    let said: BTreeSet<&str> = before.iter().filter(is_alarming).map(|condition| condition.message.as_str()).collect();
+    for condition in after.iter().filter(is_alarming).filter(|condition| !said.contains(condition.message.as_str())) {
+        tracing::warn!(reason = condition.reason, "{}", condition.message);
+    }
+    for condition in alarms(before, after) {
+        context.writer.event(alarm(condition), &about).await;
+    }
+    let over = context.reported().get_mut(key).and_then(|reported| over(&mut reported.alarm, before, after));
+    let recovered = over.map(|reason| normal("Recovered", "Recover", format!("{reason} is over; {}", state(after))));
+    let rolled_out = is_rolled_out(before, after).then(|| normal("RolloutComplete", "RollOut", state(after)));
+    for event in rolled_out.into_iter().chain(recovered) {
+        context.writer.news(event, &about).await;
+    }
+}
+
+/// Takes note of an alarm; returns the reason of one that newly is over. One is while all is ready, not while something else is tried.
+fn over(alarm: &mut Option<String>, before: &[Condition], after: &[Condition]) -> Option<String> {
+    let reason =
+        |conditions: &[Condition]| conditions.iter().find(is_alarming).map(|condition| condition.reason.clone());
+    *alarm = reason(after).or_else(|| alarm.take()).or_else(|| reason(before));
+    let is_over = reason(after).is_none() && is_true(after, Type::Ready);
+    if is_over { alarm.take() } else { None }
+}
+
+/// Whether all that was changed newly runs.
+fn is_rolled_out(before: &[Condition], after: &[Condition]) -> bool {
+    let was_under_way = find(before, Type::Ready).is_none() || is_true(before, Type::Progressing);
+    let is_done =
+        find(after, Type::Progressing).is_some_and(|condition| condition.reason == Reason::AsExpected.as_str());
+    was_under_way && is_done && is_true(after, Type::Ready)
+}
+
+fn is_true(conditions: &[Condition], type_: Type) -> bool {
+    find(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// What Ready says.
+fn state(conditions: &[Condition]) -> String {
+    find(conditions, Type::Ready).map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
 async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<(), Error> {
@@ -49,7 +92,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
         Ok(live) => {
             context.metrics.status_write(key.kind);
             let mut reported = context.reported();
-            let next = Reported::next(reported.get(key).copied());
+            let next = Reported::next(reported.remove(key));
             reported.insert(key.clone(), next);
             drop(reported);
             let wake = status_written(context, key, live);
@@ -99,13 +142,16 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reaso
 
 /// Conditions that newly say that something is wrong, one for each reason.
 fn alarms<'a>(before: &'a [Condition], after: &'a [Condition]) -> Vec<&'a Condition> {
-    let is_alarming = |condition: &&Condition| {
-        condition.status == "True"
-            && [Type::Stalled, Type::Degraded, Type::Altered].iter().any(|type_| type_.as_str() == condition.type_)
-    };
     let mut told: BTreeSet<&str> =
         before.iter().filter(is_alarming).map(|condition| condition.reason.as_str()).collect();
     after.iter().filter(is_alarming).filter(|condition| told.insert(&condition.reason)).collect()
+}
+
+/// Whether it says that something is wrong.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what an iterator filters by takes a reference to its items")]
+fn is_alarming(condition: &&Condition) -> bool {
+    condition.status == "True"
+        && [Type::Stalled, Type::Degraded, Type::Altered].iter().any(|type_| type_.as_str() == condition.type_)
 }
 
 fn alarm(condition: &Condition) -> Event {
@@ -120,12 +166,62 @@ fn alarm(condition: &Condition) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use super::{Condition, Reason, Timestamp, Type, alarms, merge};
+    use super::{Condition, Reason, Timestamp, Type, alarms, is_rolled_out, merge, over};
     use crate::core::conditions::condition;
 
     fn conditions(told: &[(Type, Reason)]) -> Vec<Condition> {
         let wanted = told.iter().map(|(type_, reason)| condition(*type_, true, *reason, "")).collect();
         merge(&[], wanted, 1, Timestamp::UNIX_EPOCH)
+    }
+
+    /// From the states in their order, the reasons of the alarms that are told to be over, each with the number of its state.
+    #[test]
+    fn an_alarm_is_over_once_all_is_ready_again() {
+        let (ready, degraded, stalled) = (Type::Ready, Type::Degraded, Type::Stalled);
+        let well = &[(ready, Reason::AsExpected)][..];
+        let (starting, failing) =
+            (&[(Type::Progressing, Reason::RollingOut)][..], &[(degraded, Reason::ErrImagePull)][..]);
+        for (states, expected) in [
+            (&[well, failing, well, well][..], &[(2, "ErrImagePull")][..]),
+            (&[failing, starting, starting, well], &[(3, "ErrImagePull")]),
+            (&[failing, &[(stalled, Reason::Denied)], well], &[(2, "Denied")]),
+            (&[starting, well], &[]),
+            (&[&[(ready, Reason::AsExpected), (degraded, Reason::OOMKilled)], well], &[(1, "OOMKilled")]),
+        ] {
+            let (mut alarm, mut before, mut told) = (None, Vec::new(), Vec::new());
+            for (index, state) in states.iter().enumerate() {
+                let after = conditions(state);
+                told.extend(over(&mut alarm, &before, &after).map(|reason| (index, reason)));
+                before = after;
+            }
+            let expected: Vec<(usize, String)> =
+                expected.iter().map(|(index, reason)| (*index, (*reason).into())).collect();
+            assert_eq!(told, expected, "{states:?}");
+        }
+        // Another replica told the alarm.
+        assert_eq!(over(&mut None, &conditions(failing), &conditions(well)).as_deref(), Some("ErrImagePull"));
+    }
+
+    #[test]
+    fn a_rollout_is_complete_once() {
+        let is = |type_, status, reason| condition(type_, status, reason, "");
+        let state = |ready, progressing, reason| {
+            let wanted = vec![is(Type::Ready, ready, reason), is(Type::Progressing, progressing, reason)];
+            merge(&[], wanted, 1, Timestamp::UNIX_EPOCH)
+        };
+        let done = state(true, false, Reason::AsExpected);
+        let rolling = state(false, true, Reason::RollingOut);
+        for (before, after, expected) in [
+            (&Vec::new(), &done, true),
+            (&rolling, &done, true),
+            (&done, &done, false),
+            (&done, &rolling, false),
+            (&rolling, &state(false, false, Reason::PodsNotReady), false),
+            (&state(false, false, Reason::PodsNotReady), &done, false),
+            (&rolling, &state(true, false, Reason::RolledBack), false),
+        ] {
+            assert_eq!(is_rolled_out(before, after), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]

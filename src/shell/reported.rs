@@ -13,22 +13,25 @@ const BURST: u32 = 8;
 const CALM: Duration = Duration::from_secs(10);
 
 /// When a status was last written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Reported {
     at: Instant,
     /// How many writes before it belong to the same burst.
     before: u32,
+    /// Reason of the last alarm, until it is told that it is over.
+    pub alarm: Option<String>,
 }
 
 impl Reported {
     /// One more write, now.
     pub fn next(last: Option<Self>) -> Self {
-        let same_burst = last.filter(|last| last.at.elapsed() < CALM);
-        Self { at: Instant::now(), before: same_burst.map_or(0, |last| last.before.saturating_add(1)) }
+        let same_burst = last.as_ref().filter(|last| last.at.elapsed() < CALM);
+        let before = same_burst.map_or(0, |last| last.before.saturating_add(1));
+        Self { at: Instant::now(), before, alarm: last.and_then(|last| last.alarm) }
     }
 
     /// How long the next write is to wait.
-    pub fn rest(self, urgent: bool) -> Option<Duration> {
+    pub fn rest(&self, urgent: bool) -> Option<Duration> {
         let rest = GATHERING.checked_sub(self.at.elapsed()).filter(|rest| !rest.is_zero())?;
         (!urgent || self.before >= BURST).then_some(rest)
     }

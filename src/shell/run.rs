@@ -27,7 +27,6 @@ use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
 use crate::core::known::Known;
 use crate::core::plan::{ErrorClass, PlanSettings};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Config};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -127,8 +126,7 @@ impl Engine {
         let (release, fit) = (CancellationToken::new(), watch::Sender::new(false));
         let (leadership, election) =
             leader::start(client.clone(), settings.election(), metrics.clone(), fit.subscribe(), release.clone());
-        let reporter = Reporter { controller: "moorage".into(), instance: Some(settings.identity.clone()) };
-        let writer = Writer::new(client.clone(), leadership.clone(), Recorder::new(client.clone(), reporter));
+        let writer = Writer::new(client.clone(), leadership.clone(), Some(settings.identity.clone()));
         let secret_key = secret_key(client.clone(), &settings.namespace, &settings.watch_namespace).await;
         let plan_settings = PlanSettings {
             registry_image: settings.registry_image.clone(),

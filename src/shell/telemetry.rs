@@ -41,7 +41,8 @@ pub(super) mod tests {
         pub fn listen(&self, filter: EnvFilter) -> Listening {
             let another = Dispatch::new(NoSubscriber::default());
             let writer = self.clone();
-            let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
+            let subscriber =
+                tracing_subscriber::fmt().with_ansi(false).with_env_filter(filter).with_writer(move || writer.clone());
             Listening { _this: tracing::subscriber::set_default(subscriber.finish()), _another: another }
         }
 

@@ -1,5 +1,6 @@
 //! What users are told of an apply: of failures in the status, of changes in Events.
 
+use super::audit::normal;
 use crate::core::drift::Drift;
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::merge::Path;
@@ -102,6 +103,16 @@ fn about(parent: &Identity, object: &Object, note: String, field: &Path) -> Even
             ..ObjectReference::default()
         }),
     }
+}
+
+/// The Event about an object that somebody else made, and that is ours now.
+pub fn adopted(parent: &Identity, object: &Object) -> Event {
+    let Object { kind, name, .. } = object;
+    normal(
+        "Adopted",
+        "Adopt",
+        format!("{kind} {name} was there before, and belongs to this {} now", parent.kind.as_str()),
+    )
 }
 
 /// The Event about an object that is made anew.

@@ -15,7 +15,7 @@ use kube::api::{
     Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
 use kube::core::{ApiResource, Request};
-use kube::runtime::events::{Event, Recorder};
+use kube::runtime::events::{Event, Recorder, Reporter};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -33,7 +33,9 @@ const MUTE: Duration = Duration::from_secs(600);
 pub struct Writer {
     client: Client,
     leadership: Leadership,
+    /// By whom Events that may come again and again are counted.
     recorder: Recorder,
+    reporter: Reporter,
     /// Until when no Event is published in a namespace, as it was refused there.
     mute: Arc<Mutex<HashMap<String, Instant>>>,
     /// How each kind is addressed.
@@ -41,9 +43,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer over that client.
-    pub fn new(client: Client, leadership: Leadership, recorder: Recorder) -> Self {
-        Self { client, leadership, recorder, mute: Arc::default(), apis: Apis::default() }
+    /// A writer over that client, whose Events name that instance of the operator.
+    pub fn new(client: Client, leadership: Leadership, instance: Option<String>) -> Self {
+        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance };
+        let recorder = Recorder::new(client.clone(), reporter.clone());
+        Self { client, leadership, recorder, reporter, mute: Arc::default(), apis: Apis::default() }
     }
 
     /// How each kind is addressed.
@@ -182,12 +186,21 @@ impl Writer {
     /// Publishes an Event about a parent; best effort, as an Event tells nothing that the status does not. The right to do so is
     /// optional: where it is refused, it is not asked for again for a while.
     pub async fn event(&self, event: Event, about: &ObjectReference) {
+        self.publish(&self.recorder, event, about).await;
+    }
+
+    /// Publishes an Event about what happens once, so that nothing of it is remembered.
+    pub async fn news(&self, event: Event, about: &ObjectReference) {
+        self.publish(&Recorder::new(self.client.clone(), self.reporter.clone()), event, about).await;
+    }
+
+    async fn publish(&self, recorder: &Recorder, event: Event, about: &ObjectReference) {
         let event = Event { note: event.note.as_deref().map(|note| cut(note, NOTE)), ..event };
         let namespace = about.namespace.clone().unwrap_or_default();
         if !self.leads() || self.mute().get(&namespace).is_some_and(|until| Instant::now() < *until) {
             return;
         }
-        match self.recorder.publish(&event, about).await {
+        match recorder.publish(&event, about).await {
             Err(kube::Error::Api(status)) if status.code == 403 => {
                 tracing::debug!(namespace, "Events may not be published; deploy/components/events grants it");
                 self.mute().insert(namespace, Instant::now() + MUTE);

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod audit;
 mod bad_specs;
 mod configuration;
 mod conflict;
@@ -85,6 +86,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     [
         lifecycle::cases(),
+        audit::cases(),
         bad_specs::cases(),
         drift::cases(),
         fence::cases(),

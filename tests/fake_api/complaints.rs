@@ -198,8 +198,6 @@ async fn a_storm_of_strangers_costs_no_request_and_leaves_next_to_nothing() -> R
 
 fn context(world: &World) -> Context {
     let client = world.server.connect("paper").client();
-    let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
-    let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
-    let writer = Writer::new(client, Leadership::never(), recorder);
+    let writer = Writer::new(client, Leadership::never(), None);
     Context::new(writer, PlanSettings::default(), Scope::default(), 4, Metrics::new())
 }

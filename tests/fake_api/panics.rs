@@ -28,11 +28,8 @@ async fn a_panic_is_told_on_its_object() -> Result<()> {
     while !leadership.is_leader() {
         leadership.changed().await;
     }
-    let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
-    let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
     let settings = PlanSettings::default();
-    let context =
-        Context::new(Writer::new(client, leadership, recorder), settings, Scope::default(), 4, Metrics::new());
+    let context = Context::new(Writer::new(client, leadership, None), settings, Scope::default(), 4, Metrics::new());
     let live = moorage::core::live::Live::new(world.server.get("App", "default", "shop").unwrap());
     take_parent(&context, ParentKind::App, live);
     tell_panic::<App>(&context, &ParentKey::new(ParentKind::App, Key::new("default", "shop")), "index 7").await?;

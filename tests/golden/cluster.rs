@@ -84,9 +84,7 @@ impl Paper {
     /// A fresh one.
     pub fn new() -> Self {
         let client = Server::new().client();
-        let reporter = kube::runtime::events::Reporter { controller: "moorage".into(), instance: None };
-        let recorder = kube::runtime::events::Recorder::new(client.clone(), reporter);
-        Self { writer: Writer::new(client, Leadership::never(), recorder) }
+        Self { writer: Writer::new(client, Leadership::never(), None) }
     }
 
     /// An empty cluster that serves every kind.

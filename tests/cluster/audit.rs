@@ -1,0 +1,109 @@
+//! Whoever audits finds every change that the operator made, once, in its log and as Events, and no value in either.
+
+use crate::support::*;
+use anyhow::{Result, ensure};
+use moorage_harness::{ControlPlane, Sandbox, eventually};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+crate::cases![every_change_is_told_once, a_refusal_is_told_once_and_that_it_is_over];
+
+/// What no log and no Event may hold.
+const VALUE: &str = "hunter2";
+
+/// Lines of the operator's log that have each of these parts.
+fn lines_with(sandbox: &Sandbox, parts: &[&str]) -> Vec<String> {
+    let log = sandbox.operator.logs();
+    log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned).collect()
+}
+
+/// Reasons and notes of the Events on the App of that name.
+async fn events(sandbox: &Sandbox, app: &str) -> Result<Vec<(String, String)>> {
+    let about = format!("--field-selector=involvedObject.name={app},involvedObject.kind=App");
+    let list: Value = serde_json::from_str(&sandbox.kubectl(&["get", "events", &about, "--output=json"]).await?)?;
+    let told = |event: &Value| Some((event["reason"].as_str()?.to_owned(), event["message"].as_str()?.to_owned()));
+    Ok(list["items"].as_array().into_iter().flatten().filter_map(told).collect())
+}
+
+/// Waits for as many Events with that reason; returns their notes.
+async fn told(sandbox: &Sandbox, app: &str, reason: &str, count: usize) -> Result<Vec<String>> {
+    let what = format!("{count} Events {reason}");
+    eventually(DEADLINE, &what, || async {
+        let mut notes = events(sandbox, app).await?;
+        notes.retain(|(told, _)| told == reason);
+        Ok((notes.len() >= count).then(|| notes.into_iter().map(|(_, note)| note).collect()))
+    })
+    .await
+}
+
+async fn every_change_is_told_once(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "audit-changes").await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    ensure!(told(&sandbox, "web", "Created", 1).await? == ["made ServiceAccount web, Deployment web, Service web"]);
+    ensure!(told(&sandbox, "web", "RolloutComplete", 1).await? == ["1 of 1 pods are available"]);
+
+    let change =
+        json!({"spec": {"image": "registry.example.com/team/web:2", "env": [{"name": "KEY", "value": VALUE}]}});
+    patch(&sandbox, "App", "web", &change).await?;
+    ready(&sandbox, "App", "web").await?;
+    let updated = told(&sandbox, "web", "Updated", 1).await?;
+    let container = "spec.template.spec.containers[name=web]";
+    let fields = format!("{container}.env, {container}.image");
+    ensure!(updated == [format!("Deployment web, to generation 2 of the App: {fields}")], "{updated:?}");
+    told(&sandbox, "web", "RolloutComplete", 2).await?;
+
+    patch(&sandbox, "Service", "web", &json!({"spec": {"selector": {"moorage.dev/app": "x"}}})).await?;
+    until(&sandbox, "Service", "web", "to be repaired", |service| {
+        service["spec"]["selector"]["moorage.dev/app"] == "web"
+    })
+    .await?;
+    told(&sandbox, "web", "DriftReverted", 1).await?;
+
+    patch(&sandbox, "App", "web", &json!({"spec": {"ports": null}})).await?;
+    until_gone(&sandbox, "Service", "web").await?;
+    ensure!(told(&sandbox, "web", "Pruned", 1).await? == ["deleted Service web, which the App declares no more"]);
+
+    for (deed, child, generation, fields) in [
+        ("created", "ServiceAccount web", 1, ""),
+        ("created", "Deployment web", 1, ""),
+        ("created", "Service web", 1, ""),
+        ("updated", "Deployment web", 2, fields.as_str()),
+        ("changed back", "Service web", 2, "spec.selector"),
+        ("updated", "Deployment web", 3, &format!("{container}.ports")),
+        ("deleted", "Service web", 3, ""),
+    ] {
+        let (child, generation) = (format!("child=\"{child}\""), format!("generation={generation}"));
+        let found = lines_with(&sandbox, &[" INFO ", deed, "audit-changes/web", &child, &generation, fields]);
+        ensure!(found.len() == 1, "{deed} {child}: {found:?}\n{}", sandbox.operator.logs());
+    }
+    let all = lines_with(&sandbox, &[" INFO ", "child="]);
+    ensure!(all.len() == 7, "{all:?}");
+    let events = events(&sandbox, "web").await?;
+    ensure!(events.len() == 8, "{events:?}");
+    ensure!(!format!("{events:?}{}", sandbox.operator.logs()).contains(VALUE), "a value was told");
+    Ok(())
+}
+
+async fn a_refusal_is_told_once_and_that_it_is_over(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "audit-refusals").await?;
+    sandbox.kubectl(&["create", "service", "clusterip", "web", "--tcp=80"]).await?;
+    sandbox.apply(WEB).await?;
+    reason(&sandbox, "App", "web", "Stalled", "NameConflict").await?;
+    // It is tried again, and refused again.
+    let mark = control_plane.audit().mark()?;
+    eventually(DEADLINE, "another try", || async {
+        let tried = control_plane.audit().by_user(&sandbox.user(), mark)?;
+        Ok(tried.iter().any(|event| event.resource == "services" && event.code == 409).then_some(()))
+    })
+    .await?;
+    let warned = lines_with(&sandbox, &[" WARN ", "NameConflict", "Service web", "audit-refusals/web"]);
+    ensure!(warned.len() == 1, "{warned:?}\n{}", sandbox.operator.logs());
+    told(&sandbox, "web", "NameConflict", 1).await?;
+
+    sandbox.kubectl(&["delete", "service", "web"]).await?;
+    ready(&sandbox, "App", "web").await?;
+    let recovered = told(&sandbox, "web", "Recovered", 1).await?;
+    ensure!(recovered == ["NameConflict is over; 1 of 1 pods are available"], "{recovered:?}");
+    Ok(())
+}
