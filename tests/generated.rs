@@ -2,9 +2,11 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
 
+use moorage::core::plan::PlanSettings;
 use moorage::generate;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,6 +54,32 @@ fn the_operators_image_is_nobodys_until_it_is_published() {
     assert!(readme.contains(images[0]), "README.md does not say how to put another name for {}", images[0]);
 }
 
+/// `kubectl explain` has a sentence for every field.
+#[test]
+fn every_field_says_what_it_is_for() {
+    fn mute(path: &str, schema: &Value, found: &mut Vec<String>) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            if field["description"].as_str().is_none_or(str::is_empty) {
+                found.push(path.clone());
+            }
+            mute(&path, field, found);
+        }
+        for within in ["items", "additionalProperties"].into_iter().filter_map(|within| schema.get(within)) {
+            mute(&format!("{path}[]"), within, found);
+        }
+    }
+    for (path, text) in generate::crds() {
+        let crd: Value = serde_saphyr::from_str(&text).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        for part in ["spec", "status"] {
+            let mut found = Vec::new();
+            mute(part, &schema["properties"][part], &mut found);
+            assert!(found.is_empty(), "{path}: nothing is said of {found:?}");
+        }
+    }
+}
+
 #[test]
 fn the_reference_is_current() {
     compare("docs/reference", generate::reference());
@@ -60,7 +88,10 @@ fn the_reference_is_current() {
 #[test]
 fn each_crd_fits_into_an_annotation_with_room_to_spare() {
     for (path, text) in generate::crds() {
-        assert!(text.len() < 100_000, "{path} has {} bytes", text.len());
+        // `kubectl apply` keeps it as JSON, and all annotations together have 256 KiB.
+        let crd: Value = serde_saphyr::from_str(&text).unwrap();
+        let bytes = crd.to_string().len();
+        assert!(bytes < 100_000, "{path} has {bytes} bytes");
     }
 }
 
@@ -194,4 +225,78 @@ fn no_manifest_binds_the_right_to_read_secrets_by_itself() {
         }
     }
     assert_eq!(binding, 1);
+}
+
+/// What the API server refuses by the table of bad specs, `moorage render` refuses without one, in the same field.
+#[test]
+fn render_refuses_what_the_api_server_refuses() {
+    let text = std::fs::read_to_string(root().join("tests/cluster/bad_specs.yaml")).unwrap();
+    let rows: Vec<Value> = serde_saphyr::from_str(&text).unwrap();
+    let mut wrong = Vec::new();
+    for row in rows.iter().filter(|row| row.get("before").is_none()) {
+        let mut spec = row["spec"].clone();
+        if row["kind"] == "App" && spec.get("image").is_none() {
+            spec["image"] = json!("registry.example.com/team/shop:1");
+        }
+        let name = row.get("name").cloned().unwrap_or_else(|| json!("sample"));
+        let document = json!({"apiVersion": "moorage.dev/v1alpha1", "kind": row["kind"], "metadata": {"name": name}, "spec": spec});
+        let field = row["message"].as_str().unwrap().split([':', ' ']).next().unwrap();
+        match generate::render::rendered(&document.to_string(), &PlanSettings::default()) {
+            Ok(_) => wrong.push(format!("{row}: accepted")),
+            Err(faults) if faults.iter().any(|fault| fault.contains(field)) => {}
+            Err(faults) => wrong.push(format!("{row}: {faults:?}")),
+        }
+    }
+    assert!(rows.len() > 100 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn render_takes_every_example() {
+    for entry in std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()) {
+        let (success, _, err) = render(&["-R", "-f", &entry.display().to_string()]);
+        assert!(success, "{}: {err}", entry.display());
+    }
+}
+
+fn render(arguments: &[&str]) -> (bool, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_moorage")).arg("render").args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn render_takes_files_folders_and_lists_and_prints_nothing_if_anything_is_wrong() {
+    let folder = std::env::temp_dir().join(format!("moorage-render-{}", std::process::id()));
+    let within = folder.join("more");
+    std::fs::create_dir_all(&within).unwrap();
+    let app = |name: &str, rest: &str| {
+        format!("{{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {{name: {name}}}, spec: {{image: a{rest}}}}}")
+    };
+    let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+    write(
+        &folder.join("one.yaml"),
+        &format!("# one\n---\n{}\n---\n{{apiVersion: v1, kind: Secret}}\n", app("one", "")),
+    );
+    write(&folder.join("two.json"), &format!("{{apiVersion: v1, kind: List, items: [{}]}}", app("two", "")));
+    write(&folder.join("notes.txt"), "no resource");
+    write(&within.join("three.yml"), &app("three", ""));
+    let path = |path: &Path| path.display().to_string();
+    let deployments = |arguments: &[&str]| {
+        let (success, out, err) = render(arguments);
+        assert!(success, "{err}");
+        out.lines().filter(|line| line.trim() == "kind: Deployment").count()
+    };
+    assert_eq!(deployments(&["-f", &path(&folder)]), 2);
+    assert_eq!(deployments(&["-R", "-f", &path(&folder)]), 3);
+    assert_eq!(deployments(&["-f", &path(&folder.join("one.yaml")), "-f", &path(&within)]), 2);
+    write(
+        &within.join("bad.yaml"),
+        &format!("{}\n---\n{}", app("four", ", memory: 512MB"), app("five", ", replicas: -1")),
+    );
+    let (success, out, err) = render(&["-R", "-f", &path(&folder)]);
+    assert!(!success && out.is_empty(), "{out}");
+    for line in ["bad.yaml: App four: spec.memory: unknown field", "bad.yaml: App five: spec.replicas: Invalid value"] {
+        assert!(err.contains(line), "{err}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

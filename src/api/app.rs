@@ -33,10 +33,11 @@ use std::collections::BTreeMap;
         label_selector_path = ".status.selector"
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Pods", type_ = "string", json_path = ".status.pods"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Pods", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Strategy", type_ = "string", priority = 1, json_path = ".status.strategy"),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -322,6 +323,12 @@ pub struct AppStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<Condition>>")]
     pub conditions: Vec<Condition>,
+    /// Pods that are ready, of those that are declared, as in `1/2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<String>,
+    /// How pods are replaced: `RollingUpdate` or `Recreate`, as declared, or derived where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
     /// Pods that exist; more than may be declared, if something else scaled them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

@@ -3,11 +3,11 @@
 //! The API server refuses what the schema refuses, before anything is stored, so every string, list, map and number
 //! is bounded here, every list says how server-side apply merges it, and nothing is nullable.
 
+use super::words::explanation;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-/// The schema of an upstream Kubernetes type. Its own descriptions would make the CRD several times as long and are
-/// in Kubernetes' reference already.
+/// The schema of an upstream Kubernetes type, without its own descriptions, in whose place there are [short ones](super::words).
 pub fn upstream<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let mut value = T::json_schema(generator).to_value();
     strip_descriptions(&mut value);
@@ -58,11 +58,20 @@ fn bound_object(map: &mut Map<String, Value>, field: &str) {
     if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, property) in properties {
             bound(property, name);
+            explain(property, field.trim_end_matches("[]"), name);
         }
     }
     if let Some(values) = map.get_mut("additionalProperties") {
         bound(values, &format!("{field}[]"));
         map.entry("maxProperties").or_insert(json!(64));
+    }
+}
+
+/// Says what a field of an upstream type is for.
+fn explain(property: &mut Value, within: &str, name: &str) {
+    let Some(map) = property.as_object_mut().filter(|map| !map.contains_key("description")) else { return };
+    if let Some(text) = explanation(within, name) {
+        map.insert("description".to_owned(), json!(text));
     }
 }
 

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Capacity", type_ = "string", json_path = ".status.capacity"),
     printcolumn(name = "Class", type_ = "string", json_path = ".status.storageClassName"),
+    printcolumn(name = "Used-By", type_ = "string", json_path = ".status.consumers"),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.deletionPolicy"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Volume", type_ = "string", priority = 1, json_path = ".status.volumeName"),

@@ -5,9 +5,11 @@
 
 use super::rollback::{Choice, GONE, Rollback, Trouble};
 use super::to_revision::runs_what_was_asked;
+use crate::core::advice::Author;
 use crate::core::conditions::Summary;
 use crate::core::facts::Workload;
 use crate::core::hash;
+use crate::core::kind::ParentKind;
 use crate::core::meta::AUTO_ROLLBACK;
 use crate::core::problems::{sentence, worst};
 use crate::core::reason::Reason;
@@ -63,7 +65,9 @@ pub fn auto_rollback(choice: &Choice<'_>) -> Rollback {
     let Failed { revision: number, why } = &failed;
     let is_back = guard.failed.is_some();
     let never = |why_not: &str| {
-        let message = format!("revision {number} failed: {why}. The last good one can't run again: {why_not}");
+        let message = format!(
+            "revision {number} failed: {why}. The last good one can't run again: {why_not}; declare in the spec what is to run"
+        );
         let notice = Some(Summary::Stalled(Reason::ProgressDeadlineExceeded, message));
         Rollback { keeps: is_back, notice, ..Rollback::default() }.remembering(AUTO_ROLLBACK, &guard)
     };
@@ -121,7 +125,9 @@ impl Choice<'_> {
         if *current.replica_set == *good || !stuck.contains(&format!("\"{}\"", current.replica_set)) {
             return None;
         }
-        let why = worst(&self.observed.pods, &current.replica_set).map_or_else(|| stuck.to_owned(), sentence);
+        let author = Author { kind: ParentKind::App, container: &self.app.identity.name };
+        let worst = worst(&self.observed.pods, &current.replica_set);
+        let why = worst.map_or_else(|| stuck.to_owned(), |problem| sentence(problem, author));
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
 

@@ -5,9 +5,10 @@ use super::configuration::missing;
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::api::common::{RevisionOutcome, RevisionStatus};
+use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
 use crate::core::facts::Workload;
-use crate::core::kind::ParentKind;
+use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
@@ -22,8 +23,9 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let identity = app.identity();
     let workload = observed.workload(&identity.name);
     let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
-    let running =
-        Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
+    let author = Author { kind: identity.kind, container: &identity.name };
+    let added = observed.added(&identity.name);
+    let running = Running { name: &identity.name, author, workload, problems: &problems, added };
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let before = app.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
@@ -35,6 +37,8 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     AppStatus {
         observed_generation: Some(identity.generation),
         conditions: merge(old, wanted, identity.generation, now),
+        pods: workload.map(|workload| format!("{}/{}", workload.ready, workload.desired)),
+        strategy: strategy(plan, &identity.name),
         replicas: workload.map(|workload| workload.replicas),
         ready_replicas: workload.map(|workload| workload.ready),
         updated_replicas: workload.map(|workload| workload.updated),
@@ -43,6 +47,12 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         revisions,
         children: children(plan, outcome, observed),
     }
+}
+
+/// How pods are replaced, declared or derived.
+fn strategy(plan: &Plan, name: &str) -> Option<String> {
+    let deployment = plan.object(ChildKind::Deployment, name)?;
+    deployment.body["spec"]["strategy"]["type"].as_str().map(str::to_owned)
 }
 
 fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {

@@ -2,7 +2,7 @@
 
 use super::live::Live;
 use super::pods::{Pod, Probe, Trouble, problem, second, text};
-use super::text::{QUOTE, WORD, cut};
+use super::text::{QUOTE, WORD, cut, steady};
 
 /// How long a complaint counts that is not made again, in seconds. Kubelets repeat theirs every few minutes at least.
 const FRESH: i64 = 600;
@@ -98,7 +98,7 @@ pub fn complaint(event: &Live) -> Option<(Involved<'_>, Complaint)> {
         about,
         container: cut(container(text(&involved["fieldPath"])), WORD).into(),
         reason: reason.into(),
-        message: cut(message, QUOTE).into(),
+        message: cut(&steady(message), QUOTE).into(),
         last: if repeated { last - last.rem_euclid(60) } else { last },
         repeated,
     };

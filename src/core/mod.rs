@@ -4,6 +4,7 @@
 //! environment or randomness; `tests/tidy` holds that.
 
 pub mod additions;
+pub mod advice;
 pub mod checks;
 pub mod complaints;
 pub mod conditions;

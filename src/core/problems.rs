@@ -1,5 +1,6 @@
 //! The problems of all pods of a workload: which are told, in which order and words, and with what to do.
 
+use super::advice::{Author, advice};
 use super::pods::{Pod, Trouble};
 use super::reason::Reason;
 use crate::api::common::Problem;
@@ -71,33 +72,9 @@ pub fn next_change(pods: &[Pod], now: Timestamp) -> Option<Duration> {
     u64::try_from(soonest - now.as_second()).ok().map(|seconds| Duration::from_secs(seconds.saturating_add(1)))
 }
 
-/// The reason of a problem among ours. What Kubernetes may add one day counts as a failed container, or as a failed pod where it names
-/// no container.
-pub fn reason(problem: &Problem) -> Reason {
-    match problem.reason.as_str() {
-        "ImageInspectError" | "RegistryUnavailable" => Reason::ErrImagePull,
-        "FailedMapVolume" => Reason::FailedMount,
-        "CreateContainerError" | "RunContainerError" | "StartError" => Reason::ContainerCannotRun,
-        _ if problem.container.is_empty() => {
-            OF_PODS.into_iter().find(|reason| reason.as_str() == problem.reason).unwrap_or(Reason::PodFailed)
-        }
-        other => Reason::named(other).unwrap_or(Reason::ContainerFailed),
-    }
-}
-
-/// Reasons of whole pods.
-const OF_PODS: [Reason; 6] = [
-    Reason::Unschedulable,
-    Reason::FailedMount,
-    Reason::FailedAttachVolume,
-    Reason::FailedCreatePodSandBox,
-    Reason::Evicted,
-    Reason::TerminationStuck,
-];
-
 /// Rank of a problem: what the user's own edit most likely fixes comes first, a failing probe last.
 fn severity(problem: &Problem) -> u8 {
-    match reason(problem) {
+    match Reason::of_problem(problem) {
         Reason::ReadinessFailing => 2,
         Reason::Unschedulable
         | Reason::FailedCreatePodSandBox
@@ -113,8 +90,8 @@ fn rank(problem: &Problem) -> (u8, &str, &str) {
     (severity(problem), &problem.pod, &problem.container)
 }
 
-/// A problem in one sentence, with what to do about it.
-pub fn sentence(problem: &Problem) -> String {
+/// A problem in one sentence, with what its author can do about it.
+pub fn sentence(problem: &Problem, author: Author<'_>) -> String {
     let Problem { pod, container, reason, message, exit_code, restart_count, count, since } = problem;
     let mut text = match (count, container.is_empty()) {
         (0 | 1, true) => format!("pod {pod}: {reason}"),
@@ -131,80 +108,20 @@ pub fn sentence(problem: &Problem) -> String {
     if let Some(code) = exit_code {
         let _ = write!(text, " (exit code {code}, {restart_count} restarts)");
     }
-    text.push_str(&advice(problem));
+    text.push_str(&advice(problem, author));
     text
-}
-
-/// What the author can do about a problem.
-fn advice(problem: &Problem) -> String {
-    if let Some(advice) = non_root(&problem.message) {
-        return advice.to_owned();
-    }
-    let log = || format!("kubectl logs {} -c {} --previous", problem.pod, problem.container);
-    match reason(problem) {
-        Reason::ErrImagePull | Reason::ImagePullBackOff | Reason::InvalidImageName => {
-            ". Check spec.image and spec.imagePullSecrets".to_owned()
-        }
-        Reason::OOMKilled => ". Raise spec.resources.limits.memory".to_owned(),
-        Reason::CrashLoopBackOff if problem.exit_code == Some(0) => {
-            format!(
-                ". Have spec.command and spec.args start a program that stays in the foreground. Its log: {}",
-                log()
-            )
-        }
-        Reason::CrashLoopBackOff | Reason::ContainerFailed => format!(". Read its log: {}", log()),
-        Reason::LivenessFailing => {
-            format!(". Check spec.livenessProbe against what the program serves, and how soon. Its log: {}", log())
-        }
-        Reason::StartupFailing => {
-            ". Check spec.startupProbe against what the program serves; if it only needs longer, raise failureThreshold"
-                .to_owned()
-        }
-        Reason::ReadinessFailing => ". Check spec.readinessProbe against what the program serves".to_owned(),
-        Reason::FailedMount => {
-            ". Check the Secrets, ConfigMaps and claims that spec.volumes refers to; the pod starts once they are there"
-                .to_owned()
-        }
-        Reason::FailedAttachVolume => {
-            ". If a pod on another node holds the volume, it is free once that pod is gone: kubectl get pods -o wide"
-                .to_owned()
-        }
-        Reason::CreateContainerConfigError => ". Check the Secrets and ConfigMaps that the spec refers to".to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// What to do where the kubelet refuses a container as it would run as root, or may. Its words are those of
-/// `verifyRunAsNonRoot` in `pkg/kubelet/kuberuntime/security_context.go`.
-fn non_root(message: &str) -> Option<&'static str> {
-    const CAUSES: [(&str, &str); 3] = [
-        (
-            "image has non-numeric user",
-            ". The image's user is a name, which Kubernetes can't check: set spec.securityContext.runAsUser to its number (the image's \
-             /etc/passwd has it)",
-        ),
-        (
-            "runAsUser breaks non-root policy",
-            ". runAsUser is 0, which is root, and pods run as non-root here: set spec.securityContext.runAsUser and \
-             spec.pod.securityContext.runAsUser to another number, or leave them out. Only if the program can't do without root, allow it \
-             with spec.securityContext.runAsNonRoot: false and spec.pod.securityContext.runAsNonRoot: false",
-        ),
-        (
-            "image will run as root",
-            ". The image runs as root: set spec.securityContext.runAsUser to a number other than 0. Only if the program can't do without \
-             root, allow it with spec.securityContext.runAsNonRoot: false and spec.pod.securityContext.runAsNonRoot: false",
-        ),
-    ];
-    CAUSES.into_iter().find(|(words, _)| message.contains(words)).map(|(_, advice)| advice)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pod, Problems, next_change, problems, reason, sentence};
+    use super::{Author, Pod, Problems, Reason, next_change, problems, sentence};
+    use crate::core::kind::ParentKind;
     use crate::core::live::Live;
     use crate::core::pods::pod;
     use jiff::Timestamp;
     use serde_json::{Value, json};
+
+    const WEB: Author<'_> = Author { kind: ParentKind::App, container: "web" };
 
     /// A pod of an App with that spec and status.
     fn seen(name: &str, spec: &Value, status: &Value, metadata: &Value) -> Pod {
@@ -241,7 +158,7 @@ mod tests {
     fn told(pods: &[Pod], minute: i64) -> String {
         let Problems { told, .. } = problems(pods, false, at(60 * minute));
         told.iter()
-            .map(|problem| format!("{:?}: {}", reason(problem), sentence(problem)))
+            .map(|problem| format!("{:?}: {}", Reason::of_problem(problem), sentence(problem, WEB)))
             .collect::<Vec<_>>()
             .join("\n")
     }

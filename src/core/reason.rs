@@ -1,5 +1,7 @@
 //! The closed set of condition reasons. Each has a page in `docs/reasons/`.
 
+use crate::api::common::Problem;
+
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Why a condition has its status.
@@ -140,4 +142,29 @@ reasons! {
     TerminationStuck,
     /// The Deployment can't make pods: a quota or an admission policy refuses them.
     PodsRefused,
+}
+
+/// Reasons of whole pods.
+const OF_PODS: [Reason; 6] = [
+    Reason::Unschedulable,
+    Reason::FailedMount,
+    Reason::FailedAttachVolume,
+    Reason::FailedCreatePodSandBox,
+    Reason::Evicted,
+    Reason::TerminationStuck,
+];
+
+impl Reason {
+    /// That of a problem. What Kubernetes may add one day counts as a failed container, or as a failed pod where it names no container.
+    pub fn of_problem(problem: &Problem) -> Self {
+        match problem.reason.as_str() {
+            "ImageInspectError" | "RegistryUnavailable" => Self::ErrImagePull,
+            "FailedMapVolume" => Self::FailedMount,
+            "CreateContainerError" | "RunContainerError" | "StartError" => Self::ContainerCannotRun,
+            _ if problem.container.is_empty() => {
+                OF_PODS.into_iter().find(|reason| reason.as_str() == problem.reason).unwrap_or(Self::PodFailed)
+            }
+            other => Self::named(other).unwrap_or(Self::ContainerFailed),
+        }
+    }
 }

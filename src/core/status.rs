@@ -1,5 +1,6 @@
 //! What the statuses of all kinds have in common: outcomes of a plan, children, and pods behind a Deployment.
 
+use super::advice::Author;
 use super::conditions::{Summary, Type, Wanted, condition};
 use super::configuration::Unfollowed;
 use super::facts::Workload;
@@ -13,7 +14,7 @@ use super::readiness;
 use super::reason::Reason;
 use super::storage;
 use super::text::{MESSAGE, cut, list};
-use crate::api::common::ChildStatus;
+use crate::api::common::{ChildStatus, Problem};
 
 /// Most errors of a spec that are told at once.
 pub const ERRORS: usize = 16;
@@ -136,6 +137,8 @@ fn child_message(object: &Object, plan: &Plan, outcome: &Outcome, observed: &Obs
 pub struct Running<'a> {
     /// Name of the Deployment.
     pub name: &'a str,
+    /// Who can mend its pods.
+    pub author: Author<'a>,
     /// Its progress, once it exists.
     pub workload: Option<&'a Workload>,
     /// What is wrong with its pods.
@@ -154,11 +157,11 @@ impl Running<'_> {
         let Some(unready) = readiness::workload_unready(workload) else {
             return worst.map_or_else(
                 || self.complete(workload),
-                |problem| Summary::Impaired(problems::reason(problem), problems::sentence(problem)),
+                |problem| Summary::Impaired(Reason::of_problem(problem), self.sentence(problem)),
             );
         };
         if let Some(stuck) = &workload.stuck {
-            let detail = worst.map_or_else(|| stuck.clone(), problems::sentence);
+            let detail = worst.map_or_else(|| stuck.clone(), |problem| self.sentence(problem));
             return Summary::Stalled(Reason::ProgressDeadlineExceeded, detail);
         }
         if let Some(refused) = &workload.refused {
@@ -167,15 +170,19 @@ impl Running<'_> {
         if workload.is_held() {
             return Summary::Impaired(Reason::Paused, self.resume("is paused"));
         }
-        let message =
-            worst.map_or_else(|| format!("Deployment {}: {}", self.name, unready.message), problems::sentence);
+        let counts = || format!("Deployment {}: {}", self.name, unready.message);
+        let message = worst.map_or_else(counts, |problem| self.sentence(problem));
         match worst {
-            Some(problem) if workload.is_rolled_out() => Summary::Impaired(problems::reason(problem), message),
+            Some(problem) if workload.is_rolled_out() => Summary::Impaired(Reason::of_problem(problem), message),
             None if workload.is_rolled_out() && workload.available > 0 => {
                 Summary::Impaired(Reason::PodsNotReady, message)
             }
             Some(_) | None => Summary::Waiting(Reason::RollingOut, message),
         }
+    }
+
+    fn sentence(&self, problem: &Problem) -> String {
+        problems::sentence(problem, self.author)
     }
 
     fn complete(&self, workload: &Workload) -> Summary {
@@ -250,8 +257,8 @@ impl Running<'_> {
                 0 | 1 => String::new(),
                 count => format!(" (and {} more, see status.problems)", count - 1),
             };
-            let message = format!("{}{others}", problems::sentence(problem));
-            return condition(Type::Degraded, true, problems::reason(problem), message);
+            let message = format!("{}{others}", self.sentence(problem));
+            return condition(Type::Degraded, true, Reason::of_problem(problem), message);
         }
         match (self.workload.and_then(|workload| workload.refused.as_deref()), summary) {
             (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),

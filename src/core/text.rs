@@ -18,6 +18,20 @@ pub fn cut(text: &str, limit: usize) -> String {
     format!("{told}... (and {} more characters)", rest.chars().count())
 }
 
+/// A message of others with what is another at each try left out: ids of sandboxes and tasks, and the port that a probe comes from.
+/// Told again with another of them, it is no news.
+pub fn steady(message: &str) -> String {
+    let is_id = |word: &str| word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = message.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()).map(|piece| {
+        let word = piece.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        if is_id(word) { format!("...{}", &piece[word.len()..]) } else { piece.to_owned() }
+    });
+    let text: String = words.collect();
+    let Some((before, after)) = text.split_once("->") else { return text };
+    let address = before.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    if address.ends_with(':') { format!("{}->{after}", address.trim_end_matches(':')) } else { text }
+}
+
 /// The first items, as in `a, b, and 12 more`.
 pub fn list<S: AsRef<str>>(items: impl IntoIterator<Item = S>, most: usize, separator: &str) -> String {
     let mut items = items.into_iter();
@@ -36,7 +50,7 @@ pub fn list<S: AsRef<str>>(items: impl IntoIterator<Item = S>, most: usize, sepa
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, list};
+    use super::{cut, list, steady};
 
     #[test]
     fn what_is_cut_off_is_counted_and_no_character_is_split() {
@@ -48,6 +62,29 @@ mod tests {
             let others: usize = rest.strip_suffix(" more characters)").unwrap().parse().unwrap();
             assert!(text.starts_with(begin) && begin.chars().count() + others == text.chars().count(), "{told}");
         }
+    }
+
+    #[test]
+    fn what_differs_at_each_try_is_left_out() {
+        let id = "0123456789abcdef".repeat(4);
+        for (message, expected) in [
+            (
+                format!("failed to setup network for sandbox \"{id}\": no address"),
+                "failed to setup network for sandbox \"...\": no address",
+            ),
+            (
+                "Readiness probe failed: read tcp 10.0.0.1:43210->10.0.0.5:8080: i/o timeout".to_owned(),
+                "Readiness probe failed: read tcp 10.0.0.1->10.0.0.5:8080: i/o timeout",
+            ),
+            (
+                "a -> b, pvc-5c2a1b3c-1234-4321-8888-0123456789ab".to_owned(),
+                "a -> b, pvc-5c2a1b3c-1234-4321-8888-0123456789ab",
+            ),
+            (id.clone(), "..."),
+        ] {
+            assert_eq!(steady(&message), expected);
+        }
+        assert_eq!(steady("\u{e9}\u{2192}->\u{65e5}"), "\u{e9}\u{2192}->\u{65e5}");
     }
 
     #[test]

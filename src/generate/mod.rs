@@ -4,9 +4,11 @@ pub mod crds;
 pub mod deploy;
 pub mod fence;
 pub mod files;
+pub mod lint;
 pub mod rbac;
 pub mod reference;
 pub mod render;
+mod rule_check;
 pub mod rules;
 
 pub use crds::crds;

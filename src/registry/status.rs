@@ -1,9 +1,11 @@
 //! What the user is told about a Registry.
 
 use super::build::config::PORT;
+use super::build::pod::CONTAINER;
 use super::validate::secret_name;
 use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
+use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
 use crate::core::facts::Workload;
 use crate::core::observed::Observed;
@@ -25,8 +27,9 @@ pub fn status(
     let identity = registry.identity();
     let workload = observed.workload(&identity.name);
     let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
-    let running =
-        Running { name: &identity.name, workload, problems: &problems, added: observed.added(&identity.name) };
+    let author = Author { kind: identity.kind, container: CONTAINER };
+    let added = observed.added(&identity.name);
+    let running = Running { name: &identity.name, author, workload, problems: &problems, added };
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     RegistryStatus {

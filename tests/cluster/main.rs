@@ -27,6 +27,7 @@ mod owned;
 mod problems;
 mod quiet;
 mod rbac;
+mod recipes;
 mod registry;
 mod render;
 mod restored;
@@ -111,6 +112,7 @@ fn cases() -> Vec<Case> {
         metrics_auth::cases(),
         monitoring::cases(),
         rbac::cases(),
+        recipes::cases(),
     ]
     .into_iter()
     .flatten()

@@ -44,26 +44,6 @@ fn documented(page: &str, title: &str) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// The words of a command line, which quotes with `'` only.
-fn words(line: &str) -> Vec<String> {
-    let parts = line.split('\'').enumerate();
-    let mut words: Vec<String> = vec![String::new()];
-    for (index, part) in parts {
-        if index % 2 == 1 {
-            words.last_mut().into_iter().for_each(|word| word.push_str(part));
-            continue;
-        }
-        for (turn, piece) in part.split(' ').enumerate() {
-            if turn > 0 {
-                words.push(String::new());
-            }
-            words.last_mut().into_iter().for_each(|word| word.push_str(piece));
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
 /// Runs a documented command; it must print what is documented.
 async fn holds(sandbox: &Sandbox, (line, output): &(String, String)) -> Result<()> {
     let words = words(line);

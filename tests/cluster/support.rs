@@ -225,3 +225,23 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
+
+/// The words of a command line, which quotes with `'` only.
+pub fn words(line: &str) -> Vec<String> {
+    let parts = line.split('\'').enumerate();
+    let mut words: Vec<String> = vec![String::new()];
+    for (index, part) in parts {
+        if index % 2 == 1 {
+            words.last_mut().into_iter().for_each(|word| word.push_str(part));
+            continue;
+        }
+        for (turn, piece) in part.split(' ').enumerate() {
+            if turn > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().into_iter().for_each(|word| word.push_str(piece));
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use kube::runtime::watcher::Event;
+use moorage::api::words::explanation;
 use moorage::api::{App, Registry, StorageClaim};
 use moorage::core::kind::{ChildKind, Identity, ParentKind};
 use moorage::core::known::Known;
@@ -397,11 +398,12 @@ pub fn declared_fields() -> Vec<String> {
     fields
 }
 
-/// Ours have a description; what is taken over from Kubernetes has none below its root.
+/// Ours are described where they are declared; what is taken over from Kubernetes, below its root, in a table.
 fn walk(path: &str, schema: &Value, fields: &mut Vec<String>) {
     let schema = schema.get("items").unwrap_or(schema);
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        if field.get("description").is_some() {
+        let within = path.rsplit('.').next().unwrap_or_default();
+        if explanation(within, name).is_none_or(|text| field["description"] != text) {
             let path = format!("{path}.{name}");
             walk(&path, field, fields);
             fields.push(path);

@@ -4,10 +4,11 @@ use crate::{Outcome, Paper, as_listed, check, create, json, prop_assert, server}
 use moorage::core::parent::Parent;
 use moorage::core::plan::{self, ErrorClass, Failure, Plan};
 use moorage::generate::crds::crd;
+use moorage::generate::lint::refused;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::cell::Cell;
 
 /// Texts that users, kubelets and drivers could write: none, one of a megabyte, ones to be cut within a character or an escape.
 fn texts() -> BoxedStrategy<String> {
@@ -123,19 +124,57 @@ impl Hostile {
     }
 }
 
-/// Every status that can come about is valid by the schema of its own CRD.
+/// What kstatus makes of a status: the rules for conditions of its standard (sigs.k8s.io/cli-utils, `pkg/kstatus`).
+fn kstatus(status: &Value, generation: &Value) -> &'static str {
+    let conditions = || status["conditions"].as_array().into_iter().flatten();
+    let is = |type_: &str, value: &str| conditions().any(|one| one["type"] == type_ && one["status"] == value);
+    if status["observedGeneration"] != *generation || is("Reconciling", "True") {
+        "InProgress"
+    } else if is("Stalled", "True") {
+        "Failed"
+    } else if conditions().any(|one| one["type"] == "Ready") && !is("Ready", "True") {
+        "InProgress"
+    } else {
+        "Current"
+    }
+}
+
+/// Tools that wait by kstatus neither go on too early nor wait for what can't come: it is Current only if Ready says True, Failed if
+/// the author must act, and never of a former generation.
+fn is_read_rightly(status: &Value, generation: &Value, must_act: bool) -> Outcome {
+    let conditions = || status["conditions"].as_array().into_iter().flatten();
+    let is_true = |type_: &str| conditions().any(|one| one["type"] == type_ && one["status"] == "True");
+    let read = kstatus(status, generation);
+    prop_assert!((read == "Current") == is_true("Ready"), "{read}\n{status}");
+    prop_assert!(!is_true("Stalled") || read == "Failed", "{read}\n{status}");
+    prop_assert!(!must_act || read == "Failed", "the author must act, and it is {read}\n{status}");
+    let outdated: Vec<&Value> = conditions().filter(|one| one["observedGeneration"] != *generation).collect();
+    prop_assert!(outdated.is_empty() && status["observedGeneration"] == *generation, "of another generation\n{status}");
+    Ok(())
+}
+
+/// Every status that can come about is valid by the schema of its own CRD, and read rightly by kstatus.
 pub fn statuses_fit_their_schema<P: Parent>(specs: BoxedStrategy<Value>, worlds: BoxedStrategy<Vec<Value>>) {
     let crd = crd(P::KIND);
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    let unbounded = unbounded("status", schema);
+    assert!(unbounded.is_empty(), "{unbounded:?} may grow without bound");
     check(&(specs, worlds, hostile()), |(input, world, hostile)| -> Outcome {
         let paper = Paper::new();
         let cluster = paper.context();
+        let generation = json!(input["metadata"]["generation"].as_i64().unwrap_or(0));
         cluster.show_input(input);
         hostile.world(&world).iter().try_for_each(|document| cluster.show(document)).unwrap();
-        let status = cluster.status::<P>(|plan| hostile.outcome(plan)).unwrap();
-        let errors = errors("status", schema, &status);
+        let must_act = Cell::new(false);
+        let status = cluster.status::<P>(|plan| {
+            let outcome = hostile.outcome(plan);
+            must_act.set(!plan.invalid.is_empty() || !outcome.failures.is_empty());
+            outcome
+        });
+        let status = status.unwrap();
+        let errors = refused("status", schema, &status);
         prop_assert!(errors.is_empty(), "{}", errors.join("\n"));
-        Ok(())
+        is_read_rightly(&status, &generation, must_act.get())
     });
 }
 
@@ -172,68 +211,12 @@ pub fn ready_waits_for_every_child<P: Parent>(specs: BoxedStrategy<Value>, world
     });
 }
 
-/// What the API server would refuse, or drop; every word of a schema that is not understood is an error as well.
-pub fn errors(path: &str, schema: &Value, value: &Value) -> Vec<String> {
-    let mut errors = Vec::new();
-    for (word, bound) in schema.as_object().into_iter().flatten() {
-        if let Some(error) = broken(schema, word, bound, value) {
-            errors.push(format!("{path}: {word}: {error}"));
-        }
-    }
-    for (name, inner) in value.as_object().into_iter().flatten() {
-        match schema["properties"].get(name) {
-            Some(schema) => errors.extend(self::errors(&format!("{path}.{name}"), schema, inner)),
-            None => errors.push(format!("{path}.{name}: is unknown")),
-        }
-    }
-    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        errors.extend(self::errors(&format!("{path}[{index}]"), &schema["items"], item));
-    }
-    if ["string", "array"].iter().any(|type_| schema["type"] == *type_)
-        && !["maxLength", "maxItems", "enum", "format"].iter().any(|bound| schema.get(bound).is_some())
-    {
-        errors.push(format!("{path}: may grow without bound"));
-    }
-    errors
-}
-
-fn broken(schema: &Value, word: &str, bound: &Value, value: &Value) -> Option<String> {
-    let length = || value.as_str().map(|text| text.chars().count()).or(value.as_array().map(Vec::len)).unwrap_or(0);
-    let (number, limit) = (value.as_i64().unwrap_or(0), bound.as_i64().unwrap_or(0));
-    let fits = match word {
-        "description" | "properties" | "items" | "default" | "x-kubernetes-list-type" => true,
-        "type" => match bound.as_str() {
-            Some("object") => value.is_object(),
-            Some("array") => value.is_array(),
-            Some("string") => value.is_string(),
-            Some("integer") => value.is_i64(),
-            Some("boolean") => value.is_boolean(),
-            _ => false,
-        },
-        "required" => bound.as_array()?.iter().all(|name| value.get(name.as_str().unwrap_or_default()).is_some()),
-        "maxLength" | "maxItems" => i64::try_from(length()).is_ok_and(|length| length <= limit),
-        "minimum" => number >= limit,
-        "maximum" => number <= limit,
-        "enum" => bound.as_array()?.contains(value),
-        "format" => match bound.as_str() {
-            Some("int32") => i32::try_from(number).is_ok(),
-            Some("int64") => true,
-            Some("date-time") => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
-            _ => false,
-        },
-        "x-kubernetes-list-map-keys" => {
-            let key = |item: &Value| {
-                bound
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(|key| item[key.as_str().unwrap_or_default()].to_string())
-                    .collect::<Vec<_>>()
-            };
-            let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-            items.iter().map(key).collect::<BTreeSet<_>>().len() == items.len()
-        }
-        _ => return Some(format!("not understood, in {schema}")),
-    };
-    (!fits).then(|| format!("{bound}, of {} characters or items: {:.80}", length(), value.to_string()))
+/// Strings and lists of a schema that nothing bounds.
+fn unbounded(path: &str, schema: &Value) -> Vec<String> {
+    let is_open = ["string", "array"].iter().any(|type_| schema["type"] == *type_)
+        && !["maxLength", "maxItems", "enum", "format"].iter().any(|bound| schema.get(bound).is_some());
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let below = fields.flat_map(|(name, field)| unbounded(&format!("{path}.{name}"), field));
+    let items = schema.get("items").map(|items| unbounded(&format!("{path}[]"), items)).unwrap_or_default();
+    is_open.then(|| path.to_owned()).into_iter().chain(below).chain(items).collect()
 }

@@ -18,6 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Name of the port.
 pub const PORT_NAME: &str = "http";
 /// Where the container sees its configuration. The image brings one of its own under `/etc/distribution`.
+/// Name of the container.
+pub const CONTAINER: &str = "registry";
 const CONFIG_PATH: &str = "/etc/distribution-config";
 /// User and group of the registry, which no image is known to use otherwise.
 const ID: i64 = 65532;
@@ -67,7 +69,7 @@ fn security_context(author: Option<PodSecurityContext>) -> PodSecurityContext {
 fn container(registry: &ValidRegistry<'_>, image: &str) -> Container {
     let read_only_root = SecurityContext { read_only_root_filesystem: Some(true), ..SecurityContext::default() };
     Container {
-        name: "registry".to_owned(),
+        name: CONTAINER.to_owned(),
         image: Some(image.to_owned()),
         image_pull_policy: Some(default_pull_policy(image).to_owned()),
         command: Some(vec!["registry".to_owned(), "serve".to_owned(), format!("{CONFIG_PATH}/{}", FILE)]),

@@ -101,7 +101,9 @@ pub async fn apply_children(rig: &ControlPlane, count: usize, order: Order) -> R
     let settings = PlanSettings::default();
     let mut children = Vec::new();
     for index in 0..count {
-        for (rank, object) in objects(app(index), &settings).map_err(|error| anyhow!(error))?.into_iter().enumerate() {
+        for (rank, object) in
+            objects(app(index), &settings).map_err(|errors| anyhow!(errors.join("; ")))?.into_iter().enumerate()
+        {
             let mut body = object.body;
             body["metadata"].as_object_mut().context("no metadata")?.remove("ownerReferences");
             children.push(((rank, index), body));

@@ -1,0 +1,160 @@
+//! What `kubectl explain` says of fields whose types are Kubernetes' own: its descriptions would make the CRDs several times as long,
+//! and without any the reader is lost. One sentence each; what a field of that name means only there, has the name of the field that
+//! holds it.
+
+/// The sentence for a field within another one.
+pub fn explanation(within: &str, field: &str) -> Option<&'static str> {
+    let find = |within: &str| WORDS.iter().find(|(holder, name, _)| *holder == within && *name == field);
+    find(within).or_else(|| find("")).map(|(_, _, text)| *text)
+}
+
+#[rustfmt::skip]
+const WORDS: &[(&str, &str, &str)] = &[
+    // env, envFrom
+    ("env", "name", "Name of the variable."),
+    ("env", "value", "Its value; $(NAME) stands for a variable further up in the list, $$ for a single $."),
+    ("", "valueFrom", "Takes the value from elsewhere; exactly one of the fields within."),
+    ("", "configMapKeyRef", "A key of a ConfigMap of the namespace."),
+    ("", "secretKeyRef", "A key of a Secret of the namespace."),
+    ("", "fieldRef", "A field of the pod, such as metadata.name or status.podIP."),
+    ("", "fieldPath", "Path of the field within the pod, such as metadata.labels['app']."),
+    ("fieldRef", "apiVersion", "Version that the path is written for; v1 unless set."),
+    ("", "resourceFieldRef", "A request or limit of a container, such as limits.memory."),
+    ("", "containerName", "The container whose it is; needed within volumes."),
+    ("", "divisor", "The unit that the amount is given in, such as 1Mi; 1 unless set."),
+    ("", "resource", "Which amount, such as limits.cpu or requests.memory."),
+    ("", "configMapRef", "A ConfigMap of the namespace, all of whose keys become variables."),
+    ("", "secretRef", "A Secret of the namespace, all of whose keys become variables."),
+    ("envFrom", "prefix", "Stands before the name of each variable."),
+    ("", "key", "Key of the entry."),
+    ("tolerations", "key", "Key of the taint; empty with operator Exists tolerates every taint."),
+    ("matchExpressions", "key", "Key of the label."),
+    ("", "optional", "Whether pods start without it; if false, they wait until it is there."),
+    ("", "name", "Name of the object, in the App's namespace."),
+
+    // Probes and hooks
+    ("", "exec", "Runs a command within the container; exit code 0 is success."),
+    ("exec", "command", "The program and its arguments. No shell runs it: write /bin/sh, -c and a line if you need one."),
+    ("", "httpGet", "Asks over HTTP; an answer from 200 to 399 is success."),
+    ("", "tcpSocket", "Opens a TCP connection; that it opens is success."),
+    ("", "grpc", "Asks the gRPC health service; the answer SERVING is success."),
+    ("grpc", "port", "Number of the port."),
+    ("", "service", "Name of the service to ask about, as grpc.health.v1 has it; the server as a whole unless set."),
+    ("", "host", "Host to connect to; the pod's own address unless set, which is nearly always right."),
+    ("", "httpHeaders", "Headers of the request; a host name goes here, as Host."),
+    ("httpHeaders", "name", "Name of the header."),
+    ("httpHeaders", "value", "Its value."),
+    ("httpGet", "path", "Path of the request, with its query; / unless set."),
+    ("httpGet", "port", "Name or number of the container's port."),
+    ("tcpSocket", "port", "Name or number of the container's port."),
+    ("", "scheme", "HTTP unless set. With HTTPS no certificate is checked."),
+    ("", "initialDelaySeconds", "How long after its start the container is first asked; 0 unless set. A startupProbe fits slow starts better."),
+    ("", "periodSeconds", "How often it is asked; every 10 seconds unless set."),
+    ("", "timeoutSeconds", "How long an answer may take; 1 second unless set."),
+    ("", "failureThreshold", "So many failures in a row count as one; 3 unless set."),
+    ("", "successThreshold", "So many successes in a row count as one; 1 unless set, and for liveness and startup always."),
+    ("livenessProbe", "terminationGracePeriodSeconds", "How long a container that this probe stops may take to end, in place of the pod's own."),
+    ("startupProbe", "terminationGracePeriodSeconds", "How long a container that this probe stops may take to end, in place of the pod's own."),
+    ("readinessProbe", "terminationGracePeriodSeconds", "Without effect: a readiness probe stops nothing."),
+    ("", "postStart", "Runs right after the container was started, beside its program; if it fails, the container is stopped."),
+    ("", "preStop", "Runs before the container is told to stop, within its grace period: time for routers to notice."),
+    ("", "stopSignal", "The signal that tells the program to stop, on clusters that know the field."),
+    ("", "sleep", "Waits."),
+    ("sleep", "seconds", "For how long."),
+
+    // Resources
+    ("", "limits", "What a container may use at most: with more memory it is killed, CPU is slowed down."),
+    ("", "requests", "What is set aside for a container on its node, and by which a node is chosen; the limits unless set."),
+    ("resources", "claims", "Devices that the container uses, by the names of the pod's resource claims."),
+    ("claims", "name", "Name of the pod's resource claim."),
+    ("", "request", "Which request of the claim; all unless set."),
+
+    // Security
+    ("", "allowPrivilegeEscalation", "Whether the program may gain rights that its parent lacks, as by setuid; false unless set."),
+    ("", "capabilities", "Linux capabilities; all are dropped unless set."),
+    ("", "add", "Capabilities to have, such as NET_BIND_SERVICE."),
+    ("", "drop", "Capabilities to lose; ALL for every one."),
+    ("", "privileged", "Runs with all the rights of its node. Clusters with a restricted or baseline policy refuse it."),
+    ("", "procMount", "How /proc is mounted; Default hides what the restricted profile hides."),
+    ("", "readOnlyRootFilesystem", "Mounts the image read-only; what must be written goes to a volume."),
+    ("", "runAsNonRoot", "Refuses to start as root; true unless set."),
+    ("", "runAsUser", "Number of the user that the program runs as; the image's unless set."),
+    ("", "runAsGroup", "Number of its group; the image's unless set."),
+    ("", "fsGroup", "Number of a group that owns the volumes, and that every container is in."),
+    ("", "fsGroupChangePolicy", "Whether the owner of all files in a volume is set at each start (Always), or only where the top folder's differs (OnRootMismatch)."),
+    ("", "supplementalGroups", "Numbers of further groups that every container is in."),
+    ("", "supplementalGroupsPolicy", "Whether the groups that the image's /etc/group gives the user count as well (Merge) or not (Strict)."),
+    ("", "seccompProfile", "Which system calls are let through; RuntimeDefault unless set."),
+    ("seccompProfile", "type", "RuntimeDefault, Localhost or Unconfined."),
+    ("", "appArmorProfile", "AppArmor profile, on nodes that have it."),
+    ("appArmorProfile", "type", "RuntimeDefault, Localhost or Unconfined."),
+    ("", "localhostProfile", "Name of a profile on the node, for type Localhost."),
+    ("", "seLinuxOptions", "SELinux context; the runtime chooses one unless set."),
+    ("", "seLinuxChangePolicy", "How volumes get that context: by their mount (MountOption) or file by file (Recursive)."),
+    ("", "level", "Level of the context."),
+    ("", "role", "Role of the context."),
+    ("seLinuxOptions", "type", "Type of the context."),
+    ("", "user", "User of the context."),
+    ("", "sysctls", "Kernel settings of the pod."),
+    ("sysctls", "name", "Name of the setting."),
+    ("sysctls", "value", "Its value."),
+    ("", "windowsOptions", "For pods on Windows nodes."),
+    ("", "gmsaCredentialSpec", "The GMSA credential spec itself."),
+    ("", "gmsaCredentialSpecName", "Name of the GMSA credential spec."),
+    ("", "hostProcess", "Runs as a process of the node."),
+    ("", "runAsUserName", "Name of the Windows user."),
+
+    // Scheduling
+    ("tolerations", "operator", "Exists, or Equal (unless set), which compares the value."),
+    ("tolerations", "value", "Value of the taint."),
+    ("", "effect", "Effect of the taint: NoSchedule, PreferNoSchedule or NoExecute; every one unless set."),
+    ("", "tolerationSeconds", "How long a pod stays on a node that gets the taint, for NoExecute; for ever unless set."),
+    ("", "matchLabels", "Labels that must all be there with that value."),
+    ("", "matchExpressions", "Conditions on labels that must all hold."),
+    ("matchExpressions", "operator", "In, NotIn, Exists or DoesNotExist."),
+    ("", "values", "Values to compare with, for In and NotIn."),
+
+    // Volumes
+    ("", "items", "Which keys become files, and under which path; every key under its own name unless set."),
+    ("items", "path", "Path of the file within the volume."),
+    ("items", "mode", "Permissions of the file, as 0644 in YAML."),
+    ("", "defaultMode", "Permissions of files that have none of their own, as 0644 in YAML."),
+    ("", "medium", "Memory for a volume in memory, which counts as the container's; on the node's disk unless set."),
+    ("", "sizeLimit", "How large it may grow; a pod that exceeds it is evicted."),
+    ("", "sources", "What is put together in one volume."),
+    ("sources", "configMap", "Keys of a ConfigMap."),
+    ("sources", "secret", "Keys of a Secret."),
+    ("sources", "downwardAPI", "Fields of the pod."),
+    ("sources", "serviceAccountToken", "A token of the pod's ServiceAccount, which is renewed by itself."),
+    ("sources", "clusterTrustBundle", "Certificates of authorities that the cluster publishes, where it serves that API."),
+    ("secret", "secretName", "Name of the Secret."),
+    ("serviceAccountToken", "path", "Path of the file within the volume."),
+    ("clusterTrustBundle", "path", "Path of the file within the volume."),
+    ("clusterTrustBundle", "name", "Name of one bundle."),
+    ("", "labelSelector", "Labels of the bundles, of those with that signerName."),
+    ("", "signerName", "Name of the signer whose bundles are taken."),
+    ("", "audience", "Who the token is for; the API server unless set."),
+    ("", "expirationSeconds", "For how long a token is good, at least; an hour unless set."),
+
+    // Conditions
+    ("conditions", "type", "What it is about."),
+    ("conditions", "status", "True, False or Unknown."),
+    ("conditions", "reason", "Why, in one word; docs/reasons has a page for each."),
+    ("conditions", "message", "Which object, what is wrong and what to do."),
+    ("conditions", "lastTransitionTime", "When the status changed last."),
+    ("conditions", "observedGeneration", "Generation of the spec that it speaks of."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::WORDS;
+
+    #[test]
+    fn each_is_one_entry_and_a_sentence() {
+        for (index, (within, field, text)) in WORDS.iter().enumerate() {
+            assert!(text.ends_with('.') && text.len() < 200, "{within}.{field}: {text}");
+            let again = WORDS[..index].iter().any(|(holder, name, _)| holder == within && name == field);
+            assert!(!again, "{within}.{field} stands there twice");
+        }
+    }
+}
