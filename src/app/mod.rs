@@ -38,6 +38,8 @@ impl Parent for App {
 
     fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan {
         let plan = match validate(self).and_then(|valid| limits::check(valid, settings)) {
+            // What is left of it is the garbage collector's.
+            _ if self.identity().deleting => Plan::default(),
             Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         };

@@ -15,14 +15,15 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
-use crate::core::{meta, problems, revisions, storage};
+use crate::core::{leaving, meta, problems, revisions, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
     let workload = observed.workload(&identity.name);
-    let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
+    let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
+    let problems = problems::problems(&observed.pods, complete, now);
     let author = Author { kind: identity.kind, container: &identity.name };
     let added = observed.added(&identity.name);
     let running = Running { name: &identity.name, author, workload, problems: &problems, added };
@@ -45,7 +46,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
         problems: problems.told,
         revisions,
-        children: children(plan, outcome, observed),
+        children: children(&identity, plan, outcome, observed),
     }
 }
 
@@ -56,7 +57,8 @@ fn strategy(plan: &Plan, name: &str) -> Option<String> {
 }
 
 fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
-    if let Some(summary) = of_outcome(plan, outcome, observed) {
+    let leaving = || leaving::summary(&app.identity(), &app.metadata, observed, running.problems);
+    if let Some(summary) = of_outcome(plan, outcome, observed).or_else(leaving) {
         return summary;
     }
     let waits = storage::not_ready(&app.references(), plan, observed).or_else(|| of_children(plan, observed));

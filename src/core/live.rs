@@ -80,6 +80,11 @@ impl Live {
         self.body["metadata"].get("deletionTimestamp").is_some()
     }
 
+    /// `metadata.finalizers`.
+    pub fn finalizers(&self) -> impl Iterator<Item = &str> {
+        items(&self.body["metadata"]["finalizers"]).filter_map(Value::as_str)
+    }
+
     /// One label's value.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.body["metadata"]["labels"].get(key)?.as_str()

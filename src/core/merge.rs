@@ -106,6 +106,8 @@ enum Step {
     Field(String),
     /// An item of a list that is merged by keys: those that it has.
     Item(Map<String, Value>),
+    /// An item of a list that is one value.
+    Index(usize),
 }
 
 impl Path {
@@ -130,6 +132,13 @@ impl Path {
         self
     }
 
+    /// The same place, seen from the list that is one value and has it as that item.
+    #[must_use]
+    pub fn within_index(mut self, index: usize) -> Self {
+        self.0.push_front(Step::Index(index));
+        self
+    }
+
     /// Whether a `fieldsV1` lists this place, or the value that it is a part of.
     pub fn is_in(&self, fields: &Value) -> bool {
         let mut ours = Ours::Listed(Some(fields));
@@ -139,6 +148,8 @@ impl Path {
             }
             ours = match step {
                 Step::Field(name) => ours.field(name),
+                // A list that is one value is listed as such.
+                Step::Index(_) => Ours::Listed(None),
                 Step::Item(item) => {
                     let keys: Vec<String> = item.keys().cloned().collect();
                     ours.item(&keys, &Value::Object(item.clone()))
@@ -163,6 +174,7 @@ impl fmt::Display for Path {
                 Step::Field(name) if name.contains(['.', '/']) => write!(formatter, "[{name:?}]")?,
                 Step::Field(name) if index == 0 => formatter.write_str(name)?,
                 Step::Field(name) => write!(formatter, ".{name}")?,
+                Step::Index(index) => write!(formatter, "[{index}]")?,
                 Step::Item(item) => {
                     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                     let keys: Vec<String> = item.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();

@@ -19,6 +19,7 @@ pub mod hash;
 pub mod image;
 pub mod kind;
 pub mod known;
+pub mod leaving;
 pub mod live;
 pub mod managed;
 pub mod merge;

@@ -18,6 +18,7 @@ use super::pods::Pod;
 use super::reference::Reference;
 use super::revisions::Revision;
 use super::subset;
+use super::text::{WORD, cut, list};
 use super::want::{Answer, Want};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,10 +45,14 @@ pub struct Child {
     pub good: Option<Good>,
     /// What others added to it that changes what its pods may do, in words.
     pub added: Box<[String]>,
+    /// Where it lacks what was applied, as it was taken out before it was stored.
+    pub dropped: Box<[String]>,
     /// Who it belongs to.
     pub owner: Owner,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// What holds it while it is: its finalizers.
+    pub finalizers: Box<[Box<str>]>,
     /// What else is remembered.
     pub facts: Facts,
 }
@@ -67,8 +72,10 @@ impl Child {
             copied: applied.is_some() && is_copied(kind, live),
             good: None,
             added: Box::default(),
+            dropped: Box::default(),
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
+            finalizers: if live.is_deleting() { live.finalizers().map(Into::into).collect() } else { Box::default() },
             facts: super::facts::facts(kind, live),
         }
     }
@@ -87,7 +94,10 @@ impl Child {
         let trust = good.filter(|good| agreed.is_some_and(|wanted| wanted.hash == good.hash)).map(|good| good.trust);
         let added = wanted.map(|wanted| additions(live, wanted)).unwrap_or_default();
         match (agreed, wanted) {
-            (Some(wanted), _) => Self { added, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) },
+            (Some(wanted), _) => {
+                let dropped = if trust == Some(Trust::Changed) { dropped(live, wanted) } else { Box::default() };
+                Self { added, dropped, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) }
+            }
             (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, added, ..self },
             (None, None) => Self { verdict: Verdict::Unknown, good, added, ..self },
         }
@@ -112,7 +122,7 @@ impl Child {
     #[must_use]
     pub fn applied(self, live: &Live, wanted: &Object) -> Self {
         let trust = if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed };
-        Self { added: additions(live, wanted), ..self.good_as(wanted, trust) }
+        Self { added: additions(live, wanted), dropped: dropped(live, wanted), ..self.good_as(wanted, trust) }
     }
 
     fn good_as(self, wanted: &Object, trust: Trust) -> Self {
@@ -157,21 +167,39 @@ fn agrees(live: &Live, wanted: &Object, ours: Ours<'_>) -> bool {
 }
 
 /// The places where the live object is not what was wanted. That nothing is left that we once applied and no longer do, the
-/// hash among the annotations tells. Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
+/// hash among the annotations tells.
 pub fn differences(live: &Live, wanted: &Object, ours: Ours<'_>) -> Vec<Path> {
     let rules = Rules::of(wanted.kind);
-    let fields = wanted.body.as_object().into_iter().flatten();
-    let fields = fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"));
     if let Some(path) = fixed::copied_back(wanted.kind, &live.body, &wanted.body) {
         return vec![path];
     }
     // What an object is says more than what stands on it.
-    let (metadata, others): (Vec<_>, Vec<_>) = fields.partition(|(field, _)| *field == "metadata");
+    let (metadata, others): (Vec<_>, Vec<_>) = fields(wanted).partition(|(field, _)| *field == "metadata");
     let found = others.into_iter().chain(metadata).flat_map(|(field, value)| {
         let found = subset::differences(&live.body[field], value, rules.field(field), ours.field(field));
         found.into_iter().map(|path| path.within_field(field))
     });
     found.collect()
+}
+
+/// Most places told of what a live object lacks.
+const PLACES: usize = 8;
+
+/// Where a live object lacks what was applied. Of one that is too large to be read nothing is known.
+fn dropped(live: &Live, wanted: &Object) -> Box<[String]> {
+    let rules = Rules::of(wanted.kind);
+    let missing = fields(wanted).filter(|_| !live.too_large).flat_map(|(field, value)| {
+        let found = subset::missing(&live.body[field], value, rules.field(field));
+        found.into_iter().map(|path| path.within_field(field))
+    });
+    missing.take(PLACES).map(|path| cut(&path.to_string(), WORD)).collect()
+}
+
+/// The fields of a wanted object that are compared. Items of a list carry no `apiVersion` and `kind`, which are known from the watch
+/// anyway.
+fn fields(wanted: &Object) -> impl Iterator<Item = (&String, &Value)> {
+    let fields = wanted.body.as_object().into_iter().flatten();
+    fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"))
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.
@@ -270,6 +298,19 @@ impl Observed {
     pub fn runs_only(&self, wanted: &Object) -> bool {
         let is_alone = |workload: &Workload| workload.is_rolled_out() && workload.terminating == 0;
         self.agrees(wanted) && self.workload(&wanted.name).is_some_and(is_alone)
+    }
+
+    /// What the live object lacks of the wanted one although it was applied: a reason to be told of, and none to apply it again.
+    pub fn dropped(&self, wanted: &Object) -> Option<String> {
+        let child = self.child(wanted.kind, &wanted.name).filter(|child| child.is_as(wanted))?;
+        let it = if child.dropped.len() == 1 { "it" } else { "them" };
+        (!child.dropped.is_empty()).then(|| {
+            format!(
+                "the API server dropped {}: this cluster doesn't support {it}, or an admission webhook takes {it} out. Leave {it} out of \
+                 the spec, or have the cluster keep {it}",
+                list(child.dropped.iter(), PLACES, ", ")
+            )
+        })
     }
 
     /// What others added to the Deployment of that name, in words.

@@ -128,10 +128,9 @@ fn last_moment(live: &Live) -> Option<i64> {
 
 /// A pod that should be gone: its node is dead, or something holds it.
 fn stopping(live: &Live) -> Option<Trouble> {
-    let metadata = &live.body["metadata"];
-    let due = second(&metadata["deletionTimestamp"])?;
+    let due = second(&live.body["metadata"]["deletionTimestamp"])?;
     let (name, node) = (live.name(), text(&live.body["spec"]["nodeName"]));
-    let holders: Vec<&str> = items(&metadata["finalizers"]).filter_map(Value::as_str).collect();
+    let holders: Vec<&str> = live.finalizers().collect();
     let since = Timestamp::from_second(due).ok()?;
     let message = if holders.is_empty() {
         format!(

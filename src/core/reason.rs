@@ -36,6 +36,8 @@ reasons! {
     NameConflict,
     /// Somebody added to an object of ours what changes what its pods may do.
     FieldsAdded,
+    /// What was applied to an object of ours is not in what the API server stored.
+    FieldsDropped,
     /// Somebody changes an object of ours again and again.
     Contended,
     /// The API server refused an object as invalid.

@@ -4,7 +4,8 @@ use super::advice::Author;
 use super::conditions::{Summary, Type, Wanted, condition};
 use super::configuration::Unfollowed;
 use super::facts::Workload;
-use super::kind::ChildKind;
+use super::kind::{ChildKind, Identity};
+use super::leaving;
 use super::object::Object;
 use super::observed::{Observed, Verdict};
 use super::offer::Lacking;
@@ -31,9 +32,10 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
         return Some(Summary::Stalled(Reason::Contended, fight.clone()));
     }
     if let Some(object) = outcome.waiting.first() {
+        let goes = of_waiting(object, plan, observed).unwrap_or_else(|| "being deleted".to_owned());
         return Some(Summary::Waiting(
             Reason::WaitingForDeletion,
-            format!("{object}: its predecessor is still being deleted"),
+            format!("{object}: its predecessor is still {goes}"),
         ));
     }
     // What is held back waits for a claim, which tells why.
@@ -46,7 +48,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     if let Some(notice) = plan.notice.as_ref().filter(is_true) {
         return Some(notice.clone());
     }
-    let differing = differing?;
+    let Some(differing) = differing else { return of_dropped(plan, observed) };
     Some(if plan.paused {
         Summary::Impaired(
             Reason::Paused,
@@ -58,6 +60,21 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     } else {
         Summary::Waiting(Reason::Applying, format!("{} {} is being applied", differing.kind, differing.name))
     })
+}
+
+/// That something which is declared was taken out on its way to the store.
+fn of_dropped(plan: &Plan, observed: &Observed) -> Option<Summary> {
+    plan.objects.iter().find_map(|object| {
+        let message = format!("{} {}: {}", object.kind, object.name, observed.dropped(object)?);
+        Some(Summary::Stalled(Reason::FieldsDropped, message))
+    })
+}
+
+/// How the predecessor of that object goes.
+fn of_waiting(object: &str, plan: &Plan, observed: &Observed) -> Option<String> {
+    let planned = plan.objects.iter().find(|planned| format!("{} {}", planned.kind, planned.name) == object)?;
+    let child = observed.child(planned.kind, &planned.name).filter(|child| child.deleting)?;
+    Some(leaving::how(planned.kind, &planned.name, child))
 }
 
 fn of_failure(failure: &Failure, count: usize) -> Summary {
@@ -92,8 +109,11 @@ pub fn of_unfollowed(plan: &Plan) -> Option<Summary> {
     (!messages.is_empty()).then(|| Summary::Stalled(Reason::Denied, list(&messages, ERRORS, "; ")))
 }
 
-/// The children of a plan, each with whether it is as declared and works.
-pub fn children(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
+/// The children of a plan, each with whether it is as declared and works; of a parent that is being deleted, what is left of them.
+pub fn children(identity: &Identity, plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
+    if identity.deleting {
+        return leaving::children(identity, observed);
+    }
     let told = |kind: ChildKind, name: &str, message: Option<String>| ChildStatus {
         kind: kind.as_str().to_owned(),
         name: name.to_owned(),
@@ -125,12 +145,12 @@ fn child_message(object: &Object, plan: &Plan, outcome: &Outcome, observed: &Obs
         return Some("does not exist yet".to_owned());
     };
     if child.deleting {
-        return Some("is being deleted".to_owned());
+        return Some(format!("is {}", leaving::how(object.kind, &object.name, child)));
     }
     if child.verdict != Verdict::Agrees(object.hash) {
         return Some("differs from what is declared".to_owned());
     }
-    readiness::unready(object.kind, &child.facts).map(|unready| unready.message)
+    observed.dropped(object).or_else(|| readiness::unready(object.kind, &child.facts).map(|unready| unready.message))
 }
 
 /// The conditions of something that runs behind a Deployment.

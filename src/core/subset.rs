@@ -17,6 +17,55 @@ pub fn differences(live: &Value, wanted: &Value, rules: &Rules, ours: Ours<'_>) 
     compare(live, wanted, rules, Place { ours, one: None })
 }
 
+/// The places of which `live` has nothing. What the API server leaves out as it is empty is not missing.
+pub fn missing(live: &Value, wanted: &Value, rules: &Rules) -> Vec<Path> {
+    match (live, wanted) {
+        (_, wanted) if is_empty(wanted) => Vec::new(),
+        (Value::Null, wanted) => vec![innermost(wanted)],
+        (Value::Object(live), Value::Object(wanted)) => {
+            let of_field = |(key, value): (&String, &Value)| {
+                let found = missing(live.get(key).unwrap_or(&Value::Null), value, rules.field(key));
+                found.into_iter().map(|path| path.within_field(key)).collect::<Vec<_>>()
+            };
+            wanted.iter().flat_map(of_field).collect()
+        }
+        (Value::Array(live), Value::Array(wanted)) if rules.set => {
+            if wanted.iter().all(|item| live.contains(item)) {
+                Vec::new()
+            } else {
+                vec![Path::default()]
+            }
+        }
+        (Value::Array(live), Value::Array(wanted)) => {
+            let of_item = |(index, item): (usize, &Value)| {
+                let found = if rules.keys.is_empty() { live.get(index) } else { item_of(live, item, rules) };
+                let found = found.map_or_else(|| vec![Path::default()], |live| missing(live, item, rules.item()));
+                let within = |path: Path| {
+                    if rules.keys.is_empty() { path.within_index(index) } else { path.within_item(&rules.keys, item) }
+                };
+                found.into_iter().map(within).collect::<Vec<_>>()
+            };
+            wanted.iter().enumerate().flat_map(of_item).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The place within a value down to which it holds nothing but that.
+fn innermost(value: &Value) -> Path {
+    let fields = value.as_object().into_iter().flatten().filter(|(_, value)| !is_empty(value));
+    match fields.collect::<Vec<_>>().as_slice() {
+        [(name, value)] => innermost(value).within_field(name),
+        _ => Path::default(),
+    }
+}
+
+/// The item of a list merged by keys that is the wanted one.
+pub fn item_of<'a>(live: &'a [Value], wanted: &Value, rules: &Rules) -> Option<&'a Value> {
+    let is_same = |live: &Value, key: &String| live.get(key) == wanted.get(key) || wanted.get(key).is_none();
+    live.iter().find(|live| rules.keys.iter().all(|key| is_same(live, key)))
+}
+
 /// What is known of a place in an object beside its rules.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -90,9 +139,7 @@ fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'
     }
     let found = wanted.iter().flat_map(|wanted| {
         let part = place.part(|ours| ours.item(&rules.keys, wanted));
-        let is_item =
-            |live: &&Value| rules.keys.iter().all(|key| live.get(key) == wanted.get(key) || wanted.get(key).is_none());
-        let found = match live.iter().find(is_item) {
+        let found = match item_of(live, wanted, rules) {
             Some(live) => compare(live, wanted, rules.item(), part),
             None => here_unless(false),
         };
@@ -123,7 +170,7 @@ fn quantity(value: &Value) -> Option<Quantity> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ours, Rules, contains};
+    use super::{Ours, Rules, contains, missing};
     use crate::core::kind::ChildKind::{self, Deployment, Service, ServiceAccount};
     use serde_json::{Value, json};
 
@@ -215,6 +262,31 @@ mod tests {
         let (wanted, live) = (json!({"name": "a", "emptyDir": {}}), json!({"name": "a", "hostPath": {"path": "/"}}));
         let listed = json!({"f:template": {"f:spec": {"f:volumes": {"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}}}}});
         assert!(!agrees(Deployment, &volume(live), &volume(wanted), Ours::Listed(Some(&listed))));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_wherever_it_stood() {
+        let spec = |container: Value, sources: Value| json!({"replicas": 0, "template": {"spec": {"containers": [container], "volumes": [{"name": "v", "projected": {"sources": sources}}]}}});
+        let wanted = spec(
+            json!({"name": "a", "image": "x", "env": [{"name": "E", "value": ""}], "lifecycle": {"stopSignal": "SIGINT"}}),
+            json!([{"secret": {"name": "s"}}, {"clusterTrustBundle": {"name": "ca", "path": "ca"}}]),
+        );
+        let live = spec(
+            json!({"name": "a", "image": "mirror/x", "env": [{"name": "E"}]}),
+            json!([{"secret": {"name": "s"}}, {}]),
+        );
+        let rules = Rules::of(Deployment).field("spec");
+        let told: Vec<String> = missing(&live, &wanted, rules).iter().map(ToString::to_string).collect();
+        let expected = [
+            "template.spec.containers[name=a].lifecycle.stopSignal",
+            "template.spec.volumes[name=v].projected.sources[1].clusterTrustBundle",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(missing(&wanted, &wanted, rules), []);
+        let template = |spec: Value| json!({"template": {"spec": spec}});
+        let told =
+            missing(&template(json!({"containers": []})), &template(json!({"containers": [{"name": "a"}]})), rules);
+        assert_eq!(told[0].to_string(), "template.spec.containers[name=a]");
     }
 
     #[test]

@@ -33,6 +33,8 @@ impl Parent for Registry {
 
     fn plan(&self, observed: &Observed, settings: &PlanSettings, now: Timestamp) -> Plan {
         let plan = match validate(self, observed) {
+            // What is left of it is the garbage collector's.
+            _ if self.identity().deleting => Plan::default(),
             Ok(valid) => plan(&valid, observed, settings),
             Err(invalid) => Plan { invalid, ..Plan::default() },
         };

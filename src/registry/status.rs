@@ -13,7 +13,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_children, of_outcome};
-use crate::core::{problems, storage};
+use crate::core::{leaving, problems, storage};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -26,7 +26,8 @@ pub fn status(
 ) -> RegistryStatus {
     let identity = registry.identity();
     let workload = observed.workload(&identity.name);
-    let problems = problems::problems(&observed.pods, workload.is_some_and(Workload::is_complete), now);
+    let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
+    let problems = problems::problems(&observed.pods, complete, now);
     let author = Author { kind: identity.kind, container: CONTAINER };
     let added = observed.added(&identity.name);
     let running = Running { name: &identity.name, author, workload, problems: &problems, added };
@@ -38,12 +39,13 @@ pub fn status(
         endpoint: Some(RegistryEndpoint { internal: format!("{}.{}.svc:{PORT}", identity.name, identity.namespace) }),
         ready_replicas: workload.map(|workload| workload.ready),
         problems: problems.told,
-        children: children(plan, outcome, observed),
+        children: children(&identity, plan, outcome, observed),
     }
 }
 
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
+        .or_else(|| leaving::summary(&registry.identity(), &registry.metadata, observed, running.problems))
         .or_else(|| storage::not_ready(&registry.references(), plan, observed))
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))

@@ -59,7 +59,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
             Ok(Applied::Fixed(class, message)) => outcome.failures.push(Failure { object: named, class, message }),
-            Ok(Applied::Taken(holder)) => outcome.failures.push(taken(named, parent, &holder)),
+            Ok(Applied::Taken(holder)) => outcome.failures.push(taken(object, parent, &holder)),
             Ok(Applied::Adoptable { kept: true }) => outcome.failures.push(kept(named, parent)),
             Ok(Applied::Adoptable { kept: false }) => outcome.failures.push(adoptable(named, parent, object)),
             Ok(Applied::Unseen) => outcome.failures.push(unseen(named)),

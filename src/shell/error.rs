@@ -4,7 +4,11 @@ use super::body::BodyError;
 use crate::core::live::LARGEST;
 use crate::core::plan::ErrorClass;
 use crate::core::reason::Reason;
+use crate::core::text::list;
 use kube::core::Status;
+
+/// Most fields named in a message.
+const FIELDS: usize = 8;
 
 /// Why a reconcile could not finish.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +108,7 @@ impl Error {
     /// What to tell the user: the API server's own words where there are any.
     pub fn message(&self) -> String {
         match self.status() {
+            Some(status) if is_unknown_field(status) => unknown_fields(&status.message),
             Some(status) if !status.message.is_empty() => status.message.clone(),
             _ => self.to_string(),
         }
@@ -123,11 +128,30 @@ pub fn class(error: &kube::Error) -> ErrorClass {
     match status(error) {
         Some(status) => match status.code {
             400 | 413 | 422 => ErrorClass::Invalid,
+            500 if is_unknown_field(status) => ErrorClass::Invalid,
             401 | 403 => denied(status),
             _ => ErrorClass::Unavailable,
         },
         None => ErrorClass::Unavailable,
     }
+}
+
+/// What the API server says of each field that it does not know, as one of an older version does. It answers with code 500 then: it is
+/// said by `structured-merge-diff`, before the object is validated.
+const UNKNOWN_FIELD: &str = ": field not declared in schema";
+
+fn is_unknown_field(status: &Status) -> bool {
+    status.message.contains(UNKNOWN_FIELD)
+}
+
+/// What to tell of an object that has such fields.
+fn unknown_fields(message: &str) -> String {
+    let before = message.lines().filter_map(|line| line.split_once(UNKNOWN_FIELD));
+    let fields = before.filter_map(|(before, _)| before.rsplit(' ').next()).map(|field| field.trim_start_matches('.'));
+    format!(
+        "the API server does not know {}: this cluster doesn't support that. Leave it out of the spec, or upgrade the cluster",
+        list(fields, FIELDS, ", ")
+    )
 }
 
 /// A namespace on its way out refuses new objects with 403, which passes by itself.
@@ -137,4 +161,37 @@ fn denied(status: &Status) -> ErrorClass {
         .as_ref()
         .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
     if terminating { ErrorClass::Unavailable } else { ErrorClass::Denied }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, ErrorClass};
+    use kube::core::Status;
+
+    fn refused(code: u16, message: &str) -> Error {
+        let status = Status { code, message: message.to_owned(), ..Status::default() };
+        Error::Request {
+            action: "apply Deployment web".to_owned(),
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        }
+    }
+
+    #[test]
+    fn a_field_that_an_older_api_server_does_not_know_is_no_passing_failure() {
+        let one = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): \
+                   .spec.template.spec.containers[name=\"web\"].lifecycle.stopSignal: field not declared in schema";
+        let error = refused(500, one);
+        assert_eq!(error.class(), ErrorClass::Invalid);
+        let told = error.message();
+        assert!(
+            told.starts_with(
+                "the API server does not know spec.template.spec.containers[name=\"web\"].lifecycle.stopSignal: this"
+            ),
+            "{told}"
+        );
+        let two = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): errors:\n  .spec.a: field not declared in schema\n  \
+                   .spec.b: field not declared in schema";
+        assert!(refused(500, two).message().contains("know spec.a, spec.b: "), "{}", refused(500, two).message());
+        assert_eq!(refused(500, "etcdserver: request timed out").class(), ErrorClass::Unavailable);
+    }
 }

@@ -122,9 +122,12 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
         source == Source::Watch && known.fingerprint == seen.fingerprint && matches!(known.verdict, Verdict::Agrees(_))
     };
     let child = if let Some(known) = known.as_ref().filter(stands) {
-        Child { verdict: known.verdict, good: known.good, added: known.added.clone(), ..seen }
+        let (added, dropped) = (known.added.clone(), known.dropped.clone());
+        Child { verdict: known.verdict, good: known.good, added, dropped, ..seen }
     } else {
         let wanted = wanted(context, kind, &key, &seen);
+        // An API server of a newer version takes what the one before dropped, of which nothing else tells.
+        let known = known.filter(|known| source != Source::List || known.dropped.is_empty());
         seen.compared(live, wanted.as_ref(), known.as_ref())
     };
     let mut caches = context.caches();

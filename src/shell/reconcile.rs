@@ -37,13 +37,10 @@ pub async fn reconcile<P: Parent>(context: &Context, key: &ParentKey) -> Result<
         change_finalizer(context, key, &parent, plan.finalizer).await?;
     }
     let identity = parent.identity();
-    if identity.deleting && !has_finalizer(&parent) {
-        // Its children are the garbage collector's now; one that it just orphaned must not be claimed back.
-        return Ok(Done::Settled);
-    }
     let asked = context.wants().ask(key, &plan.wants);
     plan.requeue = [plan.requeue, asked.again].into_iter().flatten().min();
     if plan.invalid.is_empty() && !plan.paused {
+        // The children of one that is being deleted are the garbage collector's; one that it just orphaned must not be claimed back.
         if !identity.deleting {
             outcome = apply(context, &identity, &plan, &observed).await;
         }
@@ -70,7 +67,8 @@ async fn conclude<P: Parent>(
     }
     if plan.finalizer == FinalizerChange::Remove && outcome.is_complete() {
         change_finalizer(context, key, &parent, plan.finalizer).await?;
-        if parent.identity().deleting {
+        if parent.identity().deleting && finalizers(&parent).all(|finalizer| finalizer == FINALIZER) {
+            // Nothing is left to be told of it.
             return Ok(Done::Settled);
         }
     }
@@ -118,8 +116,8 @@ pub async fn tell_panic<P: Parent>(context: &Context, key: &ParentKey, message: 
     tell(context, key, &Plan::default(), &outcome, parent).await
 }
 
-fn has_finalizer<P: Parent>(parent: &P) -> bool {
-    parent.meta().finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+fn finalizers<P: Parent>(parent: &P) -> impl Iterator<Item = &String> {
+    parent.meta().finalizers.iter().flatten()
 }
 
 async fn change_finalizer<P: Parent>(
@@ -129,8 +127,7 @@ async fn change_finalizer<P: Parent>(
     change: FinalizerChange,
 ) -> Result<(), Error> {
     let meta = parent.meta();
-    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    finalizers.retain(|finalizer| finalizer != FINALIZER);
+    let mut finalizers: Vec<String> = finalizers(parent).filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
     if change == FinalizerChange::Add {
         finalizers.push(FINALIZER.to_owned());
     }

@@ -12,11 +12,17 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
 /// The failure of an apply whose object is somebody else's.
-pub fn taken(object: String, parent: &Identity, holder: &str) -> Failure {
-    let message = format!(
-        "exists already and is not this {kind}'s (holder: {holder}); delete or rename it, or give this {kind} another name",
-        kind = parent.kind.as_str()
-    );
+pub fn taken(wanted: &Object, parent: &Identity, holder: &str) -> Failure {
+    let (kind, name) = (parent.kind.as_str(), &wanted.name);
+    let remedy = match wanted.kind {
+        // Others' pods may run as it.
+        ChildKind::ServiceAccount => {
+            format!("give this {kind} another name, or set spec.serviceAccount.name: {name} to run the pods as it")
+        }
+        _ => format!("delete or rename it, or give this {kind} another name"),
+    };
+    let object = format!("{} {name}", wanted.kind);
+    let message = format!("exists already and is not this {kind}'s (holder: {holder}); {remedy}");
     Failure { object, class: ErrorClass::Conflict, message }
 }
 

@@ -126,7 +126,8 @@ pub fn farewell(claim: &StorageClaim, observed: &Observed) -> Plan {
 
 /// The volume that goes with a claim that is being deleted; `None` once it is gone, or if it stays.
 pub fn doomed<'a>(claim: &StorageClaim, observed: &'a Observed) -> Option<&'a Volume> {
-    let dies = claim.identity().deleting && claim.spec.deletion_policy == DeletionPolicy::Delete;
+    let dies =
+        claim.identity().deleting && claim.spec.deletion_policy == DeletionPolicy::Delete && has_finalizer(claim);
     match Holding::of(claim, observed) {
         Holding::Ours(volume) if dies && !is_spared(volume) => Some(volume),
         Holding::Ours(_) | Holding::Inherited(_) | Holding::Absent | Holding::Retained => None,

@@ -9,7 +9,8 @@ use crate::api::common::{AccessMode, DeletionPolicy};
 use crate::api::storage_claim::StorageClaimStatus;
 use crate::core::conditions::{Summary, Type, Wanted, condition, merge};
 use crate::core::facts::Volume;
-use crate::core::kind::Identity;
+use crate::core::kind::{ChildKind, Identity};
+use crate::core::leaving;
 use crate::core::observed::Observed;
 use crate::core::owner::consent;
 use crate::core::parent::Parent;
@@ -166,17 +167,25 @@ fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     if !claim.identity().deleting {
         return None;
     }
-    let message = if doomed(claim, observed).is_none() {
-        format!("being deleted; PersistentVolumeClaim {name} and its data stay")
-    } else if observed.consumers.is_empty() {
-        format!("PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more")
-    } else {
-        let users = list(&observed.consumers, NAMED_CONSUMERS, ", ");
-        format!(
-            "PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more; still used by {users}"
-        )
+    let volume = observed.child(ChildKind::PersistentVolumeClaim, &name);
+    let goes = volume.filter(|volume| volume.deleting);
+    let goes = goes.map(|volume| leaving::how(ChildKind::PersistentVolumeClaim, &name, volume));
+    let message = match (doomed(claim, observed), goes) {
+        _ if volume.is_none() => format!("being deleted; there is no PersistentVolumeClaim {name}"),
+        (None, None) => format!("being deleted; PersistentVolumeClaim {name} and its data stay"),
+        (None, Some(goes)) => format!("being deleted; PersistentVolumeClaim {name} is {goes}"),
+        (Some(_), Some(goes)) if observed.consumers.is_empty() => {
+            format!("PersistentVolumeClaim {name} and its data are {goes}")
+        }
+        (Some(_), _) => {
+            let users = list(&observed.consumers, NAMED_CONSUMERS, ", ");
+            let users = if users.is_empty() { users } else { format!("; still used by {users}") };
+            format!("PersistentVolumeClaim {name} and its data are being deleted, once no pod uses it any more{users}")
+        }
     };
-    Some(Summary::Waiting(Reason::Deleting, message))
+    let parts: Vec<String> =
+        [Some(message), leaving::held(claim.metadata.finalizers.iter().flatten())].into_iter().flatten().collect();
+    Some(Summary::Waiting(Reason::Deleting, parts.join("; ")))
 }
 
 fn in_use(consumers: &[String]) -> Wanted {

@@ -80,7 +80,16 @@ async fn a_foreign_service_account_is_untouched(control_plane: Arc<ControlPlane>
     let foreign = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: web}}";
     let foreign = ("ServiceAccount", "web", foreign);
     let sandbox = untouched(&control_plane, "taken-account", foreign, ("App", "web", WEB)).await?;
-    ensure!(get(&sandbox, "Deployment", "web").await?.is_none(), "pods would run as a foreign account");
+    // Every namespace has an account of that name.
+    sandbox.apply(&WEB.replace("name: web", "name: default")).await?;
+    for name in ["web", "default"] {
+        let app = reason(&sandbox, "App", name, "Stalled", "NameConflict").await?;
+        let advice = format!("or set spec.serviceAccount.name: {name} to run the pods as it");
+        ensure!(message(&app, "Ready").ends_with(&advice), "{}", message(&app, "Ready"));
+        ensure!(get(&sandbox, "Deployment", name).await?.is_none(), "pods would run as a foreign account");
+        patch(&sandbox, "App", name, &json!({"spec": {"serviceAccount": {"name": name}}})).await?;
+        ready(&sandbox, "App", name).await?;
+    }
     Ok(())
 }
 

@@ -10,7 +10,9 @@ mod bad_specs;
 mod configuration;
 mod conflict;
 mod crds;
+mod deleting;
 mod drift;
+mod dropped;
 mod fence;
 mod fixed;
 mod generation;
@@ -89,7 +91,9 @@ fn cases() -> Vec<Case> {
         lifecycle::cases(),
         audit::cases(),
         bad_specs::cases(),
+        deleting::cases(),
         drift::cases(),
+        dropped::cases(),
         fence::cases(),
         fixed::cases(),
         merge::cases(),

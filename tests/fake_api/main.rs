@@ -12,6 +12,7 @@ mod configuration;
 mod counts;
 mod crash;
 mod departing;
+mod dropped;
 mod election;
 mod faults;
 mod fights;

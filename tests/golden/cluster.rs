@@ -309,7 +309,7 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
             }
             Some((_, Ownership::Foreign(holder))) => {
                 outcome.unmet.insert(object.kind);
-                outcome.failures.push(taken(named, parent, &holder));
+                outcome.failures.push(taken(object, parent, &holder));
             }
             Some((_, Ownership::Ours)) | None => {
                 let mut live = documents

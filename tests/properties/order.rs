@@ -92,6 +92,8 @@ impl World {
             added: Box::default(),
             owner: Owner::Foreign("nobody".into()),
             deleting: false,
+            finalizers: Box::default(),
+            dropped: Box::default(),
             facts: Facts::None,
         };
         if self.caches.is_news(KIND, &Self::key(), version, source, true) {
