@@ -312,6 +312,18 @@ pub struct ServiceAccountSettings {
     pub automount_token: bool,
 }
 
+/// A port of the Service that every node opens.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NodePort {
+    /// Name of the port in the Service.
+    pub name: String,
+    /// Port of the Service.
+    pub port: i32,
+    /// Port of the nodes.
+    pub node_port: i32,
+}
+
 /// What the operator last saw of the App.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -341,6 +353,12 @@ pub struct AppStatus {
     /// Label selector of the pods, for `/scale`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// Addresses of the Service's load balancer: IPs and host names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Ports of the Service that every node opens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_ports: Vec<NodePort>,
     /// What is wrong with single pods, worst first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

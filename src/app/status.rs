@@ -13,7 +13,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{ERRORS, Running, children, of_children, of_lacking, of_outcome, of_unfollowed};
+use crate::core::status::{ERRORS, Running, children, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
 use crate::core::{leaving, meta, problems, revisions, storage};
 use jiff::Timestamp;
@@ -35,6 +35,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
     let failed = workload.and_then(failed);
     let has_failed = |revision: &&mut RevisionStatus| failed == Some(revision.number);
     revisions.iter_mut().filter(has_failed).for_each(|revision| revision.outcome = Some(RevisionOutcome::Failed));
+    let published = observed.published(&identity.name);
     AppStatus {
         observed_generation: Some(identity.generation),
         conditions: merge(old, wanted, identity.generation, now),
@@ -44,6 +45,8 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         ready_replicas: workload.map(|workload| workload.ready),
         updated_replicas: workload.map(|workload| workload.updated),
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
+        addresses: published.map(|published| published.addresses.clone()).unwrap_or_default(),
+        node_ports: published.map(|published| published.node_ports.clone()).unwrap_or_default(),
         problems: problems.told,
         revisions,
         children: children(&identity, plan, outcome, observed),
@@ -67,7 +70,8 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    match (waits, summary, of_lacking(plan).or_else(|| of_unfollowed(plan))) {
+    let beside = of_doors(plan, observed).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
+    match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {
             let message = list(&missing, ERRORS, "; ");
@@ -79,7 +83,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
                 Summary::Stalled(_, _) => Summary::Stalled(reason, message),
             }
         }
-        // What serves and is not watched, or does not follow, is told after what does not serve.
+        // What serves and is not reached yet, not watched, or does not follow, is told after what does not serve.
         (None, Summary::Ready(_, _), Some(lacking)) => lacking,
         (None, Summary::Ready(_, _), None) if app.spec.paused => {
             Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())

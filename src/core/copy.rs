@@ -65,7 +65,7 @@ fn leave(fields: &mut Value) -> Map<String, Value> {
 
 /// Adds a set of fields to another. A field that is listed without any below it is held itself; one with some below is, if `.` is
 /// among them.
-fn unite(set: &mut Value, more: Value) {
+pub fn unite(set: &mut Value, more: Value) {
     let (Value::Object(set), Value::Object(more)) = (set, more) else { return };
     for (step, below) in more {
         match set.get_mut(&step) {

@@ -4,6 +4,7 @@ use super::configuration::Configuration;
 use super::kind::ChildKind;
 use super::live::{Live, items};
 use super::text::{QUOTE, WORD, cut};
+use crate::api::app::NodePort;
 use serde_json::Value;
 
 /// What a plan or a status needs to know of a child beyond whether it is as declared.
@@ -20,6 +21,19 @@ pub enum Facts {
     Claim(Box<Claim>),
     /// A `ServiceAccount` with pull secrets.
     Account(Box<Account>),
+    /// A Service that is reached from outside.
+    Published(Box<Published>),
+}
+
+/// How a Service is reached from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Published {
+    /// Whether it is to have the address of a load balancer.
+    pub balanced: bool,
+    /// The addresses that it has: IPs and host names.
+    pub addresses: Vec<String>,
+    /// Its ports that every node opens.
+    pub node_ports: Vec<NodePort>,
 }
 
 /// Pull secrets of a `ServiceAccount`.
@@ -151,11 +165,8 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
         ChildKind::PersistentVolumeClaim => Facts::Volume(Box::new(volume(live))),
         ChildKind::StorageClaim => Facts::Claim(Box::new(claim(live))),
         ChildKind::ServiceAccount => account(live),
-        ChildKind::ConfigMap
-        | ChildKind::Secret
-        | ChildKind::Service
-        | ChildKind::ServiceMonitor
-        | ChildKind::PodMonitor => Facts::None,
+        ChildKind::Service => published(live),
+        ChildKind::ConfigMap | ChildKind::Secret | ChildKind::ServiceMonitor | ChildKind::PodMonitor => Facts::None,
     }
 }
 
@@ -167,6 +178,29 @@ fn account(live: &Live) -> Facts {
         return Facts::None;
     }
     Facts::Account(Box::new(Account { pull_secrets, declared }))
+}
+
+/// Most addresses, and most ports, that are remembered of a Service.
+const DOORS: usize = 16;
+
+fn published(live: &Live) -> Facts {
+    let (spec, status) = (&live.body["spec"], &live.body["status"]);
+    let balanced = spec["type"] == "LoadBalancer";
+    if !balanced && spec["type"] != "NodePort" {
+        return Facts::None;
+    }
+    let number = |port: &Value, field: &str| port[field].as_i64().and_then(|number| i32::try_from(number).ok());
+    let node_port = |port: &Value| {
+        let node_port = number(port, "nodePort").filter(|port| *port > 0)?;
+        Some(NodePort { name: text(&port["name"]), port: number(port, "port")?, node_port })
+    };
+    let addresses =
+        items(&status["loadBalancer"]["ingress"]).flat_map(|ingress| [&ingress["ip"], &ingress["hostname"]]);
+    Facts::Published(Box::new(Published {
+        balanced,
+        addresses: addresses.filter_map(optional).take(DOORS).collect(),
+        node_ports: items(&spec["ports"]).filter_map(node_port).take(DOORS).collect(),
+    }))
 }
 
 fn workload(live: &Live) -> Workload {

@@ -6,7 +6,8 @@
 
 use super::kind::ChildKind;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::vec_deque::Iter;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::LazyLock;
@@ -159,11 +160,47 @@ impl Path {
         ours.holds()
     }
 
+    /// Takes this place out of a `fieldsV1` that lists it; what was taken, as such a list.
+    pub fn take_from(&self, fields: &mut Value) -> Option<Value> {
+        take(&mut self.0.iter(), fields)
+    }
+
     /// Whether it lies in that field.
     pub fn starts_with(&self, fields: &[&str]) -> bool {
         let is = |(step, field): (&Step, &&str)| matches!(step, Step::Field(name) if name == field);
         self.0.len() >= fields.len() && self.0.iter().zip(fields).all(is)
     }
+}
+
+impl Step {
+    /// Whether a name of a `fieldsV1` is that of this step.
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Field(field) => name.strip_prefix("f:") == Some(field),
+            Self::Item(item) => {
+                let named = name.strip_prefix("k:").and_then(|json| serde_json::from_str::<Value>(json).ok());
+                named.is_some_and(|named| item.iter().all(|(key, value)| named.get(key) == Some(value)))
+            }
+            Self::Index(_) => false,
+        }
+    }
+}
+
+/// A field that is left with nothing below it would be listed itself, so it goes too.
+fn take(steps: &mut Iter<'_, Step>, fields: &mut Value) -> Option<Value> {
+    let (step, fields) = (steps.next()?, fields.as_object_mut()?);
+    let name = fields.keys().find(|name| step.is(name))?.clone();
+    let taken = if steps.len() == 0 {
+        fields.remove(&name)?
+    } else {
+        let below = fields.get_mut(&name)?;
+        let taken = take(steps, below)?;
+        if below.as_object().is_some_and(Map::is_empty) {
+            fields.remove(&name);
+        }
+        taken
+    };
+    Some(json!({name: taken}))
 }
 
 impl fmt::Display for Path {

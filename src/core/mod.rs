@@ -46,4 +46,5 @@ pub mod storage;
 pub mod subset;
 pub mod template;
 pub mod text;
+pub mod unions;
 pub mod want;

@@ -3,7 +3,7 @@
 use super::additions::additions;
 use super::content::Content;
 use super::copy::is_copied;
-use super::facts::{Account, Claim, Facts, Volume, Workload};
+use super::facts::{Account, Claim, Facts, Published, Volume, Workload};
 use super::fixed;
 use super::hash;
 use super::kind::{ChildKind, Identity};
@@ -290,7 +290,7 @@ impl Observed {
     pub fn workload(&self, name: &str) -> Option<&Workload> {
         match &self.child(ChildKind::Deployment, name)?.facts {
             Facts::Workload(workload) => Some(workload),
-            Facts::None | Facts::Volume(_) | Facts::Claim(_) | Facts::Account(_) => None,
+            Facts::None | Facts::Volume(_) | Facts::Claim(_) | Facts::Account(_) | Facts::Published(_) => None,
         }
     }
 
@@ -322,7 +322,7 @@ impl Observed {
     pub fn volume(&self, name: &str) -> Option<&Volume> {
         match &self.child(ChildKind::PersistentVolumeClaim, name)?.facts {
             Facts::Volume(volume) => Some(volume),
-            Facts::None | Facts::Workload(_) | Facts::Claim(_) | Facts::Account(_) => None,
+            Facts::None | Facts::Workload(_) | Facts::Claim(_) | Facts::Account(_) | Facts::Published(_) => None,
         }
     }
 
@@ -330,7 +330,15 @@ impl Observed {
     pub fn account(&self, name: &str) -> Option<&Account> {
         match &self.child(ChildKind::ServiceAccount, name)?.facts {
             Facts::Account(account) => Some(account),
-            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Claim(_) => None,
+            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Claim(_) | Facts::Published(_) => None,
+        }
+    }
+
+    /// How the Service of that name is reached from outside; `None` if it is not.
+    pub fn published(&self, name: &str) -> Option<&Published> {
+        match &self.child(ChildKind::Service, name)?.facts {
+            Facts::Published(published) => Some(published),
+            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Claim(_) | Facts::Account(_) => None,
         }
     }
 

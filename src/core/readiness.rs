@@ -2,7 +2,7 @@
 //! derive from it, so a kind says it nowhere else.
 
 use super::conditions::Summary;
-use super::facts::{Claim, Facts, Volume, Workload};
+use super::facts::{Claim, Facts, Published, Volume, Workload};
 use super::kind::ChildKind;
 use super::reason::Reason;
 
@@ -31,6 +31,10 @@ const fn exists(kind: ChildKind) -> Rule {
     Rule { kind, until: "it exists as declared", unready: |_| None }
 }
 
+/// What is told of a Service without the address that it is to have.
+const ADDRESS: &str = "waits for a load balancer address, which the cloud gives, or a controller such as MetalLB; if there is none here, \
+                       set spec.service.type to NodePort or ClusterIP";
+
 /// Every rule.
 pub static RULES: &[Rule] = &[
     exists(ChildKind::ServiceAccount),
@@ -51,7 +55,11 @@ pub static RULES: &[Rule] = &[
         until: "every pod runs the declared template and is available, and no other pod is left",
         unready: |facts| if let Facts::Workload(workload) = facts { workload_unready(workload) } else { None },
     },
-    exists(ChildKind::Service),
+    Rule {
+        kind: ChildKind::Service,
+        until: "it exists as declared, and has an address if its type is `LoadBalancer`",
+        unready: |facts| if let Facts::Published(published) = facts { service_unready(published) } else { None },
+    },
     exists(ChildKind::ServiceMonitor),
     exists(ChildKind::PodMonitor),
 ];
@@ -77,6 +85,12 @@ pub fn volume_unready(volume: &Volume) -> Option<Unready> {
         "Lost" => Some(unready(Reason::VolumeLost, "lost its PersistentVolume")),
         _ => Some(unready(Reason::WaitingForVolume, "waits for a volume")),
     }
+}
+
+/// Why a Service does: nobody has given it the address of a load balancer yet.
+pub fn service_unready(published: &Published) -> Option<Unready> {
+    let told = || Unready { reason: Reason::WaitingForAddress, message: ADDRESS.to_owned(), stalled: false };
+    (published.balanced && published.addresses.is_empty()).then(told)
 }
 
 /// Why a workload does, as far as its counts show; its pods know more.
@@ -113,8 +127,8 @@ impl Unready {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChildKind, Facts, RULES, unready};
-    use crate::core::facts::{Claim, Volume, Workload};
+    use super::{ADDRESS, ChildKind, Facts, RULES, unready};
+    use crate::core::facts::{Claim, Published, Volume, Workload};
     use crate::shell::kinds::MANAGED;
 
     #[test]
@@ -128,6 +142,10 @@ mod tests {
         let claim = |ready, reason: &str| {
             Facts::Claim(Claim { ready, reason: reason.to_owned(), message: "m".to_owned(), ..Claim::default() }.into())
         };
+        let service = |balanced, addresses: &[&str]| {
+            let addresses = addresses.iter().map(ToString::to_string).collect();
+            Facts::Published(Published { balanced, addresses, ..Published::default() }.into())
+        };
         let volume = |phase: &str| Facts::Volume(Volume { phase: phase.to_owned(), ..Volume::default() }.into());
         let workload = |observed, available| {
             Facts::Workload(
@@ -136,6 +154,9 @@ mod tests {
         };
         for (kind, facts, told) in [
             (ChildKind::Service, Facts::None, None),
+            (ChildKind::Service, service(true, &["192.0.2.1"]), None),
+            (ChildKind::Service, service(false, &[]), None),
+            (ChildKind::Service, service(true, &[]), Some(ADDRESS)),
             (ChildKind::StorageClaim, claim(true, "AsExpected"), None),
             (ChildKind::StorageClaim, claim(false, "WaitingForVolume"), Some("m")),
             (ChildKind::StorageClaim, claim(false, ""), Some("waits for its first status")),

@@ -68,6 +68,8 @@ reasons! {
     NoPodAvailable,
     /// A `ConfigMap` or a Secret that pods need is missing, or a key of it.
     ConfigurationMissing,
+    /// The Service has no load balancer's address yet.
+    WaitingForAddress,
     /// A storage claim is not ready.
     StorageNotReady,
     /// The `PersistentVolumeClaim` waits for a volume.

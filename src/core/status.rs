@@ -89,10 +89,18 @@ fn of_failure(failure: &Failure, count: usize) -> Summary {
     }
 }
 
-/// What the first child that is not ready says; of a workload, its pods say more.
+/// What the first child that is not ready says of those that pods need; of a workload, its pods say more.
 pub fn of_children(plan: &Plan, observed: &Observed) -> Option<Summary> {
-    let others = plan.objects.iter().filter(|object| object.kind != ChildKind::Deployment);
-    others.into_iter().find_map(|object| {
+    unready(plan, observed, |kind| kind < ChildKind::Deployment)
+}
+
+/// Likewise, of those by which pods are reached.
+pub fn of_doors(plan: &Plan, observed: &Observed) -> Option<Summary> {
+    unready(plan, observed, |kind| kind > ChildKind::Deployment)
+}
+
+fn unready(plan: &Plan, observed: &Observed, which: impl Fn(ChildKind) -> bool) -> Option<Summary> {
+    plan.objects.iter().filter(|object| which(object.kind)).find_map(|object| {
         let child = observed.child(object.kind, &object.name)?;
         Some(readiness::unready(object.kind, &child.facts)?.summary(object.kind, &object.name))
     })

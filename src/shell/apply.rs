@@ -185,13 +185,13 @@ impl Applier<'_> {
                 Ok(self.told(&live, sent, deed))
             }
             Err(error) if error.is_mismatch() => self.resolve(Some(child), error).await,
-            Err(error) if error.code() == 422 => self.refused(child, error).await,
+            Err(error) if error.code() == 422 => self.refused(child, error, deed).await,
             Err(error) => Err(error),
         }
     }
 
     /// What the answer to an apply tells.
-    fn told(&self, live: &Live, sent: Moment, deed: Deed) -> Applied {
+    pub fn told(&self, live: &Live, sent: Moment, deed: Deed) -> Applied {
         self.wrote(&deed);
         if !is_selected(live) {
             return Applied::Unseen;

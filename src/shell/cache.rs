@@ -383,7 +383,7 @@ impl Caches {
         let key = ParentKey::new(ParentKind::StorageClaim, parent.key.sibling(name));
         match &self.parents.get(&key)?.facts {
             Facts::Claim(claim) => Some(Claim::clone(claim)),
-            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Account(_) => None,
+            Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Account(_) | Facts::Published(_) => None,
         }
     }
 }

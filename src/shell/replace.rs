@@ -1,9 +1,10 @@
-//! An object that a field keeps from becoming what is wanted is made anew, where nothing is lost by it.
+//! An object that a field keeps from becoming what is wanted: where another manager holds that field, it is taken out; where it can't
+//! be changed, the object is made anew, if nothing is lost by it.
 
 use super::applier::{Applied, Applier};
 use super::error::Error;
 use super::progress::Moment;
-use super::words::{irreplaceable, replaced};
+use super::words::{excluded, held, irreplaceable, replaced};
 use super::writer::reference;
 use crate::core::deed::Deed;
 use crate::core::fixed;
@@ -11,6 +12,7 @@ use crate::core::live::Live;
 use crate::core::merge::Path;
 use crate::core::observed::Child;
 use crate::core::plan::ErrorClass;
+use crate::core::unions::{self, Freed};
 use serde_json::Value;
 
 /// The name of an object that is only tried out, before the UID of the one whose place it is to take.
@@ -18,14 +20,37 @@ const REHEARSAL: &str = "rehearsal-";
 
 impl Applier<'_> {
     /// An update was refused as invalid: one read tells whether a field is the cause that keeps its value for good.
-    pub async fn refused(&self, child: &Child, error: Error) -> Result<Applied, Error> {
+    pub async fn refused(&self, child: &Child, error: Error, deed: Deed) -> Result<Applied, Error> {
         let sent = self.moment();
         let live = self.read().await?;
         let Some(live) = live.filter(|live| *live.uid() == *child.uid) else { return Err(error) };
         match fixed::hindrance(self.object.kind, &live.body, &self.object.body) {
             Some(field) => self.replace(child, &live, sent, &field).await,
-            None => Err(error),
+            None => self.free(child, error, deed).await,
         }
+    }
+
+    /// An update was refused, and others hold what excludes what is wanted: that becomes ours, and goes with the next try.
+    async fn free(&self, child: &Child, refusal: Error, deed: Deed) -> Result<Applied, Error> {
+        let Self { context, parent, object, .. } = self;
+        let whole = context.writer.read_whole(object.kind, &parent.namespace, &object.name).await?;
+        let is_same = whole["metadata"]["uid"] == *child.uid;
+        let Some(Freed { patch, fields }) = unions::freed(&whole, object).filter(|_| is_same) else {
+            return Err(refusal);
+        };
+        match context.writer.holders(object.kind, &parent.namespace, &object.name, &patch).await {
+            Err(denied) if denied.class() == ErrorClass::Denied => {
+                let message = held(object, &fields, &refusal.message(), &denied.message());
+                return Ok(Applied::Fixed(ErrorClass::Invalid, message));
+            }
+            taken => taken?,
+        }
+        let sent = self.moment();
+        let live = self.send(&self.body_with("uid", &child.uid)).await?;
+        for (field, manager) in &fields {
+            context.writer.event(excluded(parent, object, field, manager), &reference(parent)).await;
+        }
+        Ok(self.told(&live, sent, deed))
     }
 
     /// Deletes an object that a field keeps from becoming what is wanted, so that it is made anew once it is gone. That is done

@@ -8,6 +8,7 @@ use crate::core::meta::{MANAGED_BY, MANAGER};
 use crate::core::object::Object;
 use crate::core::owner;
 use crate::core::plan::{ErrorClass, Failure};
+use crate::core::text::list;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
@@ -54,6 +55,16 @@ pub fn irreplaceable(object: &Object, field: &Path, why: &str) -> String {
         "{why}; until that is mended the {kind} stays as it was, as {field} can't be changed once it exists: it would have to be \
          made anew. To have it gone nevertheless, delete it (kubectl delete {} {name})",
         kind.as_str().to_lowercase()
+    )
+}
+
+/// Why others keep an object from becoming what is wanted: the API server's refusal, who holds what, and why that can't be taken over.
+pub fn held(object: &Object, fields: &[(Path, String)], refusal: &str, why: &str) -> String {
+    let fields = list(fields.iter().map(|(field, manager)| format!("{manager} holds {field}")), 8, ", ");
+    format!(
+        "{refusal}; {fields}, which can't stand beside what is declared: take it out (kubectl edit {} {}). It could not be taken over: {why}",
+        object.kind.as_str().to_lowercase(),
+        object.name
     )
 }
 
@@ -119,6 +130,16 @@ pub fn adopted(parent: &Identity, object: &Object) -> Event {
         "Adopt",
         format!("{kind} {name} was there before, and belongs to this {} now", parent.kind.as_str()),
     )
+}
+
+/// The Event about a field that another manager held beside what is declared, and that excludes it.
+pub fn excluded(parent: &Identity, object: &Object, field: &Path, manager: &str) -> Event {
+    let Object { kind, name, .. } = object;
+    let note = format!(
+        "{kind} {name}: {manager} held {field}, which can't stand beside what the {} declares, so it was taken out",
+        parent.kind.as_str()
+    );
+    Event { reason: "FieldTakenOut".to_owned(), action: "Apply".to_owned(), ..about(parent, object, note, field) }
 }
 
 /// The Event about an object that is made anew.

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Result, ensure};
+use kube::api::{Patch, PatchParams};
 use moorage_harness::{AuditEvent, ControlPlane};
 use serde_json::json;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ crate::cases![
     all_three_kinds_become_ready,
     a_paused_app_is_left_alone,
     defaults_follow_the_spec,
+    a_load_balancer_is_waited_for,
     surplus_children_go
 ];
 
@@ -111,5 +113,22 @@ async fn defaults_follow_the_spec(control_plane: Arc<ControlPlane>) -> Result<()
         until(&sandbox, "Service", "web", "to turn inward", |service| service["spec"]["type"] == "ClusterIP").await?;
     ensure!(service["spec"].get("externalTrafficPolicy").is_none(), "{}", service["spec"]);
     ready(&sandbox, "App", "web").await?;
+    Ok(())
+}
+
+/// The controller that gives addresses is played by the test.
+async fn a_load_balancer_is_waited_for(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "load-balancer").await?;
+    sandbox.apply(&WEB.replace("ports:", "service: {type: LoadBalancer}\n  ports:")).await?;
+    let app = reason(&sandbox, "App", "web", "Ready", "WaitingForAddress").await?;
+    let said = "Service web: waits for a load balancer address";
+    ensure!(message(&app, "Ready").starts_with(said) && is_true(&app, "Available"), "{}", app["status"]);
+    let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
+    api(&sandbox, "Service").patch_status("web", &PatchParams::default(), &Patch::Merge(&address)).await?;
+    let app = ready(&sandbox, "App", "web").await?;
+    let service = must_get(&sandbox, "Service", "web").await?;
+    let opened = json!([{"name": "tcp-8080", "port": 8080, "nodePort": service["spec"]["ports"][0]["nodePort"]}]);
+    ensure!(app["status"]["addresses"] == json!(["192.0.2.1"]), "{}", app["status"]);
+    ensure!(app["status"]["nodePorts"] == opened, "{}", app["status"]);
     Ok(())
 }

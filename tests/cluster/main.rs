@@ -38,6 +38,7 @@ mod revisions;
 mod secrets;
 mod statuses;
 mod storage;
+mod unions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use moorage_harness::ControlPlane;
@@ -94,6 +95,7 @@ fn cases() -> Vec<Case> {
         deleting::cases(),
         drift::cases(),
         dropped::cases(),
+        unions::cases(),
         fence::cases(),
         fixed::cases(),
         merge::cases(),
