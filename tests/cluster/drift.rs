@@ -154,7 +154,7 @@ async fn deleted_storage_comes_back(control_plane: Arc<ControlPlane>) -> Result<
     sandbox.kubectl(&["delete", "persistentvolumeclaim/shop-data", "--wait=false"]).await?;
     reason(&sandbox, "StorageClaim", "shop-data", "Ready", "WaitingForDeletion").await?;
     let mark = control_plane.audit().mark()?;
-    sandbox.kubectl(&["scale", "app/shop", "--replicas=0"]).await?;
+    sandbox.kubectl(&["scale", "mapp/shop", "--replicas=0"]).await?;
     until(&sandbox, "PersistentVolumeClaim", "shop-data", "to be made again", |object| {
         object["metadata"]["uid"] != volume
     })

@@ -110,6 +110,31 @@ fn links_lead_somewhere() {
     }
 }
 
+/// Other projects have a kind App too, and kubectl takes whichever comes first.
+#[test]
+fn commands_say_whose_apps_they_mean() {
+    let mut pages: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
+    for (folder, ending) in
+        [("docs", "md"), ("examples", "yaml"), ("src", "rs"), ("xtask/src", "rs"), ("tests/cluster", "rs")]
+    {
+        pages.extend(files(folder, ending));
+    }
+    for page in pages {
+        let text = read(&page);
+        for line in text.lines() {
+            let words = line.split_once("kubectl").map(|(_, rest)| rest).unwrap_or_default();
+            let is_separator = |c: char| c.is_whitespace() || "\"'`()$,".contains(c);
+            let is_anyones = |word: &&str| {
+                let (kind, rest) = word.split_at(word.find(['/', '.']).unwrap_or(word.len()));
+                ["app", "apps"].contains(&kind)
+                    && ![".moorage.dev", ".kubernetes.io", "/v1"].iter().any(|known| rest.starts_with(known))
+            };
+            let found = words.split(is_separator).find(is_anyones);
+            assert_eq!(found, None, "{}: write apps.moorage.dev or mapp: {line}", page.display());
+        }
+    }
+}
+
 #[test]
 fn the_architecture_is_short_and_its_invariants_name_their_tests() {
     let text = read(&root().join("ARCHITECTURE.md"));

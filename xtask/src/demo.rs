@@ -164,10 +164,10 @@ async fn watch(access: &Access, objects: &[DynamicObject], alive: impl Fn() -> R
 fn print_next_steps() {
     for command in [
         "kubectl get moorage",
-        "kubectl describe app",
-        "kubectl scale app --all --replicas=4",
+        "kubectl describe mapp",
+        "kubectl scale mapp --all --replicas=4",
         "kubectl get pods --watch",
-        "kubectl explain app.spec --recursive",
+        "kubectl explain mapp.spec --recursive",
     ] {
         println!("  {command}");
     }
