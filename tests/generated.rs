@@ -180,7 +180,7 @@ fn fields_of_ours_are_described() {
 
 #[test]
 fn every_rule_stands_somewhere_and_says_must() {
-    for rule in moorage::generate::rules::RULES {
+    for rule in generate::crds::rules() {
         assert!(rule.message.contains("must"), "{}: {}", rule.path, rule.message);
         let crd = generate::crds::crd(rule.kind).to_string();
         let quoted = serde_json::to_string(rule.rule).unwrap();

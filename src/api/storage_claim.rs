@@ -71,7 +71,7 @@ pub struct StorageClaimStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready (the summary), Bound, Resized, `InUse`; Reconciling and Stalled only while they are true.
+    /// Ready (the summary), Bound, Resized, `InUse`; Reconciling, Stalled and Degraded only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<Condition>>")]
     pub conditions: Vec<Condition>,

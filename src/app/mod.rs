@@ -71,8 +71,8 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
     if app.owns_service_account() {
         plan.apply(ChildKind::ServiceAccount, &service_account(app, observed));
     }
-    for claim in storage_claims(app) {
-        plan.apply(ChildKind::StorageClaim, &claim);
+    for (field, claim) in storage_claims(app) {
+        plan.apply_declared(ChildKind::StorageClaim, &claim, field);
     }
     run(app, &mut plan, observed, settings);
     if !app.spec.ports.is_empty() {

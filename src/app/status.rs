@@ -60,7 +60,7 @@ fn strategy(plan: &Plan, name: &str) -> Option<String> {
 }
 
 fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
-    let leaving = || leaving::summary(&app.identity(), &app.metadata, observed, running.problems);
+    let leaving = || leaving::summary(&app.identity(), &app.metadata, observed, running.worst());
     if let Some(summary) = of_outcome(plan, outcome, observed).or_else(leaving) {
         return summary;
     }

@@ -2,6 +2,7 @@
 
 use super::live::Live;
 use super::pods::{Pod, Probe, Trouble, problem, second, text};
+use super::reason::Reason;
 use super::text::{QUOTE, WORD, cut, steady};
 
 /// How long a complaint counts that is not made again, in seconds. Kubelets repeat theirs every few minutes at least.
@@ -35,8 +36,8 @@ pub struct Complaint {
 /// What a complaint is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// The making of a claim's volume.
-    Provisioning,
+    /// The making of a claim's volume, or its binding.
+    Volume(Reason),
     /// A volume of a pod.
     Volumes,
     /// Its sandbox, and so its network.
@@ -76,7 +77,9 @@ pub fn complaint(event: &Live) -> Option<(Involved<'_>, Complaint)> {
     let (reason, message) = (text(&body["reason"]), text(&body["message"]));
     let message = message.strip_prefix(COMBINED).unwrap_or(message);
     let about = match (subject, reason) {
-        (Subject::Claim, "ProvisioningFailed") => About::Provisioning,
+        (Subject::Claim, "ProvisioningFailed") => About::Volume(Reason::ProvisioningFailed),
+        (Subject::Claim, "VolumeMismatch") => About::Volume(Reason::VolumeMismatch),
+        (Subject::Claim, "FailedBinding") => About::Volume(Reason::FailedBinding),
         (Subject::Pod, "FailedMount" | "FailedMapVolume" | ATTACH) => About::Volumes,
         (Subject::Pod, "FailedCreatePodSandBox") => About::Sandbox,
         (Subject::Pod, "Unhealthy") => About::Probe(probe(message)?),
@@ -125,10 +128,20 @@ impl Complaint {
     }
 }
 
-/// The storage driver's last complaint, in its own words.
-pub fn provisioning<'a>(complaints: impl Iterator<Item = &'a Complaint>) -> Option<String> {
-    newest(complaints.filter(|complaint| complaint.about == About::Provisioning))
-        .map(|newest| newest.message.to_string())
+/// Why a claim has no volume, in the words of whoever makes or binds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoVolume {
+    /// Kubernetes' own word.
+    pub reason: Reason,
+    /// What was said last.
+    pub message: String,
+}
+
+/// What was complained of last about the volume of a claim.
+pub fn no_volume<'a>(complaints: impl Iterator<Item = &'a Complaint>) -> Option<NoVolume> {
+    let newest = newest(complaints.filter(|complaint| matches!(complaint.about, About::Volume(_))))?;
+    let About::Volume(reason) = newest.about else { return None };
+    Some(NoVolume { reason, message: newest.message.to_string() })
 }
 
 fn newest<'a>(complaints: impl Iterator<Item = &'a Complaint>) -> Option<&'a Complaint> {
@@ -202,7 +215,7 @@ fn begins(pod: &str, complaints: &[&Complaint]) -> Vec<Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Complaint, FRESH, Subject, complaint, explained, provisioning};
+    use super::{Complaint, FRESH, Subject, complaint, explained, no_volume};
     use crate::api::common::Problem;
     use crate::core::live::Live;
     use crate::core::pods::{Pod, Probe, Trouble, problem};
@@ -276,15 +289,18 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_complaint_of_a_driver_is_told() {
-        let of = |message: &str, last: i64| {
+    fn the_newest_complaint_about_a_volume_is_told() {
+        let of = |word: &str, message: &str, last: i64| {
             let at = Timestamp::from_second(last).unwrap().to_string();
-            told(&event("ProvisioningFailed", message, |event| {
+            told(&event(word, message, |event| {
                 event["involvedObject"]["kind"] = json!("PersistentVolumeClaim");
                 event["lastTimestamp"] = json!(at);
             }))
         };
-        assert_eq!(provisioning([of("new", 90), of("old", 60)].iter()).as_deref(), Some("new"));
+        for word in ["ProvisioningFailed", "VolumeMismatch", "FailedBinding"] {
+            let told = no_volume([of(word, "new", 90), of("ProvisioningFailed", "old", 60)].iter()).unwrap();
+            assert_eq!((told.reason.as_str(), told.message.as_str()), (word, "new"));
+        }
     }
 
     #[test]

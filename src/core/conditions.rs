@@ -79,6 +79,29 @@ pub enum Summary {
     Impaired(Reason, String),
 }
 
+/// What is to be expected of what is not ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outlook {
+    /// It becomes ready by itself.
+    #[default]
+    Waits,
+    /// It can't become ready by itself.
+    Stalled,
+    /// No change is under way, and no new spec would mend it.
+    Impaired,
+}
+
+impl Outlook {
+    /// The summary that says so.
+    pub const fn summary(self, reason: Reason, message: String) -> Summary {
+        match self {
+            Self::Waits => Summary::Waiting(reason, message),
+            Self::Stalled => Summary::Stalled(reason, message),
+            Self::Impaired => Summary::Impaired(reason, message),
+        }
+    }
+}
+
 impl Summary {
     /// What it says.
     pub fn message(&self) -> &str {

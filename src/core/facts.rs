@@ -1,5 +1,6 @@
 //! What is remembered of a live child once its body is dropped: a few numbers and words per kind.
 
+use super::conditions::Outlook;
 use super::configuration::Configuration;
 use super::kind::ChildKind;
 use super::live::{Live, items};
@@ -141,6 +142,8 @@ pub struct Volume {
     pub adoptable: bool,
     /// Name of the App or Registry whose storage it is, from our labels.
     pub parent_label: Option<String>,
+    /// The Helm release whose uninstall deletes it.
+    pub release: Option<String>,
 }
 
 /// State of a `StorageClaim` as its App or Registry sees it.
@@ -152,8 +155,8 @@ pub struct Claim {
     pub reason: String,
     /// The Ready condition's message.
     pub message: String,
-    /// The claim can't become ready by itself.
-    pub stalled: bool,
+    /// What is to be expected of it while it is not ready.
+    pub outlook: Outlook,
     /// `spec.accessModes`
     pub access_modes: Vec<String>,
 }
@@ -273,6 +276,7 @@ fn volume(live: &Live) -> Volume {
         foreign: !super::owner::is_made_by_us(live),
         adoptable: super::owner::is_adoptable(live),
         parent_label: super::owner::parent_labels(live),
+        release: super::owner::helm_release(live).map(|release| cut(release, WORD)),
     }
 }
 
@@ -280,11 +284,17 @@ fn claim(live: &Live) -> Claim {
     let status = &live.body["status"];
     let current = status["observedGeneration"].as_i64() == Some(live.generation());
     let ready = items(&status["conditions"]).find(|condition| condition["type"] == "Ready");
+    let is = |type_| true_condition(status, type_, "True").is_some();
+    let is_unready = ready.is_some_and(|condition| condition["status"] != "True");
     Claim {
-        ready: current && ready.is_some_and(|condition| condition["status"] == "True"),
+        ready: current && is("Ready"),
         reason: ready.map(|condition| text(&condition["reason"])).unwrap_or_default(),
         message: ready.map(message).unwrap_or_default(),
-        stalled: current && true_condition(status, "Stalled", "True").is_some(),
+        outlook: match (is("Stalled"), is("Reconciling")) {
+            (true, _) if current => Outlook::Stalled,
+            (false, false) if current && is_unready => Outlook::Impaired,
+            (_, _) => Outlook::Waits,
+        },
         access_modes: items(&live.body["spec"]["accessModes"]).map(text).collect(),
     }
 }

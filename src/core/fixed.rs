@@ -3,6 +3,9 @@
 
 use super::kind::ChildKind;
 use super::merge::Path;
+use super::object::Object;
+use super::plan::{ErrorClass, Failure};
+use super::text::{WORD, cut};
 use serde_json::Value;
 
 /// One such field.
@@ -82,16 +85,90 @@ pub const fn is_replaceable(kind: ChildKind) -> bool {
 }
 
 /// What the user is told of an object that stays as it is.
-pub fn explain(kind: ChildKind, name: &str, field: &Path) -> String {
-    let delete = format!("kubectl delete {} {name}", kind.as_str().to_lowercase());
+pub fn explain(object: &Object, live: &Value, field: &Path) -> Failure {
+    let Object { kind, name, declared, .. } = object;
+    let told = |message| Failure { object: format!("{kind} {name}"), class: ErrorClass::Invalid, message, field: None };
+    let delete = |kinds: &str| format!("kubectl delete {kinds} {name}");
+    let named = kind.as_str().to_lowercase();
     let remedy = match kind {
         ServiceAccount | ConfigMap | Secret | Service | ServiceMonitor | PodMonitor => {
-            format!("it was not made here, so it stays; once you delete it ({delete}), it is made anew")
+            format!("it was not made here, so it stays; once you delete it ({}), it is made anew", delete(&named))
         }
-        Deployment => format!("once you delete it ({delete}), which stops its pods, it is made anew"),
+        Deployment => format!("once you delete it ({}), which stops its pods, it is made anew", delete(&named)),
+        StorageClaim | PersistentVolumeClaim if live["status"]["capacity"].is_null() => {
+            let kinds = if *kind == StorageClaim { "storageclaim,pvc" } else { "pvc" };
+            format!("it has no volume yet, so once you delete it ({}), it is made anew", delete(kinds))
+        }
         StorageClaim | PersistentVolumeClaim => {
             "it stays, with its data; declare what it has, or storage of another name".to_owned()
         }
     };
-    format!("{field} can't be changed once the {kind} exists; {remedy}")
+    let place = field.to_string();
+    match (declared, place.strip_prefix("spec.")) {
+        (Some(declared), Some(part)) => {
+            let (spec, status) = (field.value(live), &live["status"][part]);
+            let has = in_words(if spec.is_null() { status } else { spec });
+            let wanted = in_words(field.value(&object.body));
+            let message = format!("can't be changed to {wanted}: {kind} {name} has {has}; {remedy}");
+            Failure { field: Some(format!("{declared}.{part}")), ..told(message) }
+        }
+        (_, _) => told(format!("{field} can't be changed once the {kind} exists; {remedy}")),
+    }
+}
+
+fn in_words(value: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        Value::Null => "unset".to_owned(),
+        Value::Array(values) => cut(&values.iter().map(text).collect::<Vec<_>>().join(", "), WORD),
+        value => cut(&text(value), WORD),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChildKind, Failure, Object, explain, hindrance};
+    use serde_json::{Value, json};
+
+    fn explained(kind: ChildKind, status: &Value, declared: Option<&str>) -> Failure {
+        let of =
+            |class: Value| json!({"metadata": {"name": "data"}, "spec": {"storageClassName": class}, "status": status});
+        let wanted = Object { declared: declared.map(Into::into), ..Object::new(kind, &of(json!("slow"))).unwrap() };
+        let live = of(if kind == ChildKind::StorageClaim { Value::Null } else { json!("fast") });
+        explain(&wanted, &live, &hindrance(kind, &live, &wanted.body).unwrap())
+    }
+
+    /// In the field that declares it, with both values; what holds no data may be made anew.
+    #[test]
+    fn what_storage_keeps_is_told_where_it_is_declared() {
+        let bound = json!({"capacity": {"storage": "1Gi"}, "storageClassName": "fast"});
+        let (claim, volume) = (ChildKind::StorageClaim, ChildKind::PersistentVolumeClaim);
+        let app = Some("spec.volumes[0].storage");
+        for (kind, status, field, message) in [
+            (claim, &bound, app, "can't be changed to slow: StorageClaim data has fast; it stays, with its data"),
+            (
+                claim,
+                &json!({}),
+                app,
+                "can't be changed to slow: StorageClaim data has unset; it has no volume yet, so once you delete it (kubectl delete storageclaim,pvc data)",
+            ),
+            (volume, &bound, Some("spec"), "can't be changed to slow: PersistentVolumeClaim data has fast; it stays"),
+            (
+                volume,
+                &json!({}),
+                Some("spec"),
+                "can't be changed to slow: PersistentVolumeClaim data has fast; it has no volume yet, so once you delete it (kubectl delete pvc data)",
+            ),
+            (
+                volume,
+                &bound,
+                None,
+                "spec.storageClassName can't be changed once the PersistentVolumeClaim exists; it stays",
+            ),
+        ] {
+            let failure = explained(kind, status, field);
+            assert!(failure.message.starts_with(message), "{}", failure.message);
+            assert_eq!(failure.field, field.map(|field| format!("{field}.storageClassName")));
+        }
+    }
 }

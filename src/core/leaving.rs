@@ -4,7 +4,6 @@ use super::conditions::Summary;
 use super::kind::{ChildKind, Identity};
 use super::meta::FINALIZER;
 use super::observed::{Child, Observed};
-use super::problems::{self, Problems};
 use super::readiness;
 use super::reason::Reason;
 use super::text::{MESSAGE, WORD, cut, list};
@@ -21,7 +20,7 @@ const ORPHAN: &str = "orphan";
 const MOUNTED: &str = "kubernetes.io/pvc-protection";
 
 /// The summary of an App or Registry that is being deleted; `None` of one that is not.
-pub fn summary(identity: &Identity, meta: &ObjectMeta, observed: &Observed, problems: &Problems) -> Option<Summary> {
+pub fn summary(identity: &Identity, meta: &ObjectMeta, observed: &Observed, problem: Option<String>) -> Option<Summary> {
     let since = meta.deletion_timestamp.as_ref()?.0;
     let left = left(identity, observed).map(|(kind, name, child)| {
         let how = if child.deleting { format!(" ({})", how(kind, name, child)) } else { String::new() };
@@ -32,7 +31,7 @@ pub fn summary(identity: &Identity, meta: &ObjectMeta, observed: &Observed, prob
         Some(format!("being deleted since {since}")),
         held(meta.finalizers.iter().flatten()),
         (!left.is_empty()).then(|| format!("still there: {left}")),
-        problems.told.first().map(problems::sentence),
+        problem,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     Some(Summary::Waiting(Reason::Deleting, parts.join("; ")))

@@ -165,6 +165,14 @@ impl Path {
         take(&mut self.0.iter(), fields)
     }
 
+    /// The value that stands there, if fields alone lead to it.
+    pub fn value<'a>(&self, object: &'a Value) -> &'a Value {
+        self.0.iter().fold(object, |value, step| match step {
+            Step::Field(name) => &value[name.as_str()],
+            Step::Item(_) | Step::Index(_) => &Value::Null,
+        })
+    }
+
     /// Whether it lies in that field.
     pub fn starts_with(&self, fields: &[&str]) -> bool {
         let is = |(step, field): (&Step, &&str)| matches!(step, Step::Field(name) if name == field);

@@ -22,6 +22,10 @@ pub struct Object {
     pub adopt: bool,
     /// Whether it is neither made nor changed for now, as something that it depends on must be known first.
     pub held: bool,
+    /// The field of the parent's spec that declares its spec, where there is one.
+    pub declared: Option<Box<str>>,
+    /// The volume that went before it, of whose data it has none: to be told once it is made.
+    pub follows: Option<Box<str>>,
 }
 
 impl Object {
@@ -42,7 +46,7 @@ impl Object {
         }
         annotations[APPLIED_HASH] = Value::String(format!("{hash:016x}"));
         let name = body["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        Ok(Self { kind, name, body, hash, adopt: false, held: false })
+        Ok(Self { kind, name, body, hash, adopt: false, held: false, declared: None, follows: None })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was seen of the cluster, as a plan and a status may look at it.
 
 use super::additions::additions;
+use super::complaints::NoVolume;
 use super::content::Content;
 use super::copy::is_copied;
 use super::facts::{Account, Claim, Facts, Published, Volume, Workload};
@@ -258,8 +259,8 @@ pub struct Observed {
     pub classes: Option<BTreeMap<String, StorageClass>>,
     /// Apps and Registries that mount this claim, as `App/shop`.
     pub consumers: Vec<String>,
-    /// The storage driver's last complaint about this claim's volume.
-    pub provisioning_failure: Option<String>,
+    /// Why this claim has no volume, as was complained last.
+    pub no_volume: Option<NoVolume>,
     /// Whether what is made unseen is known to be made.
     pub made: bool,
     /// What is known of each optional kind that the parent may have.

@@ -173,6 +173,21 @@ pub fn consent(namespace: &str, name: &str) -> String {
     format!("kubectl -n {namespace} annotate pvc {name} {ADOPTABLE}={name}")
 }
 
+/// The Helm release whose uninstall deletes a live object. It goes by the release's own record; that the chart keeps the object, the
+/// annotation shows which it left.
+pub fn helm_release(live: &Live) -> Option<&str> {
+    let is_kept = live.annotation("helm.sh/resource-policy") == Some("keep");
+    live.annotation("meta.helm.sh/release-name").filter(|_| !is_kept)
+}
+
+/// What is told of a `PersistentVolumeClaim` that such a release has.
+pub fn of_release(name: &str, release: &str) -> String {
+    format!(
+        "PersistentVolumeClaim {name} is in the Helm release {release} still: helm uninstall {release} deletes it, and its data. To keep \
+         it, have the chart annotate it with helm.sh/resource-policy: keep, and run helm upgrade"
+    )
+}
+
 /// The UID of the `StorageClaim` that a `PersistentVolumeClaim` was kept for.
 pub fn claim_uid(live: &Live) -> Option<&str> {
     live.annotation(CLAIM_UID)

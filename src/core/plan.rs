@@ -62,6 +62,12 @@ impl Plan {
         self.objects.extend(applied);
     }
 
+    /// Adds an object whose spec that field of the parent's spec declares.
+    pub fn apply_declared<K: Serialize>(&mut self, kind: ChildKind, object: &K, field: String) {
+        let applied = self.applied(kind, object);
+        self.objects.extend(applied.map(|object| Object { declared: Some(field.into()), ..object }));
+    }
+
     /// Adds an object that may take over one of its name which nobody controls.
     pub fn adopt<K: Serialize>(&mut self, kind: ChildKind, object: &K) {
         let applied = self.applied(kind, object);
@@ -135,6 +141,8 @@ pub struct Failure {
     pub class: ErrorClass,
     /// What the API server said, or who holds the name.
     pub message: String,
+    /// The field of the parent's spec that can't be carried out, where it is known.
+    pub field: Option<String>,
 }
 
 /// What became of a plan.

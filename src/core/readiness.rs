@@ -1,7 +1,7 @@
 //! What Ready waits for, one rule per kind of child. `status.children[]`, the Ready condition and a table of the documentation
 //! derive from it, so a kind says it nowhere else.
 
-use super::conditions::Summary;
+use super::conditions::{Outlook, Summary};
 use super::facts::{Claim, Facts, Published, Volume, Workload};
 use super::kind::ChildKind;
 use super::reason::Reason;
@@ -13,8 +13,8 @@ pub struct Unready {
     pub reason: Reason,
     /// What is told of it, without its kind and name.
     pub message: String,
-    /// Whether it can't become ready by itself.
-    pub stalled: bool,
+    /// What is to be expected of it.
+    pub outlook: Outlook,
 }
 
 /// The rule of one kind.
@@ -72,24 +72,23 @@ pub fn unready(kind: ChildKind, facts: &Facts) -> Option<Unready> {
 /// Why a claim does, for those who mount it as well.
 pub fn claim_unready(claim: &Claim) -> Option<Unready> {
     let message = if claim.reason.is_empty() { "waits for its first status" } else { &claim.message };
-    let told = || Unready { reason: Reason::StorageNotReady, message: message.to_owned(), stalled: claim.stalled };
+    let told = || Unready { reason: Reason::StorageNotReady, message: message.to_owned(), outlook: claim.outlook };
     (!claim.ready).then(told)
 }
 
 /// Why a volume does, as far as it shows; its claim knows more.
 pub fn volume_unready(volume: &Volume) -> Option<Unready> {
-    let unready =
-        |reason, message: &str| Unready { reason, message: message.to_owned(), stalled: reason == Reason::VolumeLost };
+    let unready = |outlook, reason, message: &str| Unready { reason, message: message.to_owned(), outlook };
     match volume.phase.as_str() {
         "Bound" => None,
-        "Lost" => Some(unready(Reason::VolumeLost, "lost its PersistentVolume")),
-        _ => Some(unready(Reason::WaitingForVolume, "waits for a volume")),
+        "Lost" => Some(unready(Outlook::Stalled, Reason::VolumeLost, "lost its PersistentVolume")),
+        _ => Some(unready(Outlook::Waits, Reason::WaitingForVolume, "waits for a volume")),
     }
 }
 
 /// Why a Service does: nobody has given it the address of a load balancer yet.
 pub fn service_unready(published: &Published) -> Option<Unready> {
-    let told = || Unready { reason: Reason::WaitingForAddress, message: ADDRESS.to_owned(), stalled: false };
+    let told = || Unready { reason: Reason::WaitingForAddress, message: ADDRESS.to_owned(), outlook: Outlook::Waits };
     (published.balanced && published.addresses.is_empty()).then(told)
 }
 
@@ -100,7 +99,7 @@ pub fn workload_unready(workload: &Workload) -> Option<Unready> {
     } else {
         (Reason::RollingOut, "")
     };
-    let told = || Unready { reason, message: format!("{state}{}", progress(workload)), stalled: false };
+    let told = || Unready { reason, message: format!("{state}{}", progress(workload)), outlook: Outlook::Waits };
     (!workload.is_complete()).then(told)
 }
 
@@ -120,8 +119,7 @@ pub fn progress(workload: &Workload) -> String {
 impl Unready {
     /// What the parent's Ready says of it.
     pub fn summary(self, kind: ChildKind, name: &str) -> Summary {
-        let message = format!("{kind} {name}: {}", self.message);
-        if self.stalled { Summary::Stalled(self.reason, message) } else { Summary::Waiting(self.reason, message) }
+        self.outlook.summary(self.reason, format!("{kind} {name}: {}", self.message))
     }
 }
 

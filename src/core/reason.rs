@@ -82,8 +82,14 @@ reasons! {
     StorageClassNotFound,
     /// The storage driver failed to make the volume.
     ProvisioningFailed,
+    /// The `PersistentVolume` that the claim names is not what it asks for.
+    VolumeMismatch,
+    /// The `PersistentVolume` that the claim names is bound to another one.
+    FailedBinding,
     /// The bound volume is gone.
     VolumeLost,
+    /// Somebody deleted the `PersistentVolumeClaim`, whose data goes with the last pod that mounts it.
+    VolumeDeleting,
     /// The new size waits until the volume is bound.
     ResizePending,
     /// The volume is growing.

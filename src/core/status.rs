@@ -79,7 +79,7 @@ fn of_waiting(object: &str, plan: &Plan, observed: &Observed) -> Option<String> 
 
 fn of_failure(failure: &Failure, count: usize) -> Summary {
     let others = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-    let message = format!("{}: {}{others}", failure.object, failure.message);
+    let message = format!("{}: {}{others}", failure.field.as_ref().unwrap_or(&failure.object), failure.message);
     match failure.class {
         ErrorClass::Invalid => Summary::Stalled(Reason::Rejected, message),
         ErrorClass::Conflict => Summary::Stalled(Reason::NameConflict, message),
@@ -209,6 +209,11 @@ impl Running<'_> {
         }
     }
 
+    /// The worst problem of its pods, with what can be done.
+    pub fn worst(&self) -> Option<String> {
+        self.problems.told.first().map(|problem| self.sentence(problem))
+    }
+
     fn sentence(&self, problem: &Problem) -> String {
         problems::sentence(problem, self.author)
     }
@@ -292,7 +297,7 @@ impl Running<'_> {
             (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
             (
                 None,
-                Summary::Impaired(reason @ Reason::ConfigurationMissing, message)
+                Summary::Impaired(reason @ (Reason::ConfigurationMissing | Reason::StorageNotReady), message)
                 | Summary::Stalled(reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded), message),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),

@@ -26,19 +26,25 @@ pub fn storage_claim(parent: &Identity, name: &str, spec: StorageClaimSpec) -> S
 }
 
 /// Holds the workload back until each of the parent's own claims has said that its volume is its own. Pods mount a volume by
-/// name: they would read and write the data that the claim itself was refused.
+/// name: they would read and write the data that the claim itself was refused. While somebody deletes the volume, a new template
+/// would stop the last pod, and with it go the data: only who scales to zero asks for that.
 pub fn hold_until_owned(plan: &mut Plan, parent: &Identity, observed: &Observed) {
-    let is_owned = |claim: &Object| observed.child(claim.kind, &claim.name).is_some_and(|child| owns(child, parent));
+    let ends = |object: &Object| object.kind == ChildKind::Deployment && object.body["spec"]["replicas"] == 0;
+    let may_go = plan.objects.iter().any(ends);
+    let is_owned =
+        |claim: &Object| observed.child(claim.kind, &claim.name).is_some_and(|child| owns(child, parent, may_go));
     if !plan.objects.iter().filter(|object| object.kind == ChildKind::StorageClaim).all(is_owned) {
         plan.hold(ChildKind::Deployment);
     }
 }
 
-/// Whether a claim is the parent's, and the volume is the claim's.
-fn owns(child: &Child, parent: &Identity) -> bool {
+/// Whether a claim is the parent's, and the volume is the claim's and stays, unless it may go.
+fn owns(child: &Child, parent: &Identity, may_go: bool) -> bool {
     let Facts::Claim(claim) = &child.facts else { return false };
-    let refused = [Reason::AdoptionNeeded, Reason::NameConflict].iter().any(|reason| claim.reason == reason.as_str());
-    child.owner.to(parent) == Ownership::Ours && !child.deleting && !claim.reason.is_empty() && !refused
+    let says = |reason: &Reason| claim.reason == reason.as_str();
+    let refused = [Reason::AdoptionNeeded, Reason::NameConflict].iter().any(says);
+    let goes = says(&Reason::VolumeDeleting) && !may_go;
+    child.owner.to(parent) == Ownership::Ours && !child.deleting && !claim.reason.is_empty() && !refused && !goes
 }
 
 /// What the first of the mounted claims that is not ready waits for; `None` when all are, or are no `StorageClaims`, and

@@ -1,6 +1,7 @@
 //! `crds/`: the `CustomResourceDefinitions`, made of the types and the bounds in [`crate::api`] and the rules in [`super::rules`].
 
 use super::files::{Compact, File, yaml};
+use super::fixed::FIXED;
 use super::rules::{RULES, Rule};
 use crate::api::schema::bound;
 use crate::api::{App, Registry, StorageClaim};
@@ -23,7 +24,7 @@ pub fn crd(kind: ParentKind) -> Value {
     let mut crd = serde_json::to_value(generated).unwrap_or_default();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     bound(schema, "");
-    for rule in RULES.iter().filter(|rule| rule.kind == kind) {
+    for rule in rules().filter(|rule| rule.kind == kind) {
         attach(schema, rule);
     }
     let status = &mut schema["properties"]["status"];
@@ -38,6 +39,11 @@ pub fn crd(kind: ParentKind) -> Value {
     crd
 }
 
+/// Every rule.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain(FIXED)
+}
+
 /// Puts a rule at its place.
 fn attach(schema: &mut Value, rule: &Rule) {
     let mut place = schema;
@@ -48,6 +54,9 @@ fn attach(schema: &mut Value, rule: &Rule) {
         };
     }
     let mut made = json!({"rule": rule.rule, "message": rule.message});
+    if !rule.words.is_empty() {
+        made["messageExpression"] = json!(rule.words);
+    }
     if !rule.field.is_empty() {
         made["fieldPath"] = json!(rule.field);
     }

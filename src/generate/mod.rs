@@ -4,6 +4,7 @@ pub mod crds;
 pub mod deploy;
 pub mod fence;
 pub mod files;
+pub mod fixed;
 pub mod lint;
 pub mod rbac;
 pub mod reference;

@@ -16,17 +16,28 @@ pub struct Rule {
     pub rule: &'static str,
     /// What the user reads when it is not.
     pub message: &'static str,
+    /// CEL that makes what the user reads instead, where that names values.
+    pub words: &'static str,
     /// The field to blame, below `path`, where it is not the place itself.
     pub field: &'static str,
 }
 
-const fn rule(kind: ParentKind, path: &'static str, rule: &'static str, message: &'static str) -> Rule {
-    Rule { kind, path, rule, message, field: "" }
+/// A rule that blames the place itself.
+pub const fn rule(kind: ParentKind, path: &'static str, rule: &'static str, message: &'static str) -> Rule {
+    Rule { kind, path, rule, message, words: "", field: "" }
 }
 
 impl Rule {
-    const fn of(self, field: &'static str) -> Self {
+    /// Blames a field below the place.
+    #[must_use]
+    pub const fn of(self, field: &'static str) -> Self {
         Self { field, ..self }
+    }
+
+    /// Says what that CEL makes.
+    #[must_use]
+    pub const fn saying(self, words: &'static str) -> Self {
+        Self { words, ..self }
     }
 }
 
@@ -64,7 +75,7 @@ const SUBDOMAIN_MESSAGE: &str =
 const MODES: &str = "self.all(a, self.exists_one(b, a == b)) && (!('ReadWriteOncePod' in self) || size(self) == 1)";
 const MODES_MESSAGE: &str = "must be unique, and ReadWriteOncePod must stand alone";
 
-/// Every rule.
+/// Every rule, but those that keep volumes what they are.
 pub static RULES: &[Rule] = &[
     rule(App, "", NAME, NAME_MESSAGE),
     rule(App, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.storage) || size(self.metadata.name) + size(v.name) < 63)", "spec.volumes must have names short enough that <app>-<volume>, the name of the claim, has at most 63 characters"),
@@ -122,11 +133,6 @@ pub static RULES: &[Rule] = &[
     rule(StorageClaim, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
     rule(StorageClaim, "spec.size", QUANTITY, QUANTITY_MESSAGE),
     rule(StorageClaim, "spec.accessModes", MODES, MODES_MESSAGE),
-    rule(StorageClaim, "spec", "has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)", "must not be changed; make a new StorageClaim").of(".storageClassName"),
-    rule(StorageClaim, "spec", "has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)", "must not be changed; make a new StorageClaim").of(".accessModes"),
-    rule(StorageClaim, "spec", "has(self.volumeMode) == has(oldSelf.volumeMode) && (!has(self.volumeMode) || self.volumeMode == oldSelf.volumeMode)", "must not be changed; make a new StorageClaim").of(".volumeMode"),
-    rule(StorageClaim, "spec", "has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)", "must not be changed; make a new StorageClaim").of(".selector"),
-    rule(StorageClaim, "spec", "has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)", "must not be changed; make a new StorageClaim").of(".volumeName"),
     rule(StorageClaim, "spec.volumeName", SUBDOMAIN, SUBDOMAIN_MESSAGE),
     rule(Registry, "", NAME, NAME_MESSAGE),
     rule(Registry, "", "size(self.metadata.name) <= 55", "metadata.name must have at most 55 characters, as it begins the name of the claim"),

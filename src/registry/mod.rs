@@ -69,7 +69,7 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
     };
     plan.apply(ChildKind::ConfigMap, &config_map(registry, &config));
     if let Some(claim) = storage_claim(registry) {
-        plan.apply(ChildKind::StorageClaim, &claim);
+        plan.apply_declared(ChildKind::StorageClaim, &claim, "spec.storage.volume".to_owned());
     }
     plan.apply(ChildKind::Deployment, &deployment(registry, observed, settings, &config));
     plan.apply(ChildKind::Service, &service(registry));

@@ -45,7 +45,7 @@ pub fn status(
 
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
-        .or_else(|| leaving::summary(&registry.identity(), &registry.metadata, observed, running.problems))
+        .or_else(|| leaving::summary(&registry.identity(), &registry.metadata, observed, running.worst()))
         .or_else(|| storage::not_ready(&registry.references(), plan, observed))
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))

@@ -14,7 +14,7 @@ use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::object::Object;
 use crate::core::observed::Child;
-use crate::core::plan::ErrorClass;
+use crate::core::plan::Failure;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -35,8 +35,8 @@ pub enum Applied {
     },
     /// Something takes the label away by which the operator sees it.
     Unseen,
-    /// It can't become what is wanted: of which class that is, and in words for the user.
-    Fixed(ErrorClass, String),
+    /// It can't become what is wanted, for that reason.
+    Fixed(Failure),
     /// Somebody changes it again and again; it is left for now.
     Contended,
 }

@@ -10,7 +10,7 @@ use super::make::{fail, make};
 use super::metrics::ApplyOutcome;
 use super::progress::Moment;
 use super::repairs::Id;
-use super::words::{adoptable, kept, reverted, taken, unseen};
+use super::words::{adoptable, emptied, kept, reverted, taken, unseen};
 use super::writer::reference;
 use crate::core::copy::taken_over;
 use crate::core::deed::{Deed, changes};
@@ -20,7 +20,7 @@ use crate::core::kind::Identity;
 use crate::core::live::Live;
 use crate::core::observed::{Child, Observed};
 use crate::core::owner::{Owner, Ownership};
-use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
+use crate::core::plan::{ErrorClass, Outcome, Plan};
 use crate::core::revisions::Parts;
 use serde_json::Value;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub async fn apply(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(Applied::Contended) => outcome.held.push(named),
             Ok(Applied::Waiting) => outcome.waiting.push(named),
             Ok(Applied::Late) => outcome.late = true,
-            Ok(Applied::Fixed(class, message)) => outcome.failures.push(Failure { object: named, class, message }),
+            Ok(Applied::Fixed(failure)) => outcome.failures.push(failure),
             Ok(Applied::Taken(holder)) => outcome.failures.push(taken(object, parent, &holder)),
             Ok(Applied::Adoptable { kept: true }) => outcome.failures.push(kept(named, parent)),
             Ok(Applied::Adoptable { kept: false }) => outcome.failures.push(adoptable(named, parent, object)),
@@ -167,6 +167,9 @@ impl Applier<'_> {
         match self.send(&self.body_with("resourceVersion", "1")).await {
             Ok(live) => {
                 self.context.repairs().made(self.id, Instant::now());
+                if let Some(former) = &self.object.follows {
+                    self.context.writer.tell(self.parent, emptied(self.object, former)).await;
+                }
                 Ok(self.told(&live, sent, Deed::Created))
             }
             Err(error) if error.code() == 409 => self.resolve(None, error).await,

@@ -372,10 +372,10 @@ impl Caches {
                 .collect(),
             made: self.parents.get(parent).is_some_and(|entry| self.made.get(parent) == Some(&entry.uid)),
             offers: self.offers.of(parent.kind, &self.scope.place(&parent.key.namespace)),
-            provisioning_failure: self
+            no_volume: self
                 .child(ChildKind::PersistentVolumeClaim, &parent.key)
                 .filter(|_| is_claim)
-                .and_then(|volume| self.troubles.provisioning_failure(&parent.key, &volume.uid)),
+                .and_then(|volume| self.troubles.no_volume(&parent.key, &volume.uid)),
         }
     }
 

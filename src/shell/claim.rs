@@ -3,7 +3,7 @@
 use super::applier::{Applied, Applier};
 use super::error::Error;
 use super::intake::is_selected;
-use super::words::adopted;
+use super::words::{adopted, released};
 use super::writer::reference;
 use crate::core::deed::Deed;
 use crate::core::kind::ChildKind;
@@ -66,6 +66,9 @@ impl Applier<'_> {
         let taken = self.take_over(&body, &Deed::Adopted).await?;
         if matches!(taken, Applied::Late) {
             self.context.writer.news(adopted(self.parent, self.object), &reference(self.parent)).await;
+            if let Some(release) = owner::helm_release(seen) {
+                self.context.writer.tell(self.parent, released(self.object, release)).await;
+            }
         }
         Ok(taken)
     }

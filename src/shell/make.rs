@@ -36,5 +36,5 @@ pub fn fail(context: &Context, outcome: &mut Outcome, object: &Object, error: &E
     context.metrics.apply(object.kind, ApplyOutcome::Failed);
     outcome.unmet.insert(object.kind);
     let named = format!("{} {}", object.kind, object.name);
-    outcome.failures.push(Failure { object: named, class: error.class(), message: error.message() });
+    outcome.failures.push(Failure { object: named, class: error.class(), message: error.message(), field: None });
 }

@@ -3,7 +3,9 @@
 use super::audit::log;
 use super::context::Context;
 use super::key::Key;
+use super::words::volume_deleted;
 use crate::core::deed::Deed;
+use crate::core::facts::Facts;
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
 use crate::core::plan::{Failure, Outcome, Plan};
@@ -17,15 +19,18 @@ pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Ok(()) => {
                 context.metrics.prune(*kind);
                 log(parent, *kind, name, &Deed::Deleted);
-                outcome.deeds.push((format!("{kind} {name}"), Deed::Deleted));
                 context.caches().mark_deleting(*kind, &key, &child.uid);
+                match &child.facts {
+                    Facts::Volume(volume) => context.writer.tell(parent, volume_deleted(parent, volume)).await,
+                    _ => outcome.deeds.push((format!("{kind} {name}"), Deed::Deleted)),
+                }
             }
             Err(error) if error.code() == 404 => {
                 context.caches().remove_child_of(*kind, &key, &child.uid);
             }
             Err(error) => {
                 let object = format!("{kind} {name}");
-                outcome.failures.push(Failure { object, class: error.class(), message: error.message() });
+                outcome.failures.push(Failure { object, class: error.class(), message: error.message(), field: None });
             }
         }
     }

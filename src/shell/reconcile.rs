@@ -111,6 +111,7 @@ pub async fn tell_panic<P: Parent>(context: &Context, key: &ParentKey, message: 
         object: key.to_string(),
         class: ErrorClass::Internal,
         message: format!("the operator failed on this object; please report it: {message}"),
+        field: None,
     };
     let outcome = Outcome { failures: vec![failure], ..Outcome::default() };
     tell(context, key, &Plan::default(), &outcome, parent).await

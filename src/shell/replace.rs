@@ -11,7 +11,7 @@ use crate::core::fixed;
 use crate::core::live::Live;
 use crate::core::merge::Path;
 use crate::core::observed::Child;
-use crate::core::plan::ErrorClass;
+use crate::core::plan::{ErrorClass, Failure};
 use crate::core::unions::{self, Freed};
 use serde_json::Value;
 
@@ -41,7 +41,8 @@ impl Applier<'_> {
         match context.writer.holders(object.kind, &parent.namespace, &object.name, &patch).await {
             Err(denied) if denied.class() == ErrorClass::Denied => {
                 let message = held(object, &fields, &refusal.message(), &denied.message());
-                return Ok(Applied::Fixed(ErrorClass::Invalid, message));
+                let object = format!("{} {}", object.kind, object.name);
+                return Ok(Applied::Fixed(Failure { object, class: ErrorClass::Invalid, message, field: None }));
             }
             taken => taken?,
         }
@@ -60,14 +61,14 @@ impl Applier<'_> {
         let Self { context, parent, object, .. } = self;
         self.take(live, sent);
         if !before.owner.is_controller(parent) || !fixed::is_replaceable(object.kind) {
-            return Ok(Applied::Fixed(ErrorClass::Invalid, fixed::explain(object.kind, &object.name, field)));
+            return Ok(Applied::Fixed(fixed::explain(object, &live.body, field)));
         }
         let rehearsal = format!("{REHEARSAL}{}", live.uid());
         if let Err(refusal) = self.rehearse(&rehearsal).await {
             return match refusal.class() {
                 class @ (ErrorClass::Invalid | ErrorClass::Denied) => {
                     let why = refusal.fields().unwrap_or_else(|| refusal.message().replace(&rehearsal, &object.name));
-                    Ok(Applied::Fixed(class, irreplaceable(object, field, &why)))
+                    Ok(Applied::Fixed(irreplaceable(object, class, field, &why)))
                 }
                 ErrorClass::Conflict | ErrorClass::Internal | ErrorClass::Unavailable => Err(refusal),
             };

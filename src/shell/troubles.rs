@@ -4,7 +4,7 @@ use super::belongings::Belongings;
 use super::complaints::{Complaints, Object};
 use super::key::{Key, ParentKey, Wake};
 use super::scope::Place;
-use crate::core::complaints::{Complaint, Subject, explained, provisioning};
+use crate::core::complaints::{Complaint, NoVolume, Subject, explained, no_volume};
 use crate::core::pods::Pod;
 use std::collections::BTreeSet;
 
@@ -74,9 +74,9 @@ impl Troubles {
         self.pods.entries(parent).filter_map(with_complaints).collect()
     }
 
-    /// What the storage driver complained of last about the volume claim of that UID.
-    pub fn provisioning_failure(&self, claim: &Key, uid: &str) -> Option<String> {
-        provisioning(self.complaints.of(&object(Subject::Claim, claim, uid)))
+    /// Why the volume claim of that UID has no volume.
+    pub fn no_volume(&self, claim: &Key, uid: &str) -> Option<NoVolume> {
+        no_volume(self.complaints.of(&object(Subject::Claim, claim, uid)))
     }
 
     /// The volume claim of that UID becomes known.

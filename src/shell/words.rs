@@ -2,6 +2,7 @@
 
 use super::audit::normal;
 use crate::core::drift::Drift;
+use crate::core::facts::Volume;
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::merge::Path;
 use crate::core::meta::{MANAGED_BY, MANAGER};
@@ -20,11 +21,13 @@ pub fn taken(wanted: &Object, parent: &Identity, holder: &str) -> Failure {
         ChildKind::ServiceAccount => {
             format!("give this {kind} another name, or set spec.serviceAccount.name: {name} to run the pods as it")
         }
+        // What may hold data is nothing to delete.
+        ChildKind::PersistentVolumeClaim => format!("give this {kind} another name"),
         _ => format!("delete or rename it, or give this {kind} another name"),
     };
     let object = format!("{} {name}", wanted.kind);
     let message = format!("exists already and is not this {kind}'s (holder: {holder}); {remedy}");
-    Failure { object, class: ErrorClass::Conflict, message }
+    Failure { object, class: ErrorClass::Conflict, message, field: None }
 }
 
 /// The failure of an apply whose object must be adopted first: what consent is lacking, and how it is given.
@@ -32,11 +35,11 @@ pub fn adoptable(object: String, parent: &Identity, wanted: &Object) -> Failure 
     let consent = owner::consent(&parent.namespace, &wanted.name);
     let asked = if wanted.adopt { "" } else { " set spec.adopt to true and" };
     let message = format!(
-        "exists already and Moorage did not make it; to let this {kind} have it,{asked} run: {consent}; else delete \
-         it, or give this {kind} another name",
+        "exists already and Moorage did not make it; to let this {kind} have it, with its data,{asked} run: {consent}; else \
+         give this {kind} another name",
         kind = parent.kind.as_str()
     );
-    Failure { object, class: ErrorClass::Conflict, message }
+    Failure { object, class: ErrorClass::Conflict, message, field: None }
 }
 
 /// The failure of an apply whose object is an earlier parent's, kept with its data.
@@ -45,17 +48,18 @@ pub fn kept(object: String, parent: &Identity) -> Failure {
         "holds data that was kept for an earlier {kind}; to use it set spec.adopt to true; else give this {kind} another name",
         kind = parent.kind.as_str()
     );
-    Failure { object, class: ErrorClass::Conflict, message }
+    Failure { object, class: ErrorClass::Conflict, message, field: None }
 }
 
 /// Why an object is not made anew: what the API server would refuse in the new one, and that the old one stays.
-pub fn irreplaceable(object: &Object, field: &Path, why: &str) -> String {
+pub fn irreplaceable(object: &Object, class: ErrorClass, field: &Path, why: &str) -> Failure {
     let Object { kind, name, .. } = object;
-    format!(
+    let message = format!(
         "{why}; until that is mended the {kind} stays as it was, as {field} can't be changed once it exists: it would have to be \
          made anew. To have it gone nevertheless, delete it (kubectl delete {} {name})",
         kind.as_str().to_lowercase()
-    )
+    );
+    Failure { object: format!("{kind} {name}"), class, message, field: None }
 }
 
 /// Why others keep an object from becoming what is wanted: the API server's refusal, who holds what, and why that can't be taken over.
@@ -74,7 +78,7 @@ pub fn unseen(object: String) -> Failure {
         "label {MANAGED_BY}={MANAGER} is changed or taken away while it is written, by an admission webhook or policy, so the \
          operator can't see it; exempt objects that Moorage writes"
     );
-    Failure { object, class: ErrorClass::Denied, message }
+    Failure { object, class: ErrorClass::Denied, message, field: None }
 }
 
 /// The Event about a change that was taken back; `undone` is the number of the revision that it went back to.
@@ -140,6 +144,38 @@ pub fn excluded(parent: &Identity, object: &Object, field: &Path, manager: &str)
         parent.kind.as_str()
     );
     Event { reason: "FieldTakenOut".to_owned(), action: "Apply".to_owned(), ..about(parent, object, note, field) }
+}
+
+/// The Event about a volume that is made anew, of whose data it has none.
+pub fn emptied(object: &Object, former: &str) -> Event {
+    let Object { kind, name, .. } = object;
+    let note = format!(
+        "{kind} {name} was made anew and is empty, as somebody deleted the former one. Its PersistentVolume {former} is gone with the data, \
+         unless its persistentVolumeReclaimPolicy is Retain: kubectl get pv {former}"
+    );
+    of_data(EventType::Warning, "VolumeEmptied", "Create", note)
+}
+
+/// The Event about a volume that was adopted and that a Helm release has still.
+pub fn released(object: &Object, release: &str) -> Event {
+    of_data(EventType::Warning, "HelmRelease", "Adopt", owner::of_release(&object.name, release))
+}
+
+/// The Event about a volume that is deleted as its claim's policy says.
+pub fn volume_deleted(claim: &Identity, volume: &Volume) -> Event {
+    let Volume { volume, capacity, parent_label, .. } = volume;
+    let name = &claim.name;
+    let held = volume.as_ref().map(|volume| format!(" (PersistentVolume {volume}, {capacity})")).unwrap_or_default();
+    let of = parent_label.as_ref().map(|parent| format!(" of {parent}")).unwrap_or_default();
+    let note = format!(
+        "PersistentVolumeClaim {name}{held} is deleted with its data, as StorageClaim {name}{of} was deleted and its spec.deletionPolicy is \
+         Delete"
+    );
+    of_data(EventType::Normal, "VolumeDeleted", "Delete", note)
+}
+
+fn of_data(type_: EventType, reason: &str, action: &str, note: String) -> Event {
+    Event { type_, reason: reason.to_owned(), action: action.to_owned(), note: Some(note), secondary: None }
 }
 
 /// The Event about an object that is made anew.

@@ -15,7 +15,7 @@ use kube::api::{
     Api, DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
 use kube::core::{ApiResource, Request};
-use kube::runtime::events::{Event, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -208,6 +208,16 @@ impl Writer {
             Err(error) => tracing::debug!(%error, "failed to publish an Event"),
             Ok(()) => {}
         }
+    }
+
+    /// Publishes an Event about a parent, and says the same in the log.
+    pub async fn tell(&self, parent: &Identity, event: Event) {
+        let (reason, note) = (&event.reason, event.note.as_deref().unwrap_or_default());
+        match event.type_ {
+            EventType::Normal => tracing::info!(reason, "{note}"),
+            EventType::Warning => tracing::warn!(reason, "{note}"),
+        }
+        self.news(event, &reference(parent)).await;
     }
 
     fn mute(&self) -> MutexGuard<'_, HashMap<String, Instant>> {

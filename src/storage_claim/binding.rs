@@ -1,6 +1,7 @@
 //! What a claim without a volume waits for: an ordered list of checks, the first that speaks decides.
 
 use crate::api::storage_claim::StorageClaimSpec;
+use crate::core::complaints::NoVolume;
 use crate::core::conditions::Summary;
 use crate::core::facts::Volume;
 use crate::core::observed::Observed;
@@ -32,7 +33,8 @@ fn lost(name: &str, volume: &Volume) -> Summary {
 
 fn pending(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Observed) -> Summary {
     let class = volume.class.as_deref().or(spec.storage_class_name.as_deref());
-    awaits_named_volume(name, spec)
+    unbindable(name, spec, volume, observed)
+        .or_else(|| awaits_named_volume(name, spec))
         .or_else(|| class_not_found(class?, observed))
         .or_else(|| no_default_class(name, class, observed))
         .or_else(|| provisioning_failed(name, observed))
@@ -42,10 +44,61 @@ fn pending(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Obse
         })
 }
 
+/// Kubernetes tries again for ever, and nothing changes before somebody changes the claim or its volume.
+fn unbindable(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Observed) -> Option<Summary> {
+    let refusals = [Reason::VolumeMismatch, Reason::FailedBinding];
+    let NoVolume { reason, message } = observed.no_volume.as_ref().filter(|it| refusals.contains(&it.reason))?;
+    let advice = mend(name, spec, volume, *reason, message);
+    let message = format!("PersistentVolumeClaim {name}: {}; {advice}", message.trim_end_matches('.'));
+    Some(Summary::Stalled(*reason, message))
+}
+
+/// What to set, by the words of `checkVolumeSatisfyClaim` in `pkg/controller/volume/persistentvolume/pv_controller.go`.
+fn mend(name: &str, spec: &StorageClaimSpec, volume: &Volume, reason: Reason, message: &str) -> String {
+    let named =
+        spec.volume_name.as_deref().map_or_else(|| "it".to_owned(), |named| format!("PersistentVolume {named}"));
+    let shown = spec.volume_name.as_deref().unwrap_or_default();
+    if reason == Reason::FailedBinding {
+        return format!(
+            "name another one in spec.volumeName of a new StorageClaim; or, if that claim is gone and its data are yours ({named} is \
+             Released), free it: kubectl patch pv {shown} --type=json -p '[{{\"op\":\"remove\",\"path\":\"/spec/claimRef\"}}]'"
+        );
+    }
+    let anew = format!(
+        "as there is no data yet, delete both (kubectl delete storageclaim,pvc {name}) and make the StorageClaim anew"
+    );
+    let class = volume.class.as_deref().unwrap_or_default();
+    let mode = volume.mode.as_deref().unwrap_or("Filesystem");
+    let modes = list(&volume.declared_modes, LISTED_CLASSES, ", ");
+    let set = match message {
+        text if text.contains("storageClassName") => {
+            format!(
+                "it asks for StorageClass \"{class}\": set spec.storageClassName to that of {named} (\"\" if it has none)"
+            )
+        }
+        text if text.contains("too small") => {
+            let asked = &volume.requested;
+            return format!(
+                "it asks for {asked}: set spec.size to no more than the capacity of {named}, and, as there is no data yet, delete \
+                 PersistentVolumeClaim {name} (kubectl delete pvc {name}), which is made anew"
+            );
+        }
+        text if text.contains("volumeMode") => format!("it asks for {mode}: set spec.volumeMode to that of {named}"),
+        text if text.contains("accessMode") => {
+            format!("it asks for {modes}: set spec.accessModes to what {named} offers")
+        }
+        _ => "name another one in spec.volumeName".to_owned(),
+    };
+    format!("{set} (kubectl get pv {shown} -o yaml); {anew}")
+}
+
 /// A claim that names its volume is bound to it whatever the class says.
 fn awaits_named_volume(name: &str, spec: &StorageClaimSpec) -> Option<Summary> {
     let volume = spec.volume_name.as_deref()?;
-    let message = format!("PersistentVolumeClaim {name} waits for PersistentVolume {volume}");
+    let message = format!(
+        "PersistentVolumeClaim {name} waits for PersistentVolume {volume}; if there is none of that name (kubectl get pv {volume}), an \
+         admin has to make it"
+    );
     Some(Summary::Waiting(Reason::WaitingForVolume, message))
 }
 
@@ -75,8 +128,9 @@ fn no_default_class(name: &str, class: Option<&str>, observed: &Observed) -> Opt
 
 /// Not stalled: the storage driver tries again by itself.
 fn provisioning_failed(name: &str, observed: &Observed) -> Option<Summary> {
-    let failure = observed.provisioning_failure.as_ref()?;
-    let message = format!("PersistentVolumeClaim {name}: the storage driver failed to make the volume: {failure}");
+    let failure = observed.no_volume.as_ref().filter(|it| it.reason == Reason::ProvisioningFailed)?;
+    let message =
+        format!("PersistentVolumeClaim {name}: the storage driver failed to make the volume: {}", failure.message);
     Some(Summary::Impaired(Reason::ProvisioningFailed, message))
 }
 

@@ -37,7 +37,13 @@ impl Parent for StorageClaim {
         }
         match validate(self) {
             Ok(valid) => {
-                Plan { finalizer: retention::finalizer(self), ..plan(&valid, Holding::of(self, observed), observed) }
+                let mut plan = plan(&valid, Holding::of(self, observed), observed);
+                let former = retention::former(self, observed);
+                for object in &mut plan.objects {
+                    object.declared = Some("spec".into());
+                    object.follows = former.map(Into::into);
+                }
+                Plan { finalizer: retention::finalizer(self), ..plan }
             }
             Err(invalid) => Plan { invalid, ..Plan::default() },
         }

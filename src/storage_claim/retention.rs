@@ -124,6 +124,22 @@ pub fn farewell(claim: &StorageClaim, observed: &Observed) -> Plan {
     plan
 }
 
+/// The volume that somebody deletes under a claim that stays.
+pub fn vanishing<'a>(claim: &StorageClaim, observed: &'a Observed) -> Option<&'a Volume> {
+    let identity = claim.identity();
+    let deleting = child(&identity.name, observed).is_some_and(|child| child.deleting);
+    match Holding::of(claim, observed) {
+        Holding::Ours(volume) if deleting && !identity.deleting => Some(volume),
+        Holding::Ours(_) | Holding::Inherited(_) | Holding::Absent | Holding::Retained => None,
+    }
+}
+
+/// The `PersistentVolume` that a claim had and has no longer, as its status tells.
+pub fn former<'a>(claim: &'a StorageClaim, observed: &Observed) -> Option<&'a str> {
+    let told = claim.status.as_ref()?.volume_name.as_deref();
+    told.filter(|_| child(&claim.identity().name, observed).is_none())
+}
+
 /// The volume that goes with a claim that is being deleted; `None` once it is gone, or if it stays.
 pub fn doomed<'a>(claim: &StorageClaim, observed: &'a Observed) -> Option<&'a Volume> {
     let dies =

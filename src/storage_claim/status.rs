@@ -2,7 +2,7 @@
 
 use super::binding;
 use super::expansion::{Sizing, surplus};
-use super::retention::{Holding, doomed, is_spared};
+use super::retention::{self, Holding, doomed, is_spared};
 use super::validate::validate;
 use crate::api::StorageClaim;
 use crate::api::common::{AccessMode, DeletionPolicy};
@@ -12,7 +12,7 @@ use crate::core::facts::Volume;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::leaving;
 use crate::core::observed::Observed;
-use crate::core::owner::consent;
+use crate::core::owner::{consent, of_release};
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
@@ -38,8 +38,10 @@ pub fn status(
     let generation = claim.identity().generation;
     let volume = Holding::of(claim, observed).volume();
     let state = State::of(claim, observed);
-    let summary = of_outcome(plan, outcome, observed).unwrap_or_else(|| state.summary());
+    let told = vanishing(claim, observed).or_else(|| of_outcome(plan, outcome, observed));
+    let summary = told.unwrap_or_else(|| state.summary());
     let mut wanted = summary.conditions();
+    wanted.extend(degraded(&summary));
     wanted.extend([state.bound(), state.resized(), in_use(&observed.consumers)]);
     let old = claim.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let text = |of: fn(&Volume) -> &str| volume.map(of).filter(|text| !text.is_empty()).map(str::to_owned);
@@ -97,7 +99,7 @@ impl State {
             "bound to PersistentVolume {} of {}{}",
             volume.volume.as_deref().unwrap_or_default(),
             volume.capacity,
-            spared(claim, volume),
+            spared(claim, volume) + &released(claim, volume),
         );
         let unbound = binding::unbound(&claim.identity().name, &claim.spec, volume, observed);
         Self { leaving, bound_to, unbound, size, surplus }
@@ -140,6 +142,12 @@ fn spared(claim: &StorageClaim, volume: &Volume) -> String {
     )
 }
 
+/// That somebody else's uninstall takes the data, if so, and how they would stay.
+fn released(claim: &StorageClaim, volume: &Volume) -> String {
+    let told = |release: &String| format!("; {}", of_release(&claim.identity().name, release));
+    volume.release.as_ref().map(told).unwrap_or_default()
+}
+
 /// A false condition with the reason and message of a summary.
 fn unmet(type_: Type, summary: &Summary) -> Wanted {
     let (Summary::Ready(reason, message)
@@ -153,8 +161,8 @@ fn unmet(type_: Type, summary: &Summary) -> Wanted {
 fn absent(name: &str, holding: &Holding<'_>) -> Summary {
     if *holding == Holding::Retained {
         let message = format!(
-            "PersistentVolumeClaim {name} holds data kept from a deleted StorageClaim; set spec.adopt to true to use it, \
-             or delete the PersistentVolumeClaim to start with an empty volume"
+            "PersistentVolumeClaim {name} holds data kept from a deleted StorageClaim; set spec.adopt to true to use it; \
+             to start with an empty volume, delete the PersistentVolumeClaim, and that data with it"
         );
         return Summary::Stalled(Reason::AdoptionNeeded, message);
     }
@@ -186,6 +194,36 @@ fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     let parts: Vec<String> =
         [Some(message), leaving::held(claim.metadata.finalizers.iter().flatten())].into_iter().flatten().collect();
     Some(Summary::Waiting(Reason::Deleting, parts.join("; ")))
+}
+
+/// What a claim says whose volume somebody deletes. Kubernetes holds it as long as a pod mounts it.
+fn vanishing(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
+    let Volume { phase, volume, .. } = retention::vanishing(claim, observed)?;
+    let name = claim.identity().name;
+    let Some(volume) = volume.as_deref().filter(|_| phase != "Pending") else {
+        let message = format!(
+            "PersistentVolumeClaim {name} is being deleted; it has no data yet, and is made anew once it is gone"
+        );
+        return Some(Summary::Waiting(Reason::WaitingForDeletion, message));
+    };
+    let mounted = match observed.consumers.as_slice() {
+        [] => String::new(),
+        [one] => format!(" while {one} mounts it"),
+        several => format!(" while {} mount it", list(several, NAMED_CONSUMERS, ", ")),
+    };
+    let message = format!(
+        "PersistentVolumeClaim {name} is being deleted{mounted}: its data goes when the last pod stops, and an empty volume follows. To \
+         keep it: copy it now, or set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain"
+    );
+    Some(Summary::Impaired(Reason::VolumeDeleting, message))
+}
+
+/// Present only while no change is under way and none to the spec would help.
+fn degraded(summary: &Summary) -> Option<Wanted> {
+    match summary {
+        Summary::Impaired(reason, message) => Some(condition(Type::Degraded, true, *reason, message.as_str())),
+        Summary::Ready(_, _) | Summary::Waiting(_, _) | Summary::Stalled(_, _) => None,
+    }
 }
 
 fn in_use(consumers: &[String]) -> Wanted {

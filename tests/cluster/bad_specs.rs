@@ -25,6 +25,9 @@ struct Row {
     /// The spec that stands before, where the change is what is wrong.
     #[serde(default)]
     before: Option<Value>,
+    /// The status that stands before, where the rule looks at that.
+    #[serde(default)]
+    status: Option<Value>,
     /// What the message must contain, beginning with the field.
     message: String,
 }
@@ -65,6 +68,10 @@ async fn refusal(control_plane: &ControlPlane, index: usize, row: &Row) -> Resul
     let answer = match &row.before {
         Some(before) => {
             api.create(&PostParams::default(), &object(before)?).await?;
+            if let Some(status) = &row.status {
+                let status = Patch::Merge(json!({"status": status}));
+                api.patch_status(&name, &PatchParams::default(), &status).await?;
+            }
             let params = PatchParams::apply("a-user").force();
             let changed = api.patch(&name, &params, &Patch::Apply(&object(&row.spec)?)).await;
             api.delete(&name, &kube::api::DeleteParams::default()).await?;

@@ -152,7 +152,7 @@ async fn deleted_storage_comes_back(control_plane: Arc<ControlPlane>) -> Result<
     ensure!(kept["metadata"]["uid"] == volume, "the volume was replaced");
 
     sandbox.kubectl(&["delete", "persistentvolumeclaim/shop-data", "--wait=false"]).await?;
-    reason(&sandbox, "StorageClaim", "shop-data", "Ready", "WaitingForDeletion").await?;
+    reason(&sandbox, "StorageClaim", "shop-data", "Ready", "VolumeDeleting").await?;
     let mark = control_plane.audit().mark()?;
     sandbox.kubectl(&["scale", "mapp/shop", "--replicas=0"]).await?;
     until(&sandbox, "PersistentVolumeClaim", "shop-data", "to be made again", |object| {

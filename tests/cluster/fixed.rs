@@ -12,6 +12,7 @@ crate::cases![
     what_would_be_refused_stays,
     what_is_not_ours_to_delete_is_explained,
     what_would_cost_data_or_pods_is_explained,
+    storage_of_an_app_stays_what_it_is,
 ];
 
 /// Ways between an address, none, and a port on every node. Some are refused, in some the old value is kept without a word.
@@ -147,23 +148,6 @@ spec:
         .await?;
     explained(&sandbox, &("App", "web", WEB.to_owned()), "Deployment", "web", "spec.selector").await?;
 
-    sandbox.apply(SHOP).await?;
-    ready(&sandbox, "App", "shop").await?;
-    for (storage, told) in [
-        (json!({"size": "1Gi", "accessModes": ["ReadWriteMany"]}), "spec.accessModes"),
-        (json!({"size": "1Gi", "storageClassName": "other"}), "spec.storageClassName"),
-    ] {
-        let volumes = json!([{"name": "data", "mountPath": "/data", "storage": storage}]);
-        patch(&sandbox, "App", "shop", &json!({"spec": {"volumes": volumes}})).await?;
-        let stalled = |app: &Value| has_reason(app, "Stalled", "Rejected") && message(app, "Ready").contains(told);
-        let app = until(&sandbox, "App", "shop", &format!("to tell of {told}"), stalled).await?;
-        ensure!(
-            message(&app, "Ready").starts_with(&format!("StorageClaim shop-data: {told} can't be changed")),
-            "{}",
-            message(&app, "Ready")
-        );
-    }
-
     sandbox
         .apply(
             "
@@ -175,8 +159,92 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
         )
         .await?;
     let claim = "{apiVersion: moorage.dev/v1alpha1, kind: StorageClaim, metadata: {name: old}, spec: {size: 1Gi, accessModes: [ReadWriteMany], adopt: true}}";
-    explained(&sandbox, &("StorageClaim", "old", claim.to_owned()), "PersistentVolumeClaim", "old", "spec.accessModes")
-        .await
+    sandbox.apply(claim).await?;
+    let told = reason(&sandbox, "StorageClaim", "old", "Stalled", "Rejected").await?;
+    let says =
+        "spec.accessModes: can't be changed to ReadWriteMany: PersistentVolumeClaim old has ReadWriteOnce; it stays";
+    ensure!(message(&told, "Ready").starts_with(says), "{}", message(&told, "Ready"));
+    Ok(())
+}
+
+/// Declares the storage of the shop's volume, and an image; what the API server says if it refuses.
+async fn declare(sandbox: &Sandbox, name: &str, storage: &Value, tag: u8) -> Result<Option<String>> {
+    let volumes = json!([{"name": "data", "mountPath": "/data", "storage": storage}]);
+    let spec = json!({"volumes": volumes, "image": format!("registry.example.com/team/shop:{tag}")});
+    match patch(sandbox, "App", name, &json!({"spec": spec})).await.map_err(anyhow::Error::downcast) {
+        Ok(()) => Ok(None),
+        Err(Ok(kube::Error::Api(status))) => Ok(Some(status.message)),
+        Err(Ok(error)) => Err(error.into()),
+        Err(Err(error)) => Err(error),
+    }
+}
+
+/// Of an App's own storage the API server refuses a change once there is a volume. What it can't know the App tells in its own field,
+/// and the rest of it goes on.
+async fn storage_of_an_app_stays_what_it_is(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "fixed-storage").await?;
+    sandbox.apply(SHOP).await?;
+    ready(&sandbox, "App", "shop").await?;
+    for (storage, tag, said) in [
+        (
+            json!({"size": "1Gi", "storageClassName": "other"}),
+            1,
+            "storageClassName: can't be changed from unset to other: ",
+        ),
+        (
+            json!({"size": "1Gi", "storageClassName": "other"}),
+            2,
+            "storageClassName: can't be changed from unset to other: ",
+        ),
+        (
+            json!({"size": "1Gi", "accessModes": ["ReadWriteMany"]}),
+            2,
+            "accessModes: can't be changed from unset to ReadWriteMany: ",
+        ),
+        (
+            json!({"size": "1Gi", "volumeMode": "Filesystem"}),
+            2,
+            "volumeMode: can't be changed from unset to Filesystem: ",
+        ),
+        (json!({"size": "500Mi"}), 2, "size: can't be changed from 1Gi to 500Mi: "),
+    ] {
+        let refused = declare(&sandbox, "shop", &storage, tag).await?.context("it was taken")?;
+        let words = format!("spec.volumes[0].storage.{said}StorageClaim shop-data ");
+        ensure!(refused.contains(&words), "{refused}");
+    }
+    ensure!(declare(&sandbox, "shop", &json!({"size": "1024Mi"}), 2).await?.is_none(), "it is the same size");
+    ready(&sandbox, "App", "shop").await?;
+
+    // Of a volume that was taken out and comes back it can't know.
+    patch(&sandbox, "App", "shop", &json!({"spec": {"volumes": null}})).await?;
+    ready(&sandbox, "App", "shop").await?;
+    ensure!(declare(&sandbox, "shop", &json!({"size": "1Gi", "storageClassName": "other"}), 3).await?.is_none());
+    let told = reason(&sandbox, "App", "shop", "Stalled", "Rejected").await?;
+    let says = "spec.volumes[0].storage.storageClassName: can't be changed to other: StorageClaim shop-data has kwok-volume; it stays, with its data";
+    ensure!(message(&told, "Ready").starts_with(says), "{}", message(&told, "Ready"));
+    until(&sandbox, "Deployment", "shop", "to have the new image", |deployment| {
+        deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/team/shop:3"
+    })
+    .await?;
+    ensure!(declare(&sandbox, "shop", &json!({"size": "1Gi"}), 3).await?.is_none(), "it can't be mended");
+    ready(&sandbox, "App", "shop").await?;
+    a_class_that_is_mistyped_can_be_mended(&sandbox).await
+}
+
+/// As long as there is no data, what is made by mistake is made anew by the very command that the App names.
+async fn a_class_that_is_mistyped_can_be_mended(sandbox: &Sandbox) -> Result<()> {
+    let typo = SHOP.replace("shop", "typo").replace("{size: 1Gi}", "{size: 1Gi, storageClassName: kwwok}");
+    sandbox.apply(&typo).await?;
+    reason(sandbox, "App", "typo", "Ready", "StorageNotReady").await?;
+    ensure!(declare(sandbox, "typo", &json!({"size": "1Gi", "storageClassName": "kwok-volume"}), 1).await?.is_none());
+    let told = reason(sandbox, "App", "typo", "Stalled", "Rejected").await?;
+    let told = message(&told, "Ready");
+    ensure!(told.starts_with("spec.volumes[0].storage.storageClassName: can't be changed to kwok-volume: "), "{told}");
+    let (_, command) = told.split_once("kubectl ").context(told.to_owned())?;
+    let command: Vec<&str> = command.split(')').next().unwrap_or_default().split_whitespace().collect();
+    sandbox.kubectl(&command).await?;
+    ready(sandbox, "App", "typo").await?;
+    Ok(())
 }
 
 /// Declares the parent and waits until it tells of the field and what to do; the object stays.

@@ -52,7 +52,7 @@ async fn taken<P: Parent>(sandbox: &Sandbox, object: Value, least_children: usiz
         Timestamp::now(),
     );
     let objects = plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name));
-    let failure = |object| Failure { object, class: ErrorClass::Invalid, message: megabyte() };
+    let failure = |object| Failure { object, class: ErrorClass::Invalid, message: megabyte(), field: None };
     let outcome = Outcome { failures: objects.map(failure).collect(), ..Outcome::default() };
     let status = serde_json::to_value(parent.status(&plan, &outcome, &observed, Timestamp::now()))?;
     let children = status["children"].as_array().map_or(0, Vec::len);

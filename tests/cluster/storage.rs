@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context as _, Result, ensure};
-use moorage_harness::{ControlPlane, Sandbox};
+use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ crate::cases![
     a_claim_grows_and_is_never_shrunk,
     waiting_for_the_first_consumer_is_ready,
     every_pending_volume_has_its_reason,
+    a_volume_that_is_deleted_in_use_is_told_while_it_can_be_kept,
+    a_named_volume_that_does_not_fit_is_told_with_what_to_set,
 ];
 
 fn claim(name: &str, spec: &str) -> String {
@@ -55,14 +57,23 @@ async fn a_retained_volume_is_adopted(control_plane: Arc<ControlPlane>) -> Resul
     ensure!(adopted["metadata"]["uid"] == uid && adopted["spec"]["resources"]["requests"]["storage"] == "2Gi");
     // A volume that Moorage never made can be taken over as well, when asked to.
     sandbox
-        .apply("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: old}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}")
+        .apply("{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: old, annotations: {meta.helm.sh/release-name: demo}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}")
         .await?;
     until(&sandbox, "PersistentVolumeClaim", "old", "to be bound", |object| object["status"]["phase"] == "Bound")
         .await?;
     sandbox.apply(&claim("old", "{size: 1Gi, adopt: true, deletionPolicy: Delete}")).await?;
     let refused = reason(&sandbox, "StorageClaim", "old", "Stalled", "NameConflict").await?;
+    ensure!(!message(&refused, "Ready").contains("delete"), "{}", message(&refused, "Ready"));
     consent(&sandbox, &refused).await?;
-    ready(&sandbox, "StorageClaim", "old").await?;
+    let adopted = ready(&sandbox, "StorageClaim", "old").await?;
+    ensure!(message(&adopted, "Ready").contains("helm uninstall demo deletes it"), "{}", message(&adopted, "Ready"));
+    let event = event(&sandbox, "HelmRelease", "old").await?;
+    ensure!(event.starts_with("Warning ") && event.contains("helm.sh/resource-policy: keep"), "{event}");
+    sandbox.kubectl(&["annotate", "pvc", "old", "helm.sh/resource-policy=keep"]).await?;
+    until(&sandbox, "StorageClaim", "old", "to be kept by its release", |object| {
+        !message(object, "Ready").contains("helm")
+    })
+    .await?;
     // Without it no policy reaches the data, also if it is withdrawn later or an earlier version never asked for it.
     sandbox.kubectl(&["annotate", "pvc", "old", "moorage.dev/adoptable-"]).await?;
     let told = until(&sandbox, "StorageClaim", "old", "to say that its policy does not reach the data", |object| {
@@ -112,7 +123,15 @@ async fn a_deleted_claim_takes_its_volume_along(control_plane: Arc<ControlPlane>
     sandbox.apply(&SHOP.replace("size: 1Gi", "size: 1Gi, deletionPolicy: Delete")).await?;
     ready(&sandbox, "App", "shop").await?;
     sandbox.kubectl(&["delete", "apps.moorage.dev", "shop", "--timeout=60s"]).await?;
-    until_gone(&sandbox, "PersistentVolumeClaim", "shop-data").await
+    until_gone(&sandbox, "PersistentVolumeClaim", "shop-data").await?;
+    let told = event(&sandbox, "VolumeDeleted", "shop-data").await?;
+    let why = "as StorageClaim shop-data of App/shop was deleted and its spec.deletionPolicy is Delete";
+    ensure!(
+        told.starts_with("Normal PersistentVolumeClaim shop-data (PersistentVolume ") && told.contains(why),
+        "{told}"
+    );
+    ensure!(sandbox.operator.process().tail(1_000).contains(why), "the log does not tell");
+    Ok(())
 }
 
 /// A change of policy alone is told: what waits for the claim's status would wait for good.
@@ -195,5 +214,100 @@ async fn provisioning_failure(sandbox: &Sandbox) -> Result<()> {
     sandbox.apply(&event.to_string()).await?;
     let failing = reason(sandbox, "StorageClaim", "failing", "Ready", "ProvisioningFailed").await?;
     ensure!(message(&failing, "Ready").contains("the array is full"), "{}", message(&failing, "Ready"));
+    Ok(())
+}
+
+/// Waits for an Event of that reason about an object of ours, and gives its words.
+async fn event(sandbox: &Sandbox, reason: &str, about: &str) -> Result<String> {
+    let of = format!("--field-selector=reason={reason},involvedObject.name={about}");
+    let get = ["get", "events", &of, "--output=jsonpath={range .items[*]}{.type} {.message}{\"\\n\"}{end}"];
+    let found = eventually(DEADLINE, &format!("an Event {reason} about {about}"), || async {
+        Ok(Some(sandbox.kubectl(&get).await?).filter(|told| !told.is_empty()))
+    })
+    .await?;
+    ensure!(found.trim_end().lines().count() == 1, "{found}");
+    Ok(found)
+}
+
+/// Both the claim and the App that mounts it say so; what follows is told once.
+async fn a_volume_that_is_deleted_in_use_is_told_while_it_can_be_kept(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "data-deleted").await?;
+    sandbox.apply(SHOP).await?;
+    ready(&sandbox, "App", "shop").await?;
+    let before = must_get(&sandbox, "PersistentVolumeClaim", "shop-data").await?;
+    let volume = before["spec"]["volumeName"].as_str().context("it is not bound")?;
+    sandbox.kubectl(&["delete", "pvc", "shop-data", "--wait=false"]).await?;
+    let told = format!(
+        "PersistentVolumeClaim shop-data is being deleted while App/shop mounts it: its data goes when the last pod stops, and an empty \
+         volume follows. To keep it: copy it now, or set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain"
+    );
+    for (kind, name, why) in [("StorageClaim", "shop-data", "VolumeDeleting"), ("App", "shop", "StorageNotReady")] {
+        let object = reason(&sandbox, kind, name, "Degraded", why).await?;
+        ensure!(message(&object, "Ready").ends_with(&told) && !is_true(&object, "Ready"), "{}", object["status"]);
+        ensure!(condition(&object, "Reconciling").is_none(), "{}", object["status"]);
+        let event = event(&sandbox, why, name).await?;
+        ensure!(event.starts_with("Warning ") && event.contains(&told), "{event}");
+    }
+    sandbox.kubectl(&["scale", "apps.moorage.dev", "shop", "--replicas=0"]).await?;
+    until(&sandbox, "StorageClaim", "shop-data", "to have another volume", |claim| {
+        is_true(claim, "Ready") && claim["status"]["volumeName"] != volume
+    })
+    .await?;
+    sandbox.kubectl(&["scale", "apps.moorage.dev", "shop", "--replicas=1"]).await?;
+    ready(&sandbox, "App", "shop").await?;
+    let emptied = event(&sandbox, "VolumeEmptied", "shop-data").await?;
+    ensure!(emptied.starts_with("Warning ") && emptied.contains(volume), "{emptied}");
+    ensure!(sandbox.operator.process().tail(1_000).contains("was made anew and is empty"), "the log does not tell");
+    Ok(())
+}
+
+/// In the controller's words; the command that the status names mends it.
+async fn a_named_volume_that_does_not_fit_is_told_with_what_to_set(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "named").await?;
+    let gone = format!("claimRef: {{namespace: {}, name: gone, uid: 1a}}", sandbox.namespace);
+    for (name, more, spec, why, told) in [
+        ("class", "", "size: 1Gi", "VolumeMismatch", "StorageClass \"kwok-volume\": set spec.storageClassName"),
+        ("small", "", "size: 5Gi, storageClassName: by-hand", "VolumeMismatch", "it asks for 5Gi: set spec.size"),
+        (
+            "mode",
+            "",
+            "size: 1Gi, storageClassName: by-hand, volumeMode: Block",
+            "VolumeMismatch",
+            "for Block: set spec.volumeMode",
+        ),
+        (
+            "access",
+            "",
+            "size: 1Gi, storageClassName: by-hand, accessModes: [ReadWriteMany]",
+            "VolumeMismatch",
+            "set spec.accessModes",
+        ),
+        ("released", &gone, "size: 1Gi, storageClassName: by-hand", "FailedBinding", "kubectl patch pv"),
+    ] {
+        let volume = format!("{}-{name}", sandbox.namespace);
+        sandbox
+            .apply(&format!(
+                "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {volume}}}, spec: {{capacity: {{storage: 1Gi}},
+                  accessModes: [ReadWriteOnce], storageClassName: by-hand, persistentVolumeReclaimPolicy: Retain, hostPath: {{path: /none}}, {more}}}}}"
+            ))
+            .await?;
+        sandbox.apply(&claim(name, &format!("{{{spec}, volumeName: {volume}}}"))).await?;
+        let stalled = reason(&sandbox, "StorageClaim", name, "Stalled", why).await?;
+        let said = message(&stalled, "Ready");
+        ensure!(said.contains(&volume) && said.contains(told), "{said}");
+        ensure!(condition(&stalled, "Reconciling").is_none(), "{}", stalled["status"]);
+    }
+    let volume = format!("{}-released", sandbox.namespace);
+    let patch = r#"--patch=[{"op":"remove","path":"/spec/claimRef"}]"#;
+    sandbox.kubectl(&["patch", "pv", &volume, "--type=json", patch]).await?;
+    ready(&sandbox, "StorageClaim", "released").await?;
+    sandbox.kubectl(&["delete", "storageclaim,pvc", "class"]).await?;
+    sandbox
+        .apply(&claim(
+            "class",
+            &format!("{{size: 1Gi, storageClassName: by-hand, volumeName: {}-class}}", sandbox.namespace),
+        ))
+        .await?;
+    ready(&sandbox, "StorageClaim", "class").await?;
     Ok(())
 }

@@ -35,7 +35,7 @@ async fn a_volume_that_does_not_consent_is_untouched_and_the_user_told_how_it_wo
     let _replica = world.start("first", Faults::default()).await;
     create_volume(&world.server)?;
     adopt_volume(&world.server)?;
-    let command = "have it, run: kubectl -n default annotate pvc data moorage.dev/adoptable=data;";
+    let command = "have it, with its data, run: kubectl -n default annotate pvc data moorage.dev/adoptable=data;";
     told(&world, command).await?;
     refuse(&world.server)?;
     grow_claim(&world.server)?;

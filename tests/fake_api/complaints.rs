@@ -108,7 +108,7 @@ async fn only_what_is_said_of_this_very_object_counts() -> Result<()> {
     degraded(&world, "shop", "False").await
 }
 
-/// A volume claim that is made anew inherits no complaint.
+/// A volume claim that is made anew inherits no complaint; of two, the end of one leaves the other.
 #[tokio::test(start_paused = true)]
 async fn a_new_volume_claim_inherits_no_complaint() -> Result<()> {
     let world = World::new();
@@ -129,6 +129,12 @@ async fn a_new_volume_claim_inherits_no_complaint() -> Result<()> {
     world.rest(&mut replica).await?;
     let ready = || world.condition("StorageClaim", "tape", "Ready").unwrap_or_default().to_string();
     ensure!(ready().contains("the robot is stuck"), "{}", ready());
+    let again = event("tape.2", "PersistentVolumeClaim", "tape", &former, ("ProvisioningFailed", "no tape is left"));
+    world.server.create(again)?;
+    world.rest(&mut replica).await?;
+    world.server.delete("Event", "default", "tape.2")?;
+    world.rest(&mut replica).await?;
+    ensure!(ready().contains("the robot is stuck"), "one that ends leaves the other: {}", ready());
     world.server.delete("PersistentVolumeClaim", "default", "tape")?;
     world.rest(&mut replica).await?;
     ensure!(uid(&world) != former && !ready().contains("the robot is stuck"), "{}", ready());

@@ -28,6 +28,7 @@ mod power;
 mod scenarios;
 mod secrets;
 mod tenants;
+mod volumes;
 mod wants;
 mod watches;
 mod world;

@@ -114,7 +114,7 @@ impl Hostile {
             return plan::Outcome::default();
         }
         let named = || plan.objects.iter().map(|object| format!("{} {}", object.kind, object.name));
-        let failure = |object| Failure { object, class: ErrorClass::Invalid, message: self.text.clone() };
+        let failure = |object| Failure { object, class: ErrorClass::Invalid, message: self.text.clone(), field: None };
         plan::Outcome {
             failures: if self.crowd == 0 { Vec::new() } else { named().map(failure).collect() },
             contended: named().map(|named| format!("{named}: {}", self.text)).collect(),

@@ -5,11 +5,12 @@ use crate::api::storage_claim::StorageClaimSpec;
 use crate::app::validate::{Source, ValidApp};
 use crate::core::storage;
 
-/// One claim per `storage` volume, named after the App and the volume.
-pub fn storage_claims(app: &ValidApp<'_>) -> Vec<StorageClaim> {
+/// One claim per `storage` volume, named after the App and the volume, and the field that declares it.
+pub fn storage_claims(app: &ValidApp<'_>) -> Vec<(String, StorageClaim)> {
     app.volumes
         .iter()
-        .filter_map(|volume| {
+        .enumerate()
+        .filter_map(|(index, volume)| {
             let Source::Storage(storage) = volume.source else { return None };
             let name = app.claim_name(volume)?;
             let spec = StorageClaimSpec {
@@ -20,7 +21,7 @@ pub fn storage_claims(app: &ValidApp<'_>) -> Vec<StorageClaim> {
                 deletion_policy: storage.deletion_policy,
                 ..StorageClaimSpec::default()
             };
-            Some(storage::storage_claim(&app.identity, &name, spec))
+            Some((format!("spec.volumes[{index}].storage"), storage::storage_claim(&app.identity, &name, spec)))
         })
         .collect()
 }

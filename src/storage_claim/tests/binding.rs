@@ -2,8 +2,10 @@
 
 use super::{UID, claim, class, message, pending, seen, status, told, volume};
 use crate::api::StorageClaim;
+use crate::core::complaints::NoVolume;
 use crate::core::conditions::{Type, find};
 use crate::core::observed::{Observed, StorageClass};
+use crate::core::reason::Reason;
 use serde_json::json;
 
 /// A pending claim: the live class, the spec's, `spec.volumeName`, and the classes there are.
@@ -57,7 +59,7 @@ fn a_pending_claim_says_what_it_waits_for() {
         assert!(find(&status.conditions, Type::Bound).is_some_and(|bound| bound.status == "False"));
     }
     let (claim, observed) = waiting(fast, None, None, &[("fast", lazy)]);
-    let failing = Observed { provisioning_failure: Some("disk full".to_owned()), ..observed };
+    let failing = Observed { no_volume: Some(no_volume(Reason::ProvisioningFailed, "disk full")), ..observed };
     let failing = status(&claim, failing);
     assert_eq!(told(&failing, Type::Ready), "False ProvisioningFailed");
     assert!(message(&failing).ends_with("disk full"));
@@ -87,4 +89,34 @@ fn a_lost_volume_is_for_the_user_to_mend() {
         ("True VolumeLost".into(), "False VolumeLost".into())
     );
     assert!(message(&status).contains("pv-1"));
+}
+
+fn no_volume(reason: Reason, message: &str) -> NoVolume {
+    NoVolume { reason, message: message.to_owned() }
+}
+
+/// Each of the controller's words, with what is asked for and what to set.
+#[test]
+fn a_volume_that_cannot_be_bound_is_told_with_what_to_set() {
+    let cannot = |why: &str| format!("Cannot bind to requested volume \"pv-9\": {why}");
+    let (mismatch, taken) = (Reason::VolumeMismatch, "volume \"pv-9\" already bound to a different claim.");
+    for (reason, said, set) in [
+        (
+            mismatch,
+            cannot("storageClassName does not match"),
+            "asks for StorageClass \"fast\": set spec.storageClassName",
+        ),
+        (mismatch, cannot("requested PV is too small"), "asks for 5Gi: set spec.size to no more than"),
+        (mismatch, cannot("incompatible volumeMode"), "asks for Filesystem: set spec.volumeMode"),
+        (mismatch, cannot("incompatible accessMode"), "asks for ReadWriteOnce: set spec.accessModes"),
+        (mismatch, cannot("the volume is marked for deletion \"pv-9\""), "name another one in spec.volumeName"),
+        (Reason::FailedBinding, taken.to_owned(), "kubectl patch pv pv-9 --type=json"),
+    ] {
+        let (claim, observed) = waiting(Some("fast"), None, Some("pv-9"), &[]);
+        let status = status(&claim, Observed { no_volume: Some(no_volume(reason, &said)), ..observed });
+        let told = [Type::Ready, Type::Reconciling, Type::Stalled].map(|type_| told(&status, type_));
+        assert_eq!(told, [format!("False {}", reason.as_str()), "absent".into(), format!("True {}", reason.as_str())]);
+        let begins = format!("PersistentVolumeClaim data: {}; ", said.trim_end_matches('.'));
+        assert!(message(&status).starts_with(&begins) && message(&status).contains(set), "{}", message(&status));
+    }
 }
