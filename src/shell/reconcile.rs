@@ -12,9 +12,10 @@ use super::observe::observe;
 use super::prune::prune;
 use super::queue::Lane;
 use super::report::report;
+use super::words::panicked;
 use crate::core::meta::FINALIZER;
 use crate::core::parent::Parent;
-use crate::core::plan::{ErrorClass, Failure, FinalizerChange, Outcome, Plan};
+use crate::core::plan::{FinalizerChange, Outcome, Plan};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -107,13 +108,7 @@ async fn tell<P: Parent>(
 /// Tells the user that the operator itself failed on this object, by the kind's own status.
 pub async fn tell_panic<P: Parent>(context: &Context, key: &ParentKey, message: &str) -> Result<Done, Error> {
     let Some((parent, _)) = observe::<P>(context, key)? else { return Ok(Done::Settled) };
-    let failure = Failure {
-        object: key.to_string(),
-        class: ErrorClass::Internal,
-        message: format!("the operator failed on this object; please report it: {message}"),
-        field: None,
-    };
-    let outcome = Outcome { failures: vec![failure], ..Outcome::default() };
+    let outcome = Outcome { failures: vec![panicked(key.to_string(), message)], ..Outcome::default() };
     tell(context, key, &Plan::default(), &outcome, parent).await
 }
 

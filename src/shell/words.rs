@@ -185,3 +185,9 @@ pub fn replaced(parent: &Identity, object: &Object, field: &Path) -> Event {
         format!("{kind} {name}: {field} can't be changed once the {kind} exists, so it was deleted and is made anew");
     Event { reason: "Replaced".to_owned(), action: "Replace".to_owned(), ..about(parent, object, note, field) }
 }
+
+/// The failure of the operator itself on an object.
+pub fn panicked(object: String, message: &str) -> Failure {
+    let message = format!("the operator failed on this object; please report it: {message}");
+    Failure { object, class: ErrorClass::Internal, message, field: None }
+}

@@ -11,7 +11,7 @@ use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::observed::Observed;
 use moorage::core::offer::{Lacking, Offer};
-use moorage::core::owner::Ownership;
+use moorage::core::owner::{Owner, Ownership};
 use moorage::core::parent::Parent;
 use moorage::core::plan::{FinalizerChange, Outcome, Plan, PlanSettings};
 use moorage::core::reference::ReferenceKind;
@@ -20,12 +20,14 @@ use moorage::core::secret_key::SecretKey;
 use moorage::core::want::{Answer, Want};
 use moorage::generate::crds::crd;
 use moorage::shell::context::Context;
+use moorage::shell::error::Error;
 use moorage::shell::follow::Contents;
 use moorage::shell::intake::written;
 use moorage::shell::key::{Key, ParentKey};
 use moorage::shell::kinds::Subject;
 use moorage::shell::kinds::{MANAGED, OBSERVED, Row, optional};
 use moorage::shell::leader::Leadership;
+use moorage::shell::make::fail;
 use moorage::shell::metrics::Metrics;
 use moorage::shell::objects::{key, sweep, take};
 use moorage::shell::observe::observe;
@@ -58,7 +60,8 @@ pub fn planned(input: Value, world: &[Value], has_key: bool) -> Result<Value> {
     let kind = ParentKind::named(input["kind"].as_str().unwrap_or_default()).context("input.yaml is none of ours")?;
     let cluster = Paper::new().context_with(has_key.then_some(KEY));
     cluster.show_input(input);
-    world.iter().try_for_each(|document| cluster.show(document))?;
+    let seen = world.iter().filter(|document| document["kind"] != "Status");
+    seen.into_iter().try_for_each(|document| cluster.show(document))?;
     match kind {
         ParentKind::App => cluster.shown::<App>(world),
         ParentKind::StorageClaim => cluster.shown::<StorageClaim>(world),
@@ -301,8 +304,16 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
             }
             continue;
         }
+        if let Some(error) = refusal(object, documents) {
+            fail(context, &mut outcome, object, &error);
+            if error.concerns_all() {
+                break;
+            }
+            continue;
+        }
         let child = seen.child(object.kind, &object.name);
-        match child.map(|child| (child.deleting, child.owner.to(parent))) {
+        let stranger = || stranger(object, parent, documents).map(|stranger| (false, stranger));
+        match child.map(|child| (child.deleting, child.owner.to(parent))).or_else(stranger) {
             Some((true, _) | (_, Ownership::Predecessor)) => {
                 outcome.unmet.insert(object.kind);
                 outcome.waiting.push(named);
@@ -325,6 +336,22 @@ fn carry_out(context: &Context, parent: &Identity, plan: &Plan, seen: &Observed,
         }
     }
     outcome
+}
+
+/// Whose an object of that name is that nobody is known to have, as the look after a refused creation tells.
+fn stranger(object: &Object, parent: &Identity, documents: &[Value]) -> Option<Ownership> {
+    let is_it = |live: &&Value| live["kind"] == object.kind.as_str() && live["metadata"]["name"] == object.name;
+    let live = documents.iter().find(is_it).filter(|_| object.kind != ChildKind::PersistentVolumeClaim)?;
+    Some(Owner::of(object.kind, &Live::new(live.clone())).to(parent))
+}
+
+/// What the API server says to the write of an object, if the world has a `Status` about that.
+fn refusal(object: &Object, documents: &[Value]) -> Option<Error> {
+    let plural = MANAGED.iter().find(|row| row.kind == object.kind)?.plural;
+    let is_about = |details: &Value| details["kind"] == plural && details["name"] == object.name;
+    let status = documents.iter().find(|document| document["kind"] == "Status" && is_about(&document["details"]))?;
+    let source = Box::new(kube::Error::Api(serde_json::from_value(status.clone()).ok()?));
+    Some(Error::Request { action: format!("apply {} {}", object.kind, object.name), source })
 }
 
 /// A JSON merge, but without deletion.

@@ -1,13 +1,14 @@
 //! Golden cases: `<kind>/<case>/{input,observed,plan}.yaml`.
 //!
 //! `input.yaml` is what a user wrote, `observed.yaml` what the cluster holds besides (as `kubectl get -o yaml` shows it; a
-//! `...List` is a complete list of its kind, or with a `code` one that failed), `plan.yaml` what the operator makes of it: the exact objects, what it deletes,
+//! `...List` is a complete list of its kind, or with a `code` one that failed; a `Status` is what the API server says to the write of an object), `plan.yaml` what the operator makes of it: the exact objects, what it deletes,
 //! and what it tells once its writes are done; `settings.yaml` with `secretKey: false` is an operator without a key. Everything is decoded by the code that the watches use.
 //!
-//! `GOLDEN=update cargo test --test golden` writes `plan.yaml` and `template-hashes.yaml` anew; read the diff.
+//! `GOLDEN=update cargo test --test golden` writes `plan.yaml`, `template-hashes.yaml` and the messages in `docs/reasons` anew; read the diff.
 
 #[allow(dead_code, reason = "tests/properties uses more of it")]
 mod cluster;
+mod words;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use cluster::{documents, planned};

@@ -93,6 +93,23 @@ fn every_reason_has_its_page() {
     assert_eq!(pages, reasons);
 }
 
+/// An admin at 3 a.m. finds the same on each: what it means, what still works, where to look, what to do.
+#[test]
+fn the_pages_of_reasons_are_runbooks() {
+    for path in files("docs/reasons", "md") {
+        let (page, text) = (path.display(), read(&path));
+        let mut parts = text.split("\n## ");
+        let head = parts.next().unwrap_or_default();
+        let reason = path.file_stem().unwrap().to_str().unwrap();
+        assert!(head.starts_with(&format!("# {reason}\n\nKinds: [")) && head.contains("\n```text\n"), "{page}: {head}");
+        let (titles, bodies): (Vec<&str>, Vec<&str>) =
+            parts.map(|part| part.split_once('\n').unwrap_or((part, ""))).unzip();
+        assert_eq!(titles, ["Meaning", "Impact", "Diagnosis", "Mitigation"], "{page}");
+        assert!(bodies.iter().all(|body| !body.trim().is_empty()), "{page} has an empty section");
+        assert!(bodies[2].contains("```sh\n"), "{page}: no command to look with");
+    }
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut pages = files("docs", "md");
