@@ -66,7 +66,7 @@ pub fn auto_rollback(choice: &Choice<'_>) -> Rollback {
     let is_back = guard.failed.is_some();
     let never = |why_not: &str| {
         let message = format!(
-            "revision {number} failed: {why}. The last good one can't run again: {why_not}; declare in the spec what is to run"
+            "revision {number} failed: {why}. The last good one can't run again: {why_not}; mend in the spec what failed"
         );
         let notice = Some(Summary::Stalled(Reason::ProgressDeadlineExceeded, message));
         Rollback { keeps: is_back, notice, ..Rollback::default() }.remembering(AUTO_ROLLBACK, &guard)

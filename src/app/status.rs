@@ -85,9 +85,10 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         }
         // What serves and is not reached yet, not watched, or does not follow, is told after what does not serve.
         (None, Summary::Ready(_, _), Some(lacking)) => lacking,
-        (None, Summary::Ready(_, _), None) if app.spec.paused => {
-            Summary::Ready(Reason::Paused, "as declared; paused, so later changes will not be applied".to_owned())
-        }
+        (None, Summary::Ready(_, _), None) if app.spec.paused => Summary::Ready(
+            Reason::Paused,
+            "spec.paused: is true, so later changes will not be applied; set it to false to have them".to_owned(),
+        ),
         (None, summary, _) => summary,
     }
 }

@@ -101,7 +101,7 @@ fn without_configuration(declared: &Value) -> Value {
 
 fn stale(asked: &Asked) -> Rollback {
     let message = format!(
-        "as declared; spec.rollout.toRevision: {} was for an earlier template and does nothing any more: unset it",
+        "spec.rollout.toRevision: {} was for an earlier template and does nothing any more; unset it",
         asked.revision
     );
     let notice = Some(Summary::Ready(Reason::AsExpected, message));

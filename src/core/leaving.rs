@@ -28,7 +28,7 @@ pub fn summary(identity: &Identity, meta: &ObjectMeta, observed: &Observed, prob
     });
     let left = list(left, NAMED, ", ");
     let parts = [
-        Some(format!("being deleted since {since}")),
+        Some(format!("{} {} is being deleted since {since}", identity.kind.as_str(), identity.name)),
         held(meta.finalizers.iter().flatten()),
         (!left.is_empty()).then(|| format!("still there: {left}")),
         problem,

@@ -106,7 +106,7 @@ pub fn workload_unready(workload: &Workload) -> Option<Unready> {
 /// How far a Deployment is, in words.
 pub fn progress(workload: &Workload) -> String {
     if !workload.observed && workload.updated == workload.desired {
-        return "the change has not reached the pods yet".to_owned();
+        return "no pod has the change yet".to_owned();
     }
     format!(
         "{} of {} pods updated, {} available",
@@ -163,7 +163,7 @@ mod tests {
             (ChildKind::PersistentVolumeClaim, volume(""), Some("waits for a volume")),
             (ChildKind::Deployment, workload(true, 1), None),
             (ChildKind::Deployment, workload(true, 0), Some("1 of 1 pods updated, 0 available")),
-            (ChildKind::Deployment, workload(false, 1), Some("the change has not reached the pods yet")),
+            (ChildKind::Deployment, workload(false, 1), Some("no pod has the change yet")),
         ] {
             assert_eq!(unready(kind, &facts).map(|unready| unready.message).as_deref(), told, "{kind} {facts:?}");
         }

@@ -89,6 +89,18 @@ fn of_failure(failure: &Failure, count: usize) -> Summary {
     }
 }
 
+/// A refusal in the API server's own words, with what can be done about it.
+pub fn with_remedy(refusal: &str) -> String {
+    let remedies = [
+        ("exceeded quota", "Ask for less, or have the quota raised"),
+        ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
+        (" cannot ", "Give the operator that right: apply the manifests of its version again"),
+    ];
+    let found = remedies.iter().find(|(words, _)| refusal.contains(words));
+    let remedy = found.map_or("Suit the spec to what refuses it, or have that changed", |(_, remedy)| remedy);
+    format!("{}. {remedy}", refusal.trim_end_matches('.'))
+}
+
 /// What the first child that is not ready says of those that pods need; of a workload, its pods say more.
 pub fn of_children(plan: &Plan, observed: &Observed) -> Option<Summary> {
     unready(plan, observed, |kind| kind < ChildKind::Deployment)
@@ -189,11 +201,14 @@ impl Running<'_> {
             );
         };
         if let Some(stuck) = &workload.stuck {
-            let detail = worst.map_or_else(|| stuck.clone(), |problem| self.sentence(problem));
-            return Summary::Stalled(Reason::ProgressDeadlineExceeded, detail);
+            let name = self.name;
+            let words = stuck.trim_end_matches('.');
+            let told = || format!("Deployment {name}: {words}. See why: kubectl describe deployment {name}");
+            let message = self.worst().unwrap_or_else(told);
+            return Summary::Stalled(Reason::ProgressDeadlineExceeded, message);
         }
         if let Some(refused) = &workload.refused {
-            return Summary::Stalled(Reason::PodsRefused, format!("Deployment {}: {refused}", self.name));
+            return Summary::Stalled(Reason::PodsRefused, self.refused(refused));
         }
         if workload.is_held() {
             return Summary::Impaired(Reason::Paused, self.resume("is paused"));
@@ -221,10 +236,14 @@ impl Running<'_> {
     fn complete(&self, workload: &Workload) -> Summary {
         if workload.paused {
             let message = self.resume("is paused, so no later change will reach its pods");
-            return Summary::Ready(Reason::Paused, format!("as declared; {message}"));
+            return Summary::Ready(Reason::Paused, message);
         }
         let message = format!("{} of {} pods are available", workload.available, workload.desired);
         Summary::Ready(Reason::AsExpected, message)
+    }
+
+    fn refused(&self, refusal: &str) -> String {
+        format!("Deployment {}: {}", self.name, with_remedy(refusal))
     }
 
     /// What is to be told of a Deployment that somebody paused, which its spec here doesn't say.
@@ -294,13 +313,35 @@ impl Running<'_> {
             return condition(Type::Degraded, true, Reason::of_problem(problem), message);
         }
         match (self.workload.and_then(|workload| workload.refused.as_deref()), summary) {
-            (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, refused),
+            (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, self.refused(refused)),
             (
                 None,
                 Summary::Impaired(reason @ (Reason::ConfigurationMissing | Reason::StorageNotReady), message)
                 | Summary::Stalled(reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded), message),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_remedy;
+
+    #[test]
+    fn a_refusal_is_told_with_what_can_be_done_about_it() {
+        for (refusal, remedy) in [
+            ("pods \"web-1\" is forbidden: exceeded quota: small, requested: pods=1", "have the quota raised"),
+            ("services is forbidden: User \"m\" cannot create resource \"services\"", "apply the manifests"),
+            (
+                "is forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>",
+                "components/owner-references",
+            ),
+            ("is forbidden: violates PodSecurity \"restricted:latest\": privileged.", "Suit the spec"),
+        ] {
+            let told = with_remedy(refusal);
+            let (words, advice) = told.split_at(refusal.trim_end_matches('.').len());
+            assert!(refusal.starts_with(words) && advice.starts_with(". ") && advice.contains(remedy), "{told}");
         }
     }
 }

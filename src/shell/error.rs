@@ -57,9 +57,12 @@ impl Error {
     /// If the object itself can't be read: what to tell of it.
     pub fn unreadable(&self) -> Option<(Reason, String)> {
         match self {
-            Self::Decode { .. } => {
-                Some((Reason::InvalidSpec, format!("this version of the operator can't read it: {self}")))
-            }
+            Self::Decode { .. } => Some((
+                Reason::InvalidSpec,
+                format!(
+                    "spec: can't be read by this version of the operator, so nothing is changed ({self}); upgrade the operator, or take out what it does not know"
+                ),
+            )),
             Self::TooLarge => Some((Reason::TooLarge, self.to_string())),
             Self::Request { .. } | Self::NotLeader { .. } => None,
         }

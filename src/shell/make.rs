@@ -8,6 +8,7 @@ use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::object::Object;
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
+use crate::core::status::with_remedy;
 
 /// Makes what is due to be made and is never looked at.
 pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
@@ -36,5 +37,12 @@ pub fn fail(context: &Context, outcome: &mut Outcome, object: &Object, error: &E
     context.metrics.apply(object.kind, ApplyOutcome::Failed);
     outcome.unmet.insert(object.kind);
     let named = format!("{} {}", object.kind, object.name);
-    outcome.failures.push(Failure { object: named, class: error.class(), message: error.message(), field: None });
+    outcome.failures.push(failure(named, error));
+}
+
+/// The failure of a request about an object.
+pub fn failure(object: String, error: &Error) -> Failure {
+    let class = error.class();
+    let message = if class == ErrorClass::Denied { with_remedy(&error.message()) } else { error.message() };
+    Failure { object, class, message, field: None }
 }

@@ -3,12 +3,13 @@
 use super::audit::log;
 use super::context::Context;
 use super::key::Key;
+use super::make::failure;
 use super::words::volume_deleted;
 use crate::core::deed::Deed;
 use crate::core::facts::Facts;
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
-use crate::core::plan::{Failure, Outcome, Plan};
+use crate::core::plan::{Outcome, Plan};
 
 /// Deletes the plan's `prune` list, each object only if it still is exactly the one that was seen.
 pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed, outcome: &mut Outcome) {
@@ -28,10 +29,7 @@ pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Err(error) if error.code() == 404 => {
                 context.caches().remove_child_of(*kind, &key, &child.uid);
             }
-            Err(error) => {
-                let object = format!("{kind} {name}");
-                outcome.failures.push(Failure { object, class: error.class(), message: error.message(), field: None });
-            }
+            Err(error) => outcome.failures.push(failure(format!("{kind} {name}"), &error)),
         }
     }
 }

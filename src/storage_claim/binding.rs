@@ -107,7 +107,9 @@ fn class_not_found(class: &str, observed: &Observed) -> Option<Summary> {
     let existing = if classes.is_empty() { "none".to_owned() } else { list(classes.keys(), LISTED_CLASSES, ", ") };
     Some(Summary::Stalled(
         Reason::StorageClassNotFound,
-        format!("spec.storageClassName: StorageClass {class} does not exist (there is: {existing})"),
+        format!(
+            "spec.storageClassName: StorageClass {class} does not exist (there is: {existing}); create it, or create the claim anew with another"
+        ),
     ))
 }
 
@@ -137,6 +139,6 @@ fn provisioning_failed(name: &str, observed: &Observed) -> Option<Summary> {
 /// Ready, as nothing more can be done: whoever waits for the claim before making the pod would wait for ever.
 fn awaits_first_consumer(name: &str, class: &str, observed: &Observed) -> Option<Summary> {
     observed.classes.as_ref()?.get(class).filter(|class| class.waits_for_consumer)?;
-    let message = format!("the volume of PersistentVolumeClaim {name} is made when the first pod uses it");
+    let message = format!("PersistentVolumeClaim {name} gets its volume when the first pod uses it");
     Some(Summary::Ready(Reason::WaitingForFirstConsumer, message))
 }

@@ -128,7 +128,7 @@ fn progress(name: &str, size: &str, volume: &Volume) -> Summary {
     let told = |wanted: &str| volume.conditions.iter().find(|(type_, _)| type_ == wanted).map(|(_, message)| message);
     let error = told("ControllerResizeError").or_else(|| told("NodeResizeError"));
     let status = volume.resize_status.as_deref();
-    let growth = format!("the volume of PersistentVolumeClaim {name} grows from {} to {size}", volume.capacity);
+    let growth = format!("PersistentVolumeClaim {name} grows from {} to {size}", volume.capacity);
     let waits = |step: &str| Summary::Waiting(Reason::Resizing, format!("{growth}: {step}"));
     match (status, error) {
         (_, error) if is_given_up(volume) => {

@@ -1,19 +1,23 @@
-//! What users are told: each page of `docs/reasons` shows a message as the operator writes it.
+//! What users are told: each page of `docs/reasons` shows a message as the operator writes it, and every message keeps the rules of
+//! `docs/concepts/messages.md`.
 
-use super::{plan_of, root, settle};
+use super::{cases, plan_of, root, settle};
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use moorage::core::conditions::{Summary, merge};
-use moorage::core::kind::ChildKind;
+use moorage::core::kind::{ChildKind, ParentKind};
 use moorage::core::observed::Observed;
 use moorage::core::offer::{Lacking, Offer};
 use moorage::core::plan::{Outcome, Plan};
 use moorage::core::reason::Reason;
 use moorage::core::status::of_outcome;
+use moorage::core::text::MESSAGE;
 use moorage::shell::error::Error;
+use moorage::shell::kinds::MANAGED;
 use moorage::shell::repairs::{Id, MANY, Repairs};
 use moorage::shell::words::panicked;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use tokio::time::Instant;
@@ -54,10 +58,10 @@ fn conditions(reason: Reason, source: &str) -> Result<Value> {
     if let Some(case) = source.strip_prefix("golden/") {
         return Ok(plan_of(&root().join(case))?["status"]["conditions"].take());
     }
-    let (test, summary) = elsewhere(reason).with_context(|| format!("{reason:?} needs a case in tests/golden"))?;
-    ensure!(test == source, "{reason:?} is reached by tests/{test}");
-    let text = fs::read_to_string(root().with_file_name(test))?;
-    ensure!(text.contains(reason.as_str()), "tests/{test} does not speak of {reason:?}");
+    let (file, summary) = elsewhere(reason).with_context(|| format!("{reason:?} needs a case in tests/golden"))?;
+    ensure!(file == source, "{reason:?} is reached by tests/{file}");
+    let text = fs::read_to_string(root().with_file_name(file))?;
+    ensure!(text.contains(reason.as_str()), "tests/{file} does not speak of {reason:?}");
     Ok(json!(merge(&[], summary.conditions(), 1, Timestamp::UNIX_EPOCH)))
 }
 
@@ -96,4 +100,98 @@ async fn every_reason_is_reached_and_its_page_shows_what_is_told() -> Result<()>
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
+}
+
+/// What is well needs a few words, or none.
+const WELL: [Reason; 4] = [Reason::AsExpected, Reason::Bound, Reason::Mounted, Reason::NotMounted];
+/// What tells somebody what to do: a field, a command, or what is to be done with something else.
+const ADVICE: [&str; 13] = [
+    "spec.", "must ", "kubectl ", "apply ", "ask for ", "create ", "declare ", "delete ", "install ", "mend ", "move ",
+    "report ", "suit ",
+];
+
+/// Which rules the message of a condition breaks.
+fn broken(condition: &Value) -> Vec<&'static str> {
+    let text = |key: &str| condition[key].as_str().unwrap_or_default();
+    let message = text("message");
+    let is_well = WELL.iter().any(|reason| reason.as_str() == text("reason"));
+    let advises = ADVICE.iter().any(|words| message.to_lowercase().contains(words));
+    let rules = [
+        (is_well || begins_well(message), "begins neither with an object nor with a field"),
+        (text("type") != "Stalled" || advises, "does not say what to do"),
+    ];
+    let rules = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, rule)| rule);
+    rules.chain(misshapen(message)).collect()
+}
+
+/// Which rules a message breaks wherever it stands.
+fn misshapen(message: &str) -> impl Iterator<Item = &'static str> {
+    let twice = ["  ", " .", " ,", ".;", ";;"];
+    let rules = [
+        (message.len() <= MESSAGE, "is too long"),
+        (!message.contains(char::is_control) && message.trim() == message, "is not one line"),
+        (!message.ends_with(['!', ':', ';', ',']), "does not end as a sentence does"),
+        (!twice.iter().any(|signs| message.contains(signs)), "has a sign or a space too many"),
+        (!message.replace("...", "").contains(".."), "has two periods"),
+    ];
+    rules.into_iter().filter(|(holds, _)| !holds).map(|(_, rule)| rule)
+}
+
+/// Whether a message begins with a field, with kind and name, or with how many pods.
+fn begins_well(message: &str) -> bool {
+    let words: Vec<&str> = message.split(' ').take(5).collect();
+    let (Some(first), Some(second)) = (words.first(), words.get(1)) else { return false };
+    let kinds = ParentKind::ALL.iter().map(|kind| kind.as_str()).chain(MANAGED.iter().map(|row| row.kind.as_str()));
+    let is_object = kinds.chain(["pod", "revision"]).any(|kind| kind == *first) && !second.is_empty();
+    let is_field = ["spec", "metadata"].iter().any(|root| first.starts_with(root)) && first.ends_with(':');
+    let counts = *first == "no" || first.parse::<u32>().is_ok();
+    let is_count = counts && words.iter().any(|word| ["pod", "pods", "pods,", "replicas"].contains(word));
+    is_object || is_field || is_count
+}
+
+#[tokio::test]
+async fn every_message_keeps_the_rules() -> Result<()> {
+    let mut told = BTreeMap::new();
+    for (name, path) in cases()? {
+        told.insert(name, plan_of(&path)?["status"].take());
+    }
+    for reason in Reason::ALL {
+        let conditions =
+            elsewhere(*reason).map(|(_, summary)| merge(&[], summary.conditions(), 1, Timestamp::UNIX_EPOCH));
+        told.extend(conditions.map(|conditions| (format!("{reason:?}"), json!({"conditions": conditions}))));
+    }
+    let mut failures = BTreeSet::new();
+    for (name, status) in &told {
+        let list = |key: &str| status[key].as_array().into_iter().flatten();
+        let conditions = list("conditions").map(|condition| (condition, broken(condition)));
+        let children =
+            list("children").map(|child| (child, misshapen(child["message"].as_str().unwrap_or_default()).collect()));
+        for (item, rules) in conditions.chain(children) {
+            failures.extend(
+                rules.into_iter().map(|rule| format!("{name}: {} {rule}: {}", item["reason"], item["message"])),
+            );
+        }
+    }
+    ensure!(failures.is_empty(), "{}", failures.into_iter().collect::<Vec<_>>().join("\n"));
+    Ok(())
+}
+
+/// The rules find what breaks them.
+#[test]
+fn a_message_that_breaks_a_rule_is_found() {
+    for (type_, message, rule) in [
+        ("Ready", "as declared; paused", "begins"),
+        ("Ready", "the volume grows", "begins"),
+        ("Ready", "", "begins"),
+        ("Stalled", "Deployment web: it has timed out progressing.", "what to do"),
+        ("Ready", "Deployment web: too slow.. Wait", "two periods"),
+        ("Ready", "Deployment web:  is slow", "too many"),
+        ("Ready", "Deployment web: a\nb", "one line"),
+        ("Ready", "spec.size: too small!", "end"),
+    ] {
+        let rules = broken(&json!({"type": type_, "reason": "Rejected", "message": message}));
+        assert!(rules.len() == 1 && rules[0].contains(rule), "{message}: {rules:?}");
+    }
+    let message = format!("Deployment web: {}", "x".repeat(MESSAGE));
+    assert_eq!(broken(&json!({"type": "Ready", "reason": "Rejected", "message": message})), ["is too long"]);
 }

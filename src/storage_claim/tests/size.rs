@@ -47,7 +47,10 @@ fn more_than_declared_is_ready_and_told() {
     };
     let cases = [
         (bound("10Gi", "10Gi"), "10Gi that PersistentVolumeClaim data has; nothing is shrunk; set spec.size to 10Gi"),
-        (bound("10Gi", "5Gi"), "10Gi that PersistentVolumeClaim data asks for; nothing is shrunk; the volume"),
+        (
+            bound("10Gi", "5Gi"),
+            "10Gi that PersistentVolumeClaim data asks for; nothing is shrunk; PersistentVolumeClaim data grows",
+        ),
         (bound("10Gi", "5Gi"), "grows from 5Gi to 10Gi: the storage driver is at work; set spec.size to 10Gi"),
         (failed("ControllerResizeInProgress"), "grows from 5Gi to 10Gi, which failed and is tried again: quota"),
         (
