@@ -20,7 +20,12 @@ const ORPHAN: &str = "orphan";
 const MOUNTED: &str = "kubernetes.io/pvc-protection";
 
 /// The summary of an App or Registry that is being deleted; `None` of one that is not.
-pub fn summary(identity: &Identity, meta: &ObjectMeta, observed: &Observed, problem: Option<String>) -> Option<Summary> {
+pub fn summary(
+    identity: &Identity,
+    meta: &ObjectMeta,
+    observed: &Observed,
+    problem: Option<String>,
+) -> Option<Summary> {
     let since = meta.deletion_timestamp.as_ref()?.0;
     let left = left(identity, observed).map(|(kind, name, child)| {
         let how = if child.deleting { format!(" ({})", how(kind, name, child)) } else { String::new() };

@@ -5,6 +5,7 @@
 
 pub mod additions;
 pub mod advice;
+pub mod changes;
 pub mod checks;
 pub mod complaints;
 pub mod conditions;

@@ -179,7 +179,9 @@ fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     let goes = volume.filter(|volume| volume.deleting);
     let goes = goes.map(|volume| leaving::how(ChildKind::PersistentVolumeClaim, &name, volume));
     let message = match (doomed(claim, observed), goes) {
-        _ if volume.is_none() => format!("StorageClaim {name} is being deleted; there is no PersistentVolumeClaim {name}"),
+        _ if volume.is_none() => {
+            format!("StorageClaim {name} is being deleted; there is no PersistentVolumeClaim {name}")
+        }
         (None, None) => format!("StorageClaim {name} is being deleted; PersistentVolumeClaim {name} and its data stay"),
         (None, Some(goes)) => format!("StorageClaim {name} is being deleted; PersistentVolumeClaim {name} is {goes}"),
         (Some(_), Some(goes)) if observed.consumers.is_empty() => {

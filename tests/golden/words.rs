@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use moorage::core::conditions::{Summary, merge};
 use moorage::core::kind::{ChildKind, ParentKind};
-use moorage::core::observed::Observed;
+use moorage::core::live::Live;
+use moorage::core::object::Object;
+use moorage::core::observed::{Child, Observed, Verdict};
 use moorage::core::offer::{Lacking, Offer};
 use moorage::core::plan::{Outcome, Plan};
 use moorage::core::reason::Reason;
@@ -40,6 +42,16 @@ fn elsewhere(reason: Reason) -> Option<(&'static str, Summary)> {
             (0..=MANY).for_each(|_| repairs.note(id, now, "mesh changed spec.selector"));
             let contended = vec![format!("Service web: {}", repairs.fight(id, now)?)];
             ("fake_api/fights.rs", told(Outcome { contended, ..Outcome::default() })?)
+        }
+        Reason::FieldsDropped => {
+            let object = Object::new(ChildKind::Deployment, &json!({"metadata": {"name": "web"}})).ok()?;
+            let dropped = Box::new(["spec.template.spec.containers[name=web].lifecycle.stopSignal".to_owned()]);
+            let seen = Child::of(object.kind, &Live::new(json!({})));
+            let child = Child { verdict: Verdict::Agrees(object.hash), dropped, ..seen };
+            let children = [((object.kind, object.name.clone()), child)].into();
+            let observed = Observed { children, ..Observed::default() };
+            let plan = Plan { objects: vec![object], ..Plan::default() };
+            ("cluster/dropped.rs", of_outcome(&plan, &Outcome::default(), &observed)?)
         }
         Reason::InternalError => {
             let failure = panicked("App shop/web".to_owned(), "index out of bounds: the len is 3 but the index is 3");
