@@ -127,6 +127,17 @@ fn links_lead_somewhere() {
     }
 }
 
+/// What the README shows of a failing App is what the tutorial's test saw last.
+#[test]
+fn the_readme_shows_what_the_tutorial_prints() {
+    let (readme, lab) = (read(&root().join("README.md")), read(&root().join("docs/tutorials/lab.md")));
+    let (_, rest) = readme.split_once("<!-- from docs/tutorials/lab.md -->\n```console\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    let printed: BTreeSet<&str> = lab.lines().collect();
+    let others: Vec<&str> = shown.lines().filter(|line| !printed.contains(line)).collect();
+    assert!(shown.lines().count() > 3 && others.is_empty(), "copy from docs/tutorials/lab.md: {others:?}");
+}
+
 /// Other projects have a kind App too, and kubectl takes whichever comes first.
 #[test]
 fn commands_say_whose_apps_they_mean() {
