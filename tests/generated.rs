@@ -273,14 +273,17 @@ fn render_takes_files_folders_and_lists_and_prints_nothing_if_anything_is_wrong(
         format!("{{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {{name: {name}}}, spec: {{image: a{rest}}}}}")
     };
     let write = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+    let path = |path: &Path| path.display().to_string();
     write(
         &folder.join("one.yaml"),
         &format!("# one\n---\n{}\n---\n{{apiVersion: v1, kind: Secret}}\n", app("one", "")),
     );
     write(&folder.join("two.json"), &format!("{{apiVersion: v1, kind: List, items: [{}]}}", app("two", "")));
     write(&folder.join("notes.txt"), "no resource");
-    write(&within.join("three.yml"), &app("three", ""));
-    let path = |path: &Path| path.display().to_string();
+    // As kubectl reads it: an octal number, and a field without a value.
+    let mode = ", env: null, volumes: [{name: a, mountPath: /a, configMap: {name: a, defaultMode: 0644}}]";
+    write(&within.join("three.yml"), &app("three", mode));
+    assert!(render(&["-o", "json", "-f", &path(&within)]).1.contains("\"defaultMode\":420"));
     let deployments = |arguments: &[&str]| {
         let (success, out, err) = render(arguments);
         assert!(success, "{err}");

@@ -121,7 +121,7 @@ pub struct ChildStatus {
     pub name: String,
     /// Whether the object is as declared and works.
     pub ready: bool,
-    /// What it waits for, or what is wrong; empty when it is ready.
+    /// What it waits for, or what is wrong; of a ready one, that its volume is still to be made.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }

@@ -71,9 +71,9 @@ const WORDS: &[(&str, &str, &str)] = &[
 
     // Security
     ("", "allowPrivilegeEscalation", "Whether the program may gain rights that its parent lacks, as by setuid; false unless set."),
-    ("", "capabilities", "Linux capabilities; all are dropped unless set."),
+    ("", "capabilities", "Linux capabilities; all are dropped but those that are added."),
     ("", "add", "Capabilities to have, such as NET_BIND_SERVICE."),
-    ("", "drop", "Capabilities to lose; ALL for every one."),
+    ("", "drop", "Capabilities to lose; ALL, every one, unless set."),
     ("", "privileged", "Runs with all the rights of its node. Clusters with a restricted or baseline policy refuse it."),
     ("", "procMount", "How /proc is mounted; Default hides what the restricted profile hides."),
     ("", "readOnlyRootFilesystem", "Mounts the image read-only; what must be written goes to a volume."),

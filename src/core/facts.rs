@@ -7,6 +7,7 @@ use super::live::{Live, items};
 use super::text::{QUOTE, WORD, cut};
 use crate::api::app::NodePort;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What a plan or a status needs to know of a child beyond whether it is as declared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -199,9 +200,11 @@ fn published(live: &Live) -> Facts {
     };
     let addresses =
         items(&status["loadBalancer"]["ingress"]).flat_map(|ingress| [&ingress["ip"], &ingress["hostname"]]);
+    // Controllers list them in any order.
+    let addresses: BTreeSet<String> = addresses.filter_map(optional).collect();
     Facts::Published(Box::new(Published {
         balanced,
-        addresses: addresses.filter_map(optional).take(DOORS).collect(),
+        addresses: addresses.into_iter().take(DOORS).collect(),
         node_ports: items(&spec["ports"]).filter_map(node_port).take(DOORS).collect(),
     }))
 }

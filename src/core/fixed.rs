@@ -95,7 +95,7 @@ pub fn explain(object: &Object, live: &Value, field: &Path) -> Failure {
             format!("it was not made here, so it stays; once you delete it ({}), it is made anew", delete(&named))
         }
         Deployment => format!("once you delete it ({}), which stops its pods, it is made anew", delete(&named)),
-        StorageClaim | PersistentVolumeClaim if live["status"]["capacity"].is_null() => {
+        StorageClaim | PersistentVolumeClaim if has_no_data(*kind, live) => {
             let kinds = if *kind == StorageClaim { "storageclaim,pvc" } else { "pvc" };
             format!("it has no volume yet, so once you delete it ({}), it is made anew", delete(kinds))
         }
@@ -114,6 +114,16 @@ pub fn explain(object: &Object, live: &Value, field: &Path) -> Failure {
         }
         (_, _) => told(format!("{field} can't be changed once the {kind} exists; {remedy}")),
     }
+}
+
+/// Whether nothing is lost with it. A claim that tells no request has no `PersistentVolumeClaim` of its own: what stands under its name is
+/// another's, or kept.
+fn has_no_data(kind: ChildKind, live: &Value) -> bool {
+    let (status, generation) = (&live["status"], &live["metadata"]["generation"]);
+    let is_told =
+        kind == PersistentVolumeClaim || !status["requested"].is_null() && status["observedGeneration"] == *generation;
+    let volume = if kind == PersistentVolumeClaim { &live["spec"]["volumeName"] } else { &status["volumeName"] };
+    is_told && status["capacity"].is_null() && volume.is_null()
 }
 
 fn in_words(value: &Value) -> String {
@@ -146,9 +156,17 @@ mod tests {
         let app = Some("spec.volumes[0].storage");
         for (kind, status, field, message) in [
             (claim, &bound, app, "can't be changed to slow: StorageClaim data has fast; it stays, with its data"),
+            // Its PersistentVolumeClaim is another's, or kept.
+            (claim, &json!({}), app, "can't be changed to slow: StorageClaim data has unset; it stays, with its data"),
             (
                 claim,
-                &json!({}),
+                &json!({"requested": "1Gi", "volumeName": "pv-1"}),
+                app,
+                "can't be changed to slow: StorageClaim data has unset; it stays, with its data",
+            ),
+            (
+                claim,
+                &json!({"requested": "1Gi"}),
                 app,
                 "can't be changed to slow: StorageClaim data has unset; it has no volume yet, so once you delete it (kubectl delete storageclaim,pvc data)",
             ),

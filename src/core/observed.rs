@@ -337,7 +337,7 @@ impl Observed {
 
     /// How the Service of that name is reached from outside; `None` if it is not.
     pub fn published(&self, name: &str) -> Option<&Published> {
-        match &self.child(ChildKind::Service, name)?.facts {
+        match &self.child(ChildKind::Service, name).filter(|child| !child.deleting)?.facts {
             Facts::Published(published) => Some(published),
             Facts::None | Facts::Workload(_) | Facts::Volume(_) | Facts::Claim(_) | Facts::Account(_) => None,
         }

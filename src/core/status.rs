@@ -141,7 +141,11 @@ pub fn children(identity: &Identity, plan: &Plan, outcome: &Outcome, observed: &
         message: cut(&message.unwrap_or_default(), MESSAGE),
     };
     let planned = plan.objects.iter();
-    let planned = planned.map(|object| told(object.kind, &object.name, child_message(object, plan, outcome, observed)));
+    let planned = planned.map(|object| {
+        let child = told(object.kind, &object.name, child_message(object, plan, outcome, observed));
+        let is_to_come = child.ready && storage::is_to_come(observed, object);
+        if is_to_come { ChildStatus { message: storage::TO_COME.to_owned(), ..child } } else { child }
+    });
     planned
         .chain(plan.lacking.iter().map(|lacking| told(lacking.kind, &lacking.name, Some(lacking.message()))))
         .collect()

@@ -63,3 +63,15 @@ pub fn not_ready(mounted: &[Reference], plan: &Plan, observed: &Observed) -> Opt
 
 /// What is said of a workload that waits for its claims.
 pub const HELD: &str = "is held back until its StorageClaims have volumes of their own";
+
+/// What a claim says that is ready before it has a volume. The rules of the CRDs know by it that nothing is kept yet.
+pub const TO_COME: &str = "its volume is made when the first pod uses it";
+
+/// Whether a claim's volume is made when its first pod uses it, and none has.
+pub fn is_to_come(observed: &Observed, claim: &Object) -> bool {
+    let child = observed.child(claim.kind, &claim.name);
+    child.is_some_and(|child| match &child.facts {
+        Facts::Claim(claim) => claim.reason == Reason::WaitingForFirstConsumer.as_str(),
+        _ => false,
+    })
+}

@@ -38,7 +38,13 @@ pub fn missing(live: &Value, wanted: &Value, rules: &Rules) -> Vec<Path> {
         }
         (Value::Array(live), Value::Array(wanted)) => {
             let of_item = |(index, item): (usize, &Value)| {
-                let found = if rules.keys.is_empty() { live.get(index) } else { item_of(live, item, rules) };
+                let is_whole = |live: &&Value| missing(live, item, rules.item()).is_empty();
+                let found = if rules.keys.is_empty() {
+                    // Others may have put theirs before it.
+                    live.iter().find(is_whole).or_else(|| live.get(index))
+                } else {
+                    item_of(live, item, rules)
+                };
                 let found = found.map_or_else(|| vec![Path::default()], |live| missing(live, item, rules.item()));
                 let within = |path: Path| {
                     if rules.keys.is_empty() { path.within_index(index) } else { path.within_item(&rules.keys, item) }

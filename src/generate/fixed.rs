@@ -74,7 +74,7 @@ macro_rules! broken {
         concat!(
             "has(v.storage) && oldSelf.spec.volumes.exists(o, o.name == v.name && has(o.storage) && (",
             breaks!("o.storage", "v.storage", $field),
-            ")) && self.status.children.exists(c, c.ready && c.kind == 'StorageClaim' && size(c.name) == size(self.metadata.name) + \
+            ")) && self.status.children.exists(c, c.ready && !has(c.message) && c.kind == 'StorageClaim' && size(c.name) == size(self.metadata.name) + \
              size(v.name) + 1 && c.name.endsWith('-' + v.name))"
         )
     };
@@ -116,7 +116,7 @@ macro_rules! of_registry {
             "",
             concat!(
                 "!has(self.spec.storage.volume) || !has(oldSelf.spec.storage.volume) || !has(self.status) || \
-                 !has(self.status.children) || !self.status.children.exists(c, c.kind == 'StorageClaim' && c.ready) || !(",
+                 !has(self.status.children) || !self.status.children.exists(c, c.kind == 'StorageClaim' && c.ready && !has(c.message)) || !(",
                 breaks!("oldSelf.spec.storage.volume", "self.spec.storage.volume", $field), ")"
             ),
             "must not be changed once the StorageClaim is ready",

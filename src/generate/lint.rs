@@ -46,9 +46,7 @@ pub fn faults(kind: ParentKind, document: &Value) -> Vec<String> {
     let crd = crd(kind);
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut found = rule_check::broken("", &schema["x-kubernetes-validations"], document);
-    if document["metadata"]["name"].as_str().is_none_or(str::is_empty) {
-        found.push("metadata.name: Required value".to_owned());
-    }
+    found.extend(metadata(&document["metadata"]));
     for (name, value) in document.as_object().into_iter().flatten() {
         match name.as_str() {
             "apiVersion" | "kind" | "metadata" => {}
@@ -62,6 +60,55 @@ pub fn faults(kind: ParentKind, document: &Value) -> Vec<String> {
         found.push("spec: Required value".to_owned());
     }
     found
+}
+
+/// Fields of `metadata` (`ObjectMeta`).
+const METADATA: [&str; 15] = [
+    "name",
+    "generateName",
+    "namespace",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+];
+
+fn metadata(metadata: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match metadata["name"].as_str() {
+        None | Some("") => found.push("metadata.name: Required value".to_owned()),
+        Some(name) if !is_name(name) => {
+            found.push(format!(
+                "metadata.name: Invalid value: {name:?}: must be lower-case letters, digits, '-' and '.'"
+            ));
+        }
+        Some(_) => {}
+    }
+    let fields = metadata.as_object().into_iter().flatten();
+    let unknown = fields.filter(|(field, _)| !METADATA.contains(&field.as_str()));
+    found.extend(unknown.map(|(field, _)| format!("metadata.{field}: unknown field")));
+    for field in ["labels", "annotations"] {
+        let entries = metadata[field].as_object().into_iter().flatten();
+        let texts = entries.filter(|(_, value)| !value.is_string());
+        found.extend(texts.map(|(key, _)| format!("metadata.{field}[{key:?}]: Invalid value: must be of type string")));
+    }
+    found
+}
+
+/// Whether it is an RFC 1123 subdomain.
+fn is_name(name: &str) -> bool {
+    let is_edge =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit());
+    let is_part = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);
+    name.len() <= 253 && name.chars().all(is_part) && is_edge(name.chars().next()) && is_edge(name.chars().next_back())
 }
 
 /// What a schema refuses in a value, or drops. A word of it that is not understood is a fault as well.
@@ -226,10 +273,20 @@ mod tests {
                 json!({"image": "a", "ports": [{"port": 80}, {"port": 80, "protocol": "TCP"}]}),
                 "spec.ports[1]: Duplicate value",
             ),
-            (json!({"image": "a", "env": null}), "spec.env: Invalid value"),
         ] {
             let found = of(spec.clone());
             assert!(found.iter().any(|fault| fault.starts_with(field)), "{spec}: {found:?}");
+        }
+        let named =
+            |metadata: Value| faults(ParentKind::StorageClaim, &json!({"metadata": metadata, "spec": {"size": "1Gi"}}));
+        assert_eq!(named(json!({"name": "a.b", "labels": {"a": "b"}})), Vec::<String>::new());
+        for (metadata, field) in [
+            (json!({"name": "Data_1"}), "metadata.name: Invalid value"),
+            (json!({"name": "a", "lables": {}}), "metadata.lables: unknown field"),
+            (json!({"name": "a", "labels": {"a": 1}}), "metadata.labels[\"a\"]: Invalid value"),
+        ] {
+            let found = named(metadata.clone());
+            assert!(found.iter().any(|fault| fault.starts_with(field)), "{metadata}: {found:?}");
         }
         let empty = faults(ParentKind::App, &json!({"specs": {}}));
         for field in ["metadata.name: Required value", "spec: Required value", "specs: unknown field"] {

@@ -101,7 +101,10 @@ fn texts(path: &Path, recursive: bool) -> Result<Vec<(String, String)>, String> 
 /// # Errors
 /// All that is wrong, each with the resource and the field.
 pub fn rendered(text: &str, settings: &PlanSettings) -> Result<Vec<Object>, Vec<String>> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| vec![error.to_string()])?;
+    // As kubectl reads it: 0644 is octal.
+    let options = serde_saphyr::options! { legacy_octal_numbers: true };
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, options).map_err(|error| vec![error.to_string()])?;
     let (mut made, mut wrong) = (Vec::new(), Vec::new());
     for document in documents.into_iter().flat_map(members) {
         match objects(document, settings) {
@@ -119,7 +122,22 @@ fn members(document: Value) -> Vec<Value> {
         list if list["apiVersion"] == "v1" && list["kind"] == "List" => {
             list["items"].as_array().cloned().unwrap_or_default().into_iter().flat_map(members).collect()
         }
-        document => vec![document],
+        mut document => {
+            without_nulls(&mut document);
+            vec![document]
+        }
+    }
+}
+
+/// Leaves out what the API server prunes: fields without a value.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -19,7 +19,7 @@ use crate::core::drift::Drift;
 use crate::core::fixed;
 use crate::core::kind::Identity;
 use crate::core::live::Live;
-use crate::core::observed::{Child, Observed};
+use crate::core::observed::{Child, Observed, fingerprint};
 use crate::core::owner::{Owner, Ownership};
 use crate::core::plan::{ErrorClass, Outcome, Plan};
 use crate::core::revisions::Parts;
@@ -128,10 +128,16 @@ impl Applier<'_> {
     /// wanted. All of a copy is made ours first.
     async fn change(&self, child: &Child) -> Result<Applied, Error> {
         let Self { context, parent, object, .. } = self;
+        if !child.copied && !child.stood_as(object) {
+            let seen = match self.read().await {
+                Err(error) if error.class() == ErrorClass::Unavailable => return Err(error),
+                seen => seen.ok().flatten().filter(|live| *live.uid() == *child.uid && !live.too_large),
+            };
+            let fields = seen.map(|live| changes(&live, object)).unwrap_or_default();
+            return self.update(child, Deed::Updated(fields)).await;
+        }
         let whole = match context.writer.read_whole(object.kind, &parent.namespace, &object.name).await {
-            Err(error) if child.copied || error.class() == ErrorClass::Unavailable && !error.is_gone() => {
-                return Err(error);
-            }
+            Err(error) if child.copied => return Err(error),
             whole => whole.ok().filter(|whole| whole["metadata"]["uid"] == *child.uid),
         };
         if child.copied
@@ -139,8 +145,7 @@ impl Applier<'_> {
         {
             context.writer.holders(object.kind, &parent.namespace, &object.name, &holders).await?;
         }
-        let live = whole.clone().map(Live::new);
-        let fields = live.map(|live| changes(&live, object)).unwrap_or_default();
+        let fields = whole.clone().map(|whole| changes(&Live::new(whole), object)).unwrap_or_default();
         if !child.stood_as(object) {
             return self.update(child, Deed::Updated(fields)).await;
         }
@@ -171,7 +176,7 @@ impl Applier<'_> {
                 if let Some(former) = &self.object.follows {
                     self.context.writer.tell(self.parent, emptied(self.object, former)).await;
                 }
-                Ok(self.told(&live, sent, Deed::Created))
+                Ok(self.told(&live, sent, Some(Deed::Created)))
             }
             Err(error) if error.code() == 409 => self.resolve(None, error).await,
             Err(error) => Err(error),
@@ -183,7 +188,12 @@ impl Applier<'_> {
         let sent = self.moment();
         match self.send(&self.body_with("uid", &child.uid)).await {
             Ok(live) => {
+                // One that comes back as it was has been applied in vain.
+                let deed = (fingerprint(&live) != child.fingerprint).then_some(deed);
                 if let Some(field) = fixed::copied_back(self.object.kind, &live.body, &self.object.body) {
+                    if let Some(deed) = &deed {
+                        self.wrote(deed);
+                    }
                     return self.replace(child, &live, sent, &field).await;
                 }
                 Ok(self.told(&live, sent, deed))
@@ -195,11 +205,13 @@ impl Applier<'_> {
     }
 
     /// What the answer to an apply tells.
-    pub fn told(&self, live: &Live, sent: Moment, deed: Deed) -> Applied {
-        self.wrote(&deed);
+    pub fn told(&self, live: &Live, sent: Moment, deed: Option<Deed>) -> Applied {
+        if let Some(deed) = &deed {
+            self.wrote(deed);
+        }
         if !is_selected(live) {
             return Applied::Unseen;
         }
-        if written(self.context, self.object, live, sent) { Applied::Done(Some(deed)) } else { Applied::Late }
+        if written(self.context, self.object, live, sent) { Applied::Done(deed) } else { Applied::Late }
     }
 }

@@ -46,12 +46,12 @@ impl Applier<'_> {
             }
             taken => taken?,
         }
-        let sent = self.moment();
-        let live = self.send(&self.body_with("uid", &child.uid)).await?;
         for (field, manager) in &fields {
             context.writer.event(excluded(parent, object, field, manager), &reference(parent)).await;
         }
-        Ok(self.told(&live, sent, deed))
+        let sent = self.moment();
+        let live = self.send(&self.body_with("uid", &child.uid)).await?;
+        Ok(self.told(&live, sent, Some(deed)))
     }
 
     /// Deletes an object that a field keeps from becoming what is wanted, so that it is made anew once it is gone. That is done

@@ -36,19 +36,17 @@ pub async fn report<P: Parent>(
     if rest.is_some() {
         return Ok(rest);
     }
-    write(context, key, parent, status).await?;
-    tell(context, key, &parent.identity(), before, after).await;
+    if write(context, key, parent, status).await? {
+        tell(context, key, &parent.identity(), before, after).await;
+    }
     Ok(None)
 }
 
 /// Logs what newly is wrong, and publishes that, and what newly is well.
 async fn tell(context: &Context, key: &ParentKey, parent: &Identity, before: &[Condition], after: &[Condition]) {
     let about = reference(parent);
-    let said: BTreeSet<&str> = before.iter().filter(is_alarming).map(|condition| condition.message.as_str()).collect();
-    for condition in after.iter().filter(is_alarming).filter(|condition| !said.contains(condition.message.as_str())) {
-        tracing::warn!(reason = condition.reason, "{}", condition.message);
-    }
     for condition in alarms(before, after) {
+        tracing::warn!(condition = condition.type_, reason = condition.reason, "{}", logged(condition));
         context.writer.event(alarm(condition), &about).await;
     }
     let over = context.reported().get_mut(key).and_then(|reported| over(&mut reported.alarm, before, after));
@@ -61,8 +59,11 @@ async fn tell(context: &Context, key: &ParentKey, parent: &Identity, before: &[C
 
 /// Takes note of an alarm; returns the reason of one that newly is over. One is while all is ready, not while something else is tried.
 fn over(alarm: &mut Option<String>, before: &[Condition], after: &[Condition]) -> Option<String> {
-    let reason =
-        |conditions: &[Condition]| conditions.iter().find(is_alarming).map(|condition| condition.reason.clone());
+    let reason = |conditions: &[Condition]| {
+        // What others added is tolerated, and may stay for ever.
+        let mut alarms = conditions.iter().filter(is_alarming).filter(|one| one.type_ != Type::Altered.as_str());
+        alarms.next().map(|condition| condition.reason.clone())
+    };
     *alarm = reason(after).or_else(|| alarm.take()).or_else(|| reason(before));
     let is_over = reason(after).is_none() && is_true(after, Type::Ready);
     if is_over { alarm.take() } else { None }
@@ -70,7 +71,11 @@ fn over(alarm: &mut Option<String>, before: &[Condition], after: &[Condition]) -
 
 /// Whether all that was changed newly runs.
 fn is_rolled_out(before: &[Condition], after: &[Condition]) -> bool {
-    let was_under_way = find(before, Type::Ready).is_none() || is_true(before, Type::Progressing);
+    let is_rollout = |condition: &Condition| {
+        condition.status == "True"
+            && [Reason::RollingOut, Reason::Applying].iter().any(|is| is.as_str() == condition.reason)
+    };
+    let was_under_way = find(before, Type::Ready).is_none() || find(before, Type::Progressing).is_some_and(is_rollout);
     let is_done =
         find(after, Type::Progressing).is_some_and(|condition| condition.reason == Reason::AsExpected.as_str());
     was_under_way && is_done && is_true(after, Type::Ready)
@@ -85,7 +90,8 @@ fn state(conditions: &[Condition]) -> String {
     find(conditions, Type::Ready).map(|condition| condition.message.clone()).unwrap_or_default()
 }
 
-async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<(), Error> {
+/// Writes a status; whether there still is what it is about.
+async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<bool, Error> {
     let value = serde_json::to_value(status)
         .map_err(|error| Error::Decode { object: key.to_string(), source: error.into() })?;
     match context.writer.status(&parent.identity(), &value).await {
@@ -97,13 +103,13 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
             drop(reported);
             let wake = status_written(context, key, live);
             context.wake(wake, Lane::Edit);
-            Ok(())
+            Ok(true)
         }
         Err(error) if error.is_gone() => {
             // Until its watch says so too, whatever the collector takes of its children would be made again and again.
             let wake = context.caches().remove_parent_of(key, &parent.identity().uid);
             context.wake(wake, Lane::Edit);
-            Ok(())
+            Ok(false)
         }
         // Another of its name may stand there, whose event is on its way; or this write was just unlucky.
         Err(error) => Err(error),
@@ -152,6 +158,15 @@ fn alarms<'a>(before: &'a [Condition], after: &'a [Condition]) -> Vec<&'a Condit
 fn is_alarming(condition: &&Condition) -> bool {
     condition.status == "True"
         && [Type::Stalled, Type::Degraded, Type::Altered].iter().any(|type_| type_.as_str() == condition.type_)
+}
+
+/// What the log says of it: the words of the API server and our own. What programs and kubelets write stays in the status, which only
+/// those may read who may read the resource.
+fn logged(condition: &Condition) -> &str {
+    let is_of_pods = condition.type_ == Type::Degraded.as_str()
+        || condition.reason == Reason::ProgressDeadlineExceeded.as_str()
+        || condition.reason == Reason::RolledBack.as_str();
+    if is_of_pods { "see the status" } else { &condition.message }
 }
 
 fn alarm(condition: &Condition) -> Event {

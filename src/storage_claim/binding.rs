@@ -55,9 +55,8 @@ fn unbindable(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &O
 
 /// What to set, by the words of `checkVolumeSatisfyClaim` in `pkg/controller/volume/persistentvolume/pv_controller.go`.
 fn mend(name: &str, spec: &StorageClaimSpec, volume: &Volume, reason: Reason, message: &str) -> String {
-    let named =
-        spec.volume_name.as_deref().map_or_else(|| "it".to_owned(), |named| format!("PersistentVolume {named}"));
-    let shown = spec.volume_name.as_deref().unwrap_or_default();
+    let shown = spec.volume_name.as_deref().or(volume.volume.as_deref()).unwrap_or("NAME");
+    let named = format!("PersistentVolume {shown}");
     if reason == Reason::FailedBinding {
         return format!(
             "name another one in spec.volumeName of a new StorageClaim; or, if that claim is gone and its data are yours ({named} is \

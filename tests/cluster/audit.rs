@@ -63,6 +63,7 @@ async fn every_change_is_told_once(control_plane: Arc<ControlPlane>) -> Result<(
     patch(&sandbox, "App", "web", &json!({"spec": {"ports": null}})).await?;
     until_gone(&sandbox, "Service", "web").await?;
     ensure!(told(&sandbox, "web", "Pruned", 1).await? == ["deleted Service web, which the App declares no more"]);
+    told(&sandbox, "web", "RolloutComplete", 3).await?;
 
     for (deed, child, generation, fields) in [
         ("created", "ServiceAccount web", 1, ""),

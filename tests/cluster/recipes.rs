@@ -1,8 +1,9 @@
 //! What the recipes and the cheat-sheet say is true.
 
 use crate::support::*;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use moorage_harness::{ControlPlane, build::workspace};
+use serde_json::json;
 use std::sync::Arc;
 
 crate::cases![images_that_want_root, an_autoscaler, the_cheat_sheet];
@@ -34,14 +35,24 @@ async fn images_that_want_root(control_plane: Arc<ControlPlane>) -> Result<()> {
 async fn an_autoscaler(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "recipe-autoscaling").await?;
     let mark = control_plane.audit().mark()?;
-    for manifest in blocks(&page("docs/recipes/autoscaling.md")?, "yaml") {
-        sandbox.apply(&manifest).await?;
-    }
+    let manifests = blocks(&page("docs/recipes/autoscaling.md")?, "yaml");
+    let [app, handover] = manifests.as_slice() else { bail!("the recipe has {} manifests", manifests.len()) };
+    sandbox.apply(app).await?;
     until(&sandbox, "App", "shop", "to have the autoscaler's number of pods", |app| {
         app["status"]["pods"] == "3/3" && is_true(app, "Ready")
     })
     .await?;
-    exactly(&control_plane, &sandbox, mark, 1, |event| event.resource == "deployments").await
+    exactly(&control_plane, &sandbox, mark, 1, |event| event.resource == "deployments").await?;
+    // From a declared number: none of the pods stops on the way.
+    sandbox.kubectl(&["delete", "horizontalpodautoscaler", "shop"]).await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"replicas": 3}})).await?;
+    ready(&sandbox, "App", "shop").await?;
+    sandbox.apply(handover).await?;
+    patch(&sandbox, "App", "shop", &json!({"spec": {"replicas": null}})).await?;
+    let app = ready(&sandbox, "App", "shop").await?;
+    ensure!(app["status"]["pods"] == "3/3", "{}", app["status"]);
+    ensure!(must_get(&sandbox, "Deployment", "shop").await?["spec"]["replicas"] == 3, "it was scaled");
+    Ok(())
 }
 
 /// A line of the cheat-sheet that a node has to answer, or that is no line of kubectl's alone.

@@ -75,7 +75,7 @@ async fn a_late_answer_costs_nothing() -> Result<()> {
     is_back(&world)?;
     let work: Vec<String> = world.work().split_off(mark).iter().map(|entry| entry.call.summary()).collect();
     ensure!(work.iter().filter(|line| *line == "get replicasets").count() == 1, "{work:?}");
-    ensure!(work[..2] == ["get replicasets", "patch deployments"], "{work:?}");
+    ensure!(work[..3] == ["get replicasets", "get deployments", "patch deployments"], "{work:?}");
     Ok(())
 }
 
