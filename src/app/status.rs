@@ -5,9 +5,7 @@ use super::configuration::missing;
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::api::common::{RevisionOutcome, RevisionStatus};
-use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
-use crate::core::facts::Workload;
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
@@ -15,18 +13,14 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, children, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
-use crate::core::{leaving, meta, problems, revisions, storage};
+use crate::core::{leaving, meta, revisions, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
-    let workload = observed.workload(&identity.name);
-    let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
-    let problems = problems::problems(&observed.pods, complete, now);
-    let author = Author { kind: identity.kind, container: &identity.name };
-    let added = observed.added(&identity.name);
-    let running = Running { name: &identity.name, author, workload, problems: &problems, added };
+    let running = Running::of(&identity, &identity.name, observed, now);
+    let workload = running.workload;
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let before = app.status.as_ref().map(|status| status.revisions.as_slice()).unwrap_or_default();
@@ -47,7 +41,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
         addresses: published.map(|published| published.addresses.clone()).unwrap_or_default(),
         node_ports: published.map(|published| published.node_ports.clone()).unwrap_or_default(),
-        problems: problems.told,
+        problems: running.problems.told,
         revisions,
         children: children(&identity, plan, outcome, observed),
     }

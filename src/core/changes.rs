@@ -1,7 +1,7 @@
 //! Which fields of an object an apply changes, never to what, as a value may be secret.
 
 use super::live::Live;
-use super::merge::{Ours, Path, Rules};
+use super::merge::{Ours, Path, Rules, is_item};
 use super::meta::APPLIED_HASH;
 use super::object::Object;
 use super::observed::differences;
@@ -32,10 +32,8 @@ fn undeclared(ours: &Value, wanted: &Value, rules: &Rules) -> Vec<Path> {
         }
         Some(("k", keys)) => {
             let item: Value = serde_json::from_str(keys).unwrap_or_default();
-            let is_item = |other: &&Value| {
-                rules.keys.iter().all(|key| other.get(key).is_none_or(|value| item.get(key) == Some(value)))
-            };
-            let gone = match wanted.as_array().into_iter().flatten().find(is_item) {
+            let mut others = wanted.as_array().into_iter().flatten();
+            let gone = match others.find(|other| is_item(&rules.keys, other, &item)) {
                 None => vec![Path::default()],
                 Some(other) => undeclared(below, other, rules.item()),
             };

@@ -29,12 +29,10 @@ pub enum Cause {
 }
 
 impl Drift {
-    /// That of a whole object, `managedFields` included; `None` if it is as wanted.
-    pub fn of(whole: Value, wanted: &Object) -> Option<Self> {
-        let entries = whole["metadata"]["managedFields"].clone();
-        let live = Live::new(whole);
-        let field = differences(&live, wanted, Ours::Listed(Some(&live.ours))).into_iter().next()?;
-        let entries = items(&entries);
+    /// That of an object with those entries of `managedFields`; `None` if it is as wanted.
+    pub fn of(live: &Live, entries: &Value, wanted: &Object) -> Option<Self> {
+        let field = differences(live, wanted, Ours::Listed(Some(&live.ours))).into_iter().next()?;
+        let entries = items(entries);
         let mut others =
             entries.filter(|entry| entry["manager"] != FIELD_MANAGER && entry.get("subresource").is_none());
         let holder = others.find(|entry| field.is_in(&entry["fieldsV1"])).and_then(|entry| entry["manager"].as_str());
@@ -66,7 +64,7 @@ impl fmt::Display for Drift {
 
 #[cfg(test)]
 mod tests {
-    use super::Drift;
+    use super::{Drift, Live};
     use crate::core::kind::ChildKind;
     use crate::core::object::Object;
     use serde_json::{Value, json};
@@ -78,6 +76,11 @@ mod tests {
 
     fn entry(manager: &str, time: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields})
+    }
+
+    fn of(whole: Value) -> Option<Drift> {
+        let managed = whole["metadata"]["managedFields"].clone();
+        Drift::of(&Live::new(whole), &managed, &wanted())
     }
 
     fn wanted() -> Object {
@@ -95,7 +98,7 @@ mod tests {
         ]);
         let mut live = service(80, &managers);
         live["spec"]["ports"][0]["name"] = json!("web");
-        let drift = Drift::of(live, &wanted()).unwrap();
+        let drift = of(live).unwrap();
         assert_eq!(drift.to_string(), "kubectl-edit changed spec.ports[port=80,protocol=TCP].name");
     }
 
@@ -108,8 +111,8 @@ mod tests {
         ]);
         let mut live = service(80, &managers);
         live["spec"].as_object_mut().unwrap().remove("selector");
-        assert_eq!(Drift::of(live, &wanted()).unwrap().to_string(), "somebody took out spec.selector");
-        assert_eq!(Drift::of(service(80, &json!([])), &wanted()), None);
+        assert_eq!(of(live).unwrap().to_string(), "somebody took out spec.selector");
+        assert_eq!(of(service(80, &json!([]))), None);
     }
 
     #[test]
@@ -117,7 +120,7 @@ mod tests {
         let ours = json!([{"manager": "moorage", "operation": "Apply", "fieldsV1": {"f:spec": {"f:selector": {}}}}]);
         let mut live = service(80, &ours);
         live["spec"]["selector"]["app"] = json!("b");
-        let told = Drift::of(live, &wanted()).unwrap().to_string();
+        let told = of(live).unwrap().to_string();
         assert!(
             told.starts_with("another install of Moorage, or an admission webhook, changed spec.selector"),
             "{told}"

@@ -90,12 +90,17 @@ impl Ours<'_> {
         let Self::Listed(fields) = self else { return Self::All };
         let is_item = |step: &str| {
             let named: Option<Value> = step.strip_prefix("k:").and_then(|json| serde_json::from_str(json).ok());
-            let same = |named: &Value, key: &String| item.get(key).is_none_or(|value| named.get(key) == Some(value));
-            named.is_some_and(|named| keys.iter().all(|key| same(&named, key)))
+            named.is_some_and(|named| is_item(keys, item, &named))
         };
         let items = fields.and_then(Value::as_object).into_iter().flatten();
         Self::Listed(items.into_iter().find(|(step, _)| is_item(step)).map(|(_, fields)| fields))
     }
+}
+
+/// Whether an item of a list merged by those keys is the one that `other` is. A key that the item leaves out has a default, which any
+/// matches.
+pub fn is_item(keys: &[String], item: &Value, other: &Value) -> bool {
+    keys.iter().all(|key| item.get(key).is_none_or(|value| other.get(key) == Some(value)))
 }
 
 /// Where in an object a value stands.

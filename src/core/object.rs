@@ -63,8 +63,8 @@ impl Object {
     }
 }
 
-/// `null` on the wire would claim a field only to empty it.
-fn strip_nulls(value: &mut Value) {
+/// Leaves out fields without a value. `null` on the wire would claim a field only to empty it; the API server prunes it from what it reads.
+pub fn strip_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, inner| !inner.is_null());

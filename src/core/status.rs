@@ -16,6 +16,7 @@ use super::reason::Reason;
 use super::storage;
 use super::text::{MESSAGE, cut, list};
 use crate::api::common::{ChildStatus, Problem};
+use jiff::Timestamp;
 
 /// Most errors of a spec that are told at once.
 pub const ERRORS: usize = 16;
@@ -186,12 +187,25 @@ pub struct Running<'a> {
     /// Its progress, once it exists.
     pub workload: Option<&'a Workload>,
     /// What is wrong with its pods.
-    pub problems: &'a Problems,
+    pub problems: Problems,
     /// What others added to the Deployment that changes what they may do.
     pub added: &'a [String],
 }
 
-impl Running<'_> {
+impl<'a> Running<'a> {
+    /// What runs for an App or Registry that declares that container.
+    pub fn of(identity: &'a Identity, container: &'a str, observed: &'a Observed, now: Timestamp) -> Self {
+        let workload = observed.workload(&identity.name);
+        let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
+        Self {
+            name: &identity.name,
+            author: Author { kind: identity.kind, container },
+            workload,
+            problems: problems::problems(&observed.pods, complete, now),
+            added: observed.added(&identity.name),
+        }
+    }
+
     /// The summary when all objects are as declared: how the pods are.
     pub fn summary(&self) -> Summary {
         let Some(workload) = self.workload else {

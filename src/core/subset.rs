@@ -3,7 +3,7 @@
 //! Defaults that the API server adds and fields of other managers are no differences. Values merge by [`Rules`]; what is one
 //! value must be the very one that we applied, which holds while the API server says that it is ours, and else if it is equal.
 
-use super::merge::{Ours, Path, Rules};
+use super::merge::{Ours, Path, Rules, is_item};
 use super::quantity::Quantity;
 use serde_json::{Map, Value};
 
@@ -68,8 +68,7 @@ fn innermost(value: &Value) -> Path {
 
 /// The item of a list merged by keys that is the wanted one.
 pub fn item_of<'a>(live: &'a [Value], wanted: &Value, rules: &Rules) -> Option<&'a Value> {
-    let is_same = |live: &Value, key: &String| live.get(key) == wanted.get(key) || wanted.get(key).is_none();
-    live.iter().find(|live| rules.keys.iter().all(|key| is_same(live, key)))
+    live.iter().find(|live| is_item(&rules.keys, wanted, live))
 }
 
 /// What is known of a place in an object beside its rules.

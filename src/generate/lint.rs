@@ -7,7 +7,8 @@ use crate::api::{API_VERSION, GROUP};
 use crate::core::kind::ParentKind;
 use regex::Regex;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,13 @@ pub fn document(document: &Value) -> Result<Document, String> {
         .ok_or_else(|| format!("kind: Unsupported value: {kind:?}: {API_VERSION} has {}", kinds()))
 }
 
+/// Made once, however many documents there are.
+static CRDS: LazyLock<BTreeMap<ParentKind, Value>> =
+    LazyLock::new(|| ParentKind::ALL.into_iter().map(|kind| (kind, crd(kind))).collect());
+
 /// What the schema of its kind refuses in a document, or drops, each beginning with the field.
 pub fn faults(kind: ParentKind, document: &Value) -> Vec<String> {
-    let crd = crd(kind);
+    let crd = CRDS.get(&kind).unwrap_or(&Value::Null);
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut found = rule_check::broken("", &schema["x-kubernetes-validations"], document);
     found.extend(metadata(&document["metadata"]));

@@ -3,7 +3,7 @@
 use super::lint::{self, Document};
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
-use crate::core::object::Object;
+use crate::core::object::{Object, strip_nulls};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::PlanSettings;
@@ -123,21 +123,9 @@ fn members(document: Value) -> Vec<Value> {
             list["items"].as_array().cloned().unwrap_or_default().into_iter().flat_map(members).collect()
         }
         mut document => {
-            without_nulls(&mut document);
+            strip_nulls(&mut document);
             vec![document]
         }
-    }
-}
-
-/// Leaves out what the API server prunes: fields without a value.
-fn without_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(without_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_nulls),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -5,15 +5,13 @@ use super::build::pod::CONTAINER;
 use super::validate::secret_name;
 use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
-use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
-use crate::core::facts::Workload;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, children, of_children, of_outcome};
-use crate::core::{leaving, problems, storage};
+use crate::core::{leaving, storage};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -25,12 +23,8 @@ pub fn status(
     now: Timestamp,
 ) -> RegistryStatus {
     let identity = registry.identity();
-    let workload = observed.workload(&identity.name);
-    let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
-    let problems = problems::problems(&observed.pods, complete, now);
-    let author = Author { kind: identity.kind, container: CONTAINER };
-    let added = observed.added(&identity.name);
-    let running = Running { name: &identity.name, author, workload, problems: &problems, added };
+    let running = Running::of(&identity, CONTAINER, observed, now);
+    let workload = running.workload;
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     RegistryStatus {
@@ -38,7 +32,7 @@ pub fn status(
         conditions: merge(old, wanted, identity.generation, now),
         endpoint: Some(RegistryEndpoint { internal: format!("{}.{}.svc:{PORT}", identity.name, identity.namespace) }),
         ready_replicas: workload.map(|workload| workload.ready),
-        problems: problems.told,
+        problems: running.problems.told,
         children: children(&identity, plan, outcome, observed),
     }
 }

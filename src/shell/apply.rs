@@ -145,12 +145,13 @@ impl Applier<'_> {
         {
             context.writer.holders(object.kind, &parent.namespace, &object.name, &holders).await?;
         }
-        let fields = whole.clone().map(|whole| changes(&Live::new(whole), object)).unwrap_or_default();
+        let seen = whole.map(|whole| (whole["metadata"]["managedFields"].clone(), Live::new(whole)));
+        let fields = seen.as_ref().map(|(_, live)| changes(live, object)).unwrap_or_default();
         if !child.stood_as(object) {
             return self.update(child, Deed::Updated(fields)).await;
         }
-        let undone = whole.as_ref().and_then(|whole| self.undone(&whole["spec"]["template"]));
-        let drift = whole.and_then(|whole| Drift::of(whole, object));
+        let undone = seen.as_ref().and_then(|(_, live)| self.undone(&live.body["spec"]["template"]));
+        let drift = seen.and_then(|(managed, live)| Drift::of(&live, &managed, object));
         let applied = self.update(child, Deed::Reverted(fields)).await?;
         self.repaired(&drift.as_ref().map_or_else(|| "somebody changed it".to_owned(), ToString::to_string));
         if let (Some(drift), Applied::Done(_)) = (drift, &applied) {

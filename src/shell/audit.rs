@@ -48,13 +48,12 @@ fn events(parent: &Identity, deeds: &[(String, Deed)]) -> Vec<Event> {
 
 /// An Event that tells no trouble.
 pub fn normal(reason: &str, action: &str, note: String) -> Event {
-    Event {
-        type_: EventType::Normal,
-        reason: reason.to_owned(),
-        note: Some(note),
-        action: action.to_owned(),
-        secondary: None,
-    }
+    event(EventType::Normal, reason, action, note)
+}
+
+/// An Event about the parent alone.
+pub fn event(type_: EventType, reason: &str, action: &str, note: String) -> Event {
+    Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None }
 }
 
 fn fields(deed: &Deed) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Writes a status when it says something new; small news wait a moment to be told together.
 
-use super::audit::normal;
+use super::audit::{event, normal};
 use super::context::Context;
 use super::error::Error;
 use super::intake::status_written;
@@ -170,13 +170,7 @@ fn logged(condition: &Condition) -> &str {
 }
 
 fn alarm(condition: &Condition) -> Event {
-    Event {
-        type_: EventType::Warning,
-        reason: condition.reason.clone(),
-        note: Some(condition.message.clone()),
-        action: condition.type_.clone(),
-        secondary: None,
-    }
+    event(EventType::Warning, &condition.reason, &condition.type_, condition.message.clone())
 }
 
 #[cfg(test)]

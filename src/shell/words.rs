@@ -1,6 +1,6 @@
 //! What users are told of an apply: of failures in the status, of changes in Events.
 
-use super::audit::normal;
+use super::audit::{event, normal};
 use crate::core::drift::Drift;
 use crate::core::facts::Volume;
 use crate::core::kind::{ChildKind, Identity, ParentKind};
@@ -153,12 +153,12 @@ pub fn emptied(object: &Object, former: &str) -> Event {
         "{kind} {name} was made anew and is empty, as somebody deleted the former one. Its PersistentVolume {former} is gone with the data, \
          unless its persistentVolumeReclaimPolicy is Retain: kubectl get pv {former}"
     );
-    of_data(EventType::Warning, "VolumeEmptied", "Create", note)
+    event(EventType::Warning, "VolumeEmptied", "Create", note)
 }
 
 /// The Event about a volume that was adopted and that a Helm release has still.
 pub fn released(object: &Object, release: &str) -> Event {
-    of_data(EventType::Warning, "HelmRelease", "Adopt", owner::of_release(&object.name, release))
+    event(EventType::Warning, "HelmRelease", "Adopt", owner::of_release(&object.name, release))
 }
 
 /// The Event about a volume that is deleted as its claim's policy says.
@@ -171,11 +171,7 @@ pub fn volume_deleted(claim: &Identity, volume: &Volume) -> Event {
         "PersistentVolumeClaim {name}{held} is deleted with its data, as StorageClaim {name}{of} was deleted and its spec.deletionPolicy is \
          Delete"
     );
-    of_data(EventType::Normal, "VolumeDeleted", "Delete", note)
-}
-
-fn of_data(type_: EventType, reason: &str, action: &str, note: String) -> Event {
-    Event { type_, reason: reason.to_owned(), action: action.to_owned(), note: Some(note), secondary: None }
+    normal("VolumeDeleted", "Delete", note)
 }
 
 /// The Event about an object that is made anew.

@@ -3,7 +3,7 @@
 use crate::support::*;
 use anyhow::{Result, ensure};
 use moorage_harness::{ControlPlane, Sandbox, eventually};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 crate::cases![every_change_is_told_once, a_refusal_is_told_once_and_that_it_is_over];
@@ -17,53 +17,42 @@ fn lines_with(sandbox: &Sandbox, parts: &[&str]) -> Vec<String> {
     log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned).collect()
 }
 
-/// Reasons and notes of the Events on the App of that name.
-async fn events(sandbox: &Sandbox, app: &str) -> Result<Vec<(String, String)>> {
-    let about = format!("--field-selector=involvedObject.name={app},involvedObject.kind=App");
-    let list: Value = serde_json::from_str(&sandbox.kubectl(&["get", "events", &about, "--output=json"]).await?)?;
-    let told = |event: &Value| Some((event["reason"].as_str()?.to_owned(), event["message"].as_str()?.to_owned()));
-    Ok(list["items"].as_array().into_iter().flatten().filter_map(told).collect())
-}
+/// What finds the Events on the App of that name.
+const ON_WEB: &str = "involvedObject.name=web,involvedObject.kind=App";
 
-/// Waits for as many Events with that reason; returns their notes.
-async fn told(sandbox: &Sandbox, app: &str, reason: &str, count: usize) -> Result<Vec<String>> {
-    let what = format!("{count} Events {reason}");
-    eventually(DEADLINE, &what, || async {
-        let mut notes = events(sandbox, app).await?;
-        notes.retain(|(told, _)| told == reason);
-        Ok((notes.len() >= count).then(|| notes.into_iter().map(|(_, note)| note).collect()))
-    })
-    .await
+/// Waits for as many Events with that reason on the App; returns their messages.
+async fn on_web(sandbox: &Sandbox, reason: &str, count: usize) -> Result<Vec<String>> {
+    told(sandbox, &format!("{ON_WEB},reason={reason}"), count).await
 }
 
 async fn every_change_is_told_once(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "audit-changes").await?;
     sandbox.apply(WEB).await?;
     ready(&sandbox, "App", "web").await?;
-    ensure!(told(&sandbox, "web", "Created", 1).await? == ["made ServiceAccount web, Deployment web, Service web"]);
-    ensure!(told(&sandbox, "web", "RolloutComplete", 1).await? == ["1 of 1 pods are available"]);
+    ensure!(on_web(&sandbox, "Created", 1).await? == ["made ServiceAccount web, Deployment web, Service web"]);
+    ensure!(on_web(&sandbox, "RolloutComplete", 1).await? == ["1 of 1 pods are available"]);
 
     let change =
         json!({"spec": {"image": "registry.example.com/team/web:2", "env": [{"name": "KEY", "value": VALUE}]}});
     patch(&sandbox, "App", "web", &change).await?;
     ready(&sandbox, "App", "web").await?;
-    let updated = told(&sandbox, "web", "Updated", 1).await?;
+    let updated = on_web(&sandbox, "Updated", 1).await?;
     let container = "spec.template.spec.containers[name=web]";
     let fields = format!("{container}.env, {container}.image");
     ensure!(updated == [format!("Deployment web, to generation 2 of the App: {fields}")], "{updated:?}");
-    told(&sandbox, "web", "RolloutComplete", 2).await?;
+    on_web(&sandbox, "RolloutComplete", 2).await?;
 
     patch(&sandbox, "Service", "web", &json!({"spec": {"selector": {"moorage.dev/app": "x"}}})).await?;
     until(&sandbox, "Service", "web", "to be repaired", |service| {
         service["spec"]["selector"]["moorage.dev/app"] == "web"
     })
     .await?;
-    told(&sandbox, "web", "DriftReverted", 1).await?;
+    on_web(&sandbox, "DriftReverted", 1).await?;
 
     patch(&sandbox, "App", "web", &json!({"spec": {"ports": null}})).await?;
     until_gone(&sandbox, "Service", "web").await?;
-    ensure!(told(&sandbox, "web", "Pruned", 1).await? == ["deleted Service web, which the App declares no more"]);
-    told(&sandbox, "web", "RolloutComplete", 3).await?;
+    ensure!(on_web(&sandbox, "Pruned", 1).await? == ["deleted Service web, which the App declares no more"]);
+    on_web(&sandbox, "RolloutComplete", 3).await?;
 
     for (deed, child, generation, fields) in [
         ("created", "ServiceAccount web", 1, ""),
@@ -80,7 +69,7 @@ async fn every_change_is_told_once(control_plane: Arc<ControlPlane>) -> Result<(
     }
     let all = lines_with(&sandbox, &[" INFO ", "child="]);
     ensure!(all.len() == 7, "{all:?}");
-    let events = events(&sandbox, "web").await?;
+    let events = events(&sandbox, ON_WEB).await?;
     ensure!(events.len() == 8, "{events:?}");
     ensure!(!format!("{events:?}{}", sandbox.operator.logs()).contains(VALUE), "a value was told");
     Ok(())
@@ -100,11 +89,11 @@ async fn a_refusal_is_told_once_and_that_it_is_over(control_plane: Arc<ControlPl
     .await?;
     let warned = lines_with(&sandbox, &[" WARN ", "NameConflict", "Service web", "audit-refusals/web"]);
     ensure!(warned.len() == 1, "{warned:?}\n{}", sandbox.operator.logs());
-    told(&sandbox, "web", "NameConflict", 1).await?;
+    on_web(&sandbox, "NameConflict", 1).await?;
 
     sandbox.kubectl(&["delete", "service", "web"]).await?;
     ready(&sandbox, "App", "web").await?;
-    let recovered = told(&sandbox, "web", "Recovered", 1).await?;
+    let recovered = on_web(&sandbox, "Recovered", 1).await?;
     ensure!(recovered == ["NameConflict is over; 1 of 1 pods are available"], "{recovered:?}");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
-use moorage_harness::{ControlPlane, eventually};
+use moorage_harness::ControlPlane;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -106,13 +106,7 @@ async fn rollout_undo(control_plane: Arc<ControlPlane>) -> Result<()> {
     let is_repaired =
         |object: &Value| is_declared(object) && object["metadata"]["generation"] != before["metadata"]["generation"];
     until(&sandbox, "Deployment", "web", "to have the declared image again", is_repaired).await?;
-    let told = eventually(DEADLINE, "an Event to tell of it", || async {
-        let reverted =
-            ["get", "events", "--field-selector=reason=DriftReverted", "--output=jsonpath={.items[*].message}"];
-        let notes = sandbox.kubectl(&reverted).await?;
-        Ok((!notes.is_empty()).then_some(notes))
-    })
-    .await?;
+    let told = told(&sandbox, "reason=DriftReverted", 1).await?.join("\n");
     for part in ["Deployment web: kubectl", "spec.template.spec.containers[name=web].image", "`kubectl rollout undo`"] {
         ensure!(told.contains(part), "{told}");
     }

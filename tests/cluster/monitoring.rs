@@ -67,7 +67,7 @@ async fn without_the_component_the_app_says_so(control_plane: Arc<ControlPlane>)
 /// The recipe's manifests and commands, as they stand.
 async fn the_recipe_is_true(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "recipe-monitoring").await?;
-    let recipe = std::fs::read_to_string(workspace().join("docs/recipes/monitoring.md"))?;
+    let recipe = page("docs/recipes/monitoring.md")?;
     let manifests = blocks(&recipe, "yaml");
     ensure!(manifests.len() == 2, "{} manifests", manifests.len());
     for manifest in manifests {

@@ -2,15 +2,11 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, bail, ensure};
-use moorage_harness::{ControlPlane, build::workspace};
+use moorage_harness::ControlPlane;
 use serde_json::json;
 use std::sync::Arc;
 
 crate::cases![images_that_want_root, an_autoscaler, the_cheat_sheet];
-
-fn page(path: &str) -> Result<String> {
-    Ok(std::fs::read_to_string(workspace().join(path))?)
-}
 
 async fn images_that_want_root(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "recipe-root").await?;
@@ -25,7 +21,7 @@ async fn images_that_want_root(control_plane: Arc<ControlPlane>) -> Result<()> {
     let app = reason(&sandbox, "App", "legacy", "Degraded", "PodsRefused").await?;
     ensure!(message(&app, "Degraded").contains("PodSecurity"), "{}", message(&app, "Degraded"));
     for line in blocks(&recipe, "sh").concat().replace("NAMESPACE", "recipe-root").lines() {
-        sandbox.kubectl(&line.split_whitespace().skip(1).collect::<Vec<_>>()).await?;
+        run(&sandbox, line).await?;
     }
     sandbox.kubectl(&["rollout", "restart", "deployment/legacy"]).await?;
     ready(&sandbox, "App", "legacy").await?;
@@ -70,9 +66,7 @@ async fn the_cheat_sheet(control_plane: Arc<ControlPlane>) -> Result<()> {
     let lines: Vec<&str> = lines.lines().filter(|line| !needs_more(line)).collect();
     ensure!(lines.len() > 15, "{lines:?}");
     for line in lines {
-        let words = words(line);
-        let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-        let printed = sandbox.kubectl(&arguments).await.with_context(|| line.to_owned())?;
+        let printed = run(&sandbox, line).await?;
         match line {
             "kubectl get moorage" => ensure!(printed.contains("app.moorage.dev/web"), "{line}\n{printed}"),
             line if line.contains("-o wide") => {

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
-use moorage_harness::{ControlPlane, Mark, Sandbox, build::workspace, eventually};
+use moorage_harness::{ControlPlane, Mark, Sandbox, eventually};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ const RECIPE: &str = "docs/recipes/rollback.md";
 
 /// A section of a page.
 fn section(page: &str, title: &str) -> Result<String> {
-    let page = std::fs::read_to_string(workspace().join(page))?;
+    let page = self::page(page)?;
     let (_, text) = page.split_once(&format!("\n## {title}\n")).context("no such section")?;
     Ok(text.split("\n## ").next().unwrap_or_default().to_owned())
 }
@@ -46,9 +46,7 @@ fn documented(page: &str, title: &str) -> Result<Vec<(String, String)>> {
 
 /// Runs a documented command; it must print what is documented.
 async fn holds(sandbox: &Sandbox, (line, output): &(String, String)) -> Result<()> {
-    let words = words(line);
-    let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-    let printed = sandbox.kubectl(&arguments).await?;
+    let printed = run(sandbox, line).await?;
     ensure!(printed.trim_end() == output.trim_end(), "{line}\nprints:\n{printed}\nand not:\n{output}");
     Ok(())
 }

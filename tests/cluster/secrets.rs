@@ -129,7 +129,7 @@ async fn the_recipe_is_true(control_plane: Arc<ControlPlane>) -> Result<()> {
     let mut options = options();
     options.namespaced_roles.push("moorage-config-secrets".to_owned());
     let sandbox = control_plane.sandbox("reads-secrets-recipe", options).await?;
-    let recipe = std::fs::read_to_string(workspace().join("docs/recipes/configuration.md"))?;
+    let recipe = page("docs/recipes/configuration.md")?;
     let manifests = blocks(&recipe, "yaml");
     ensure!(manifests.len() == 4, "{} manifests", manifests.len());
     for manifest in manifests {
@@ -140,27 +140,10 @@ async fn the_recipe_is_true(control_plane: Arc<ControlPlane>) -> Result<()> {
         }
     }
     let commands = blocks(&recipe, "sh").concat();
-    let run: Vec<&str> = commands.lines().filter(|line| !line.starts_with("kubectl apply ")).collect();
-    ensure!(run.len() >= 4, "{run:?}");
-    for line in run {
-        let words = words(line);
-        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
-        ensure!(arguments[0] == "kubectl", "{line}");
-        sandbox.kubectl(&arguments[1..]).await?;
+    let lines: Vec<&str> = commands.lines().filter(|line| !line.starts_with("kubectl apply ")).collect();
+    ensure!(lines.len() >= 4, "{lines:?}");
+    for line in lines {
+        run(&sandbox, line).await?;
     }
     Ok(())
-}
-
-/// The words of a command as a shell reads them that knows no quotes but the single ones.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut quoted) = (vec![String::new()], false);
-    for letter in line.chars() {
-        match (letter, words.last_mut()) {
-            ('\'', _) => quoted = !quoted,
-            (' ', _) if !quoted => words.push(String::new()),
-            (letter, Some(word)) => word.push(letter),
-            (_, None) => {}
-        }
-    }
-    words
 }

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context as _, Result, ensure};
-use moorage_harness::{ControlPlane, Sandbox, eventually};
+use moorage_harness::{ControlPlane, Sandbox};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -219,14 +219,11 @@ async fn provisioning_failure(sandbox: &Sandbox) -> Result<()> {
 
 /// Waits for an Event of that reason about an object of ours, and gives its words.
 async fn event(sandbox: &Sandbox, reason: &str, about: &str) -> Result<String> {
-    let of = format!("--field-selector=reason={reason},involvedObject.name={about}");
-    let get = ["get", "events", &of, "--output=jsonpath={range .items[*]}{.type} {.message}{\"\\n\"}{end}"];
-    let found = eventually(DEADLINE, &format!("an Event {reason} about {about}"), || async {
-        Ok(Some(sandbox.kubectl(&get).await?).filter(|told| !told.is_empty()))
-    })
-    .await?;
-    ensure!(found.trim_end().lines().count() == 1, "{found}");
-    Ok(found)
+    let of = format!("reason={reason},involvedObject.name={about}");
+    let messages = told(sandbox, &of, 1).await?;
+    ensure!(messages.len() == 1, "{messages:?}");
+    let type_ = events(sandbox, &of).await?[0]["type"].as_str().unwrap_or_default().to_owned();
+    Ok(format!("{type_} {}", messages[0]))
 }
 
 /// Both the claim and the App that mounts it say so; what follows is told once.

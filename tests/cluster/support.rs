@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use moorage_harness::build::workspace;
 use moorage_harness::{AuditEvent, ControlPlane, Mark, OperatorOptions, Sandbox, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -226,22 +227,47 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
     page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
 
-/// The words of a command line, which quotes with `'` only.
-pub fn words(line: &str) -> Vec<String> {
-    let parts = line.split('\'').enumerate();
-    let mut words: Vec<String> = vec![String::new()];
-    for (index, part) in parts {
-        if index % 2 == 1 {
-            words.last_mut().into_iter().for_each(|word| word.push_str(part));
-            continue;
-        }
-        for (turn, piece) in part.split(' ').enumerate() {
-            if turn > 0 {
-                words.push(String::new());
-            }
-            words.last_mut().into_iter().for_each(|word| word.push_str(piece));
+/// A page of the documentation.
+pub fn page(path: &str) -> Result<String> {
+    Ok(std::fs::read_to_string(workspace().join(path))?)
+}
+
+/// Runs a documented line of kubectl, which quotes with `'` only; returns what it prints.
+pub async fn run(sandbox: &Sandbox, line: &str) -> Result<String> {
+    let words = words(line);
+    let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+    ensure!(arguments.first() == Some(&"kubectl"), "{line}");
+    sandbox.kubectl(&arguments[1..]).await.with_context(|| line.to_owned())
+}
+
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for letter in line.chars() {
+        match (letter, words.last_mut()) {
+            ('\'', _) => quoted = !quoted,
+            (' ', _) if !quoted => words.push(String::new()),
+            (letter, Some(word)) => word.push(letter),
+            (_, None) => {}
         }
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+/// The Events that a field selector finds.
+pub async fn events(sandbox: &Sandbox, selector: &str) -> Result<Vec<Value>> {
+    let selector = format!("--field-selector={selector}");
+    let mut list: Value =
+        serde_json::from_str(&sandbox.kubectl(&["get", "events", &selector, "--output=json"]).await?)?;
+    Ok(serde_json::from_value(list["items"].take())?)
+}
+
+/// Waits for as many of them; returns their messages.
+pub async fn told(sandbox: &Sandbox, selector: &str, count: usize) -> Result<Vec<String>> {
+    eventually(DEADLINE, &format!("{count} Events: {selector}"), || async {
+        let events = events(sandbox, selector).await?;
+        let message = |event: &Value| event["message"].as_str().unwrap_or_default().to_owned();
+        Ok((events.len() >= count).then(|| events.iter().map(message).collect()))
+    })
+    .await
 }

@@ -3,7 +3,7 @@
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
 use kube::api::{Patch, PatchParams};
-use moorage_harness::{ControlPlane, eventually};
+use moorage_harness::ControlPlane;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -63,12 +63,8 @@ async fn the_member_that_is_declared_no_longer_goes(control_plane: Arc<ControlPl
     ensure!(container["lifecycle"] == json!({"preStop": {"exec": {"command": ["true"]}}}), "{container}");
     let volume = &pod["volumes"][0];
     ensure!(volume["configMap"]["name"] == "c" && volume.get("emptyDir").is_none(), "{volume}");
-    let told = eventually(DEADLINE, "an Event for each", || async {
-        let taken = ["get", "events", "--field-selector=reason=FieldTakenOut", "--output=jsonpath={.items[*].message}"];
-        let notes = sandbox.kubectl(&taken).await?;
-        Ok((notes.matches("so it was taken out").count() >= 5).then_some(notes))
-    })
-    .await?;
+    let told = told(&sandbox, "reason=FieldTakenOut", 5).await?.join("\n");
+    ensure!(told.matches("so it was taken out").count() >= 5, "{told}");
     let field =
         "Deployment web: team held spec.template.spec.containers[name=web].env[name=A].value, which can't stand";
     told.contains(field).then_some(()).with_context(|| told.clone())
