@@ -49,6 +49,9 @@ pub struct RegistrySpec {
     /// Refuses pushes and deletions while true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// What the registry writes into its log, as Distribution names it. `Info` adds a line for each request, `Debug` several.
+    #[serde(default)]
+    pub log_level: LogLevel,
     /// CPU and memory that the registry asks for and may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "upstream::<ResourceRequirements>")]
@@ -64,6 +67,29 @@ pub struct RegistrySpec {
 pub enum Engine {
     #[default]
     Distribution,
+}
+
+/// From which importance on something is logged.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the variants are the usual words, and docs on them would split the schema")]
+pub enum LogLevel {
+    Error,
+    #[default]
+    Warn,
+    Info,
+    Debug,
+}
+
+impl LogLevel {
+    /// The word in Distribution's configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
 }
 
 /// Where images are kept. Exactly one source.

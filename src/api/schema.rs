@@ -1,7 +1,7 @@
 //! Schemas: embedded Kubernetes types without their descriptions, and bounds on everything.
 //!
 //! The API server refuses what the schema refuses, before anything is stored, so every string, list, map and number
-//! is bounded here, every list says how server-side apply merges it, and nothing is nullable.
+//! is bounded here, every list says how server-side apply merges it, and what is optional may be null, which is no value.
 
 use super::words::explanation;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -38,7 +38,7 @@ pub fn bound(schema: &mut Value, field: &str) {
     let Some(map) = schema.as_object_mut() else { return };
     map.remove("nullable");
     if map.contains_key("x-kubernetes-int-or-string") && QUANTITIES.contains(&field) {
-        map.entry("pattern").or_insert(json!(QUANTITY));
+        amount(map);
     } else if map.contains_key("x-kubernetes-int-or-string") {
         // The bounds concern numbers only; a longer one would not fit the type that Kubernetes decodes it to.
         bound_integer(map, field);
@@ -52,6 +52,17 @@ pub fn bound(schema: &mut Value, field: &str) {
         Some("object") => bound_object(map, field),
         Some(_) | None => {}
     }
+}
+
+/// A quantity as Kubernetes takes it: text, or any number, so that `cpu: 0.5` is good here as in a pod. No type of a schema is text or
+/// a number with a fraction, so this one has none, and refuses all else.
+fn amount(map: &mut Map<String, Value>) {
+    map.remove("x-kubernetes-int-or-string");
+    let bounds = json!({
+        "x-kubernetes-preserve-unknown-fields": true, "pattern": QUANTITY, "maxLength": 32, "minimum": 0,
+        "maxItems": 0, "maxProperties": 0, "not": {"enum": [true, false, [], {}]},
+    });
+    map.extend(bounds.as_object().cloned().unwrap_or_default());
 }
 
 fn bound_object(map: &mut Map<String, Value>, field: &str) {
@@ -101,6 +112,23 @@ fn bound_list(map: &mut Map<String, Value>, field: &str) {
     for key in keys {
         require(items, key);
     }
+}
+
+/// Lets what is optional be null, as charts and people leave it (`env:` and nothing behind it): `kubectl apply` leaves that out by itself,
+/// `--server-side` does not. Not `replicas`, in which `/scale` wants a number, nor the `keys` of a list's items, nor choices, of which the API
+/// server takes no null even where it stands among them.
+pub fn optional_is_nullable(schema: &mut Value, keys: &[Value]) {
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let items_keys = schema["x-kubernetes-list-map-keys"].as_array().cloned().unwrap_or_default();
+    let Some(map) = schema.as_object_mut() else { return };
+    for (name, property) in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        optional_is_nullable(property, &[]);
+        let name = json!(name);
+        if !required.contains(&name) && !keys.contains(&name) && name != "replicas" && property.get("enum").is_none() {
+            property["nullable"] = json!(true);
+        }
+    }
+    map.get_mut("items").into_iter().for_each(|items| optional_is_nullable(items, &items_keys));
 }
 
 /// A list's key must be required, or have a default.

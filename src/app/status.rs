@@ -11,7 +11,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{ERRORS, Running, children, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
+use crate::core::status::{ERRORS, Running, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
 use crate::core::{leaving, meta, revisions, storage};
 use jiff::Timestamp;
@@ -41,9 +41,9 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         selector: Some(format!("{}={}", meta::parent_label(ParentKind::App), identity.name)),
         addresses: published.map(|published| published.addresses.clone()).unwrap_or_default(),
         node_ports: published.map(|published| published.node_ports.clone()).unwrap_or_default(),
+        children: running.children(&identity, plan, outcome, observed),
         problems: running.problems.told,
         revisions,
-        children: children(&identity, plan, outcome, observed),
     }
 }
 
@@ -68,8 +68,11 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {
-            let message = list(&missing, ERRORS, "; ");
             let reason = Reason::ConfigurationMissing;
+            let missing = list(&missing, ERRORS, "; ");
+            let message = format!(
+                "{missing}. Pods that start wait for it: create it, or correct spec.env, spec.envFrom or spec.volumes"
+            );
             match summary {
                 // Pods that run go on; none could take the place of one that ends.
                 Summary::Ready(_, _) | Summary::Impaired(_, _) => Summary::Impaired(reason, message),

@@ -2,6 +2,7 @@
 
 use super::kind::ParentKind;
 use super::reason::Reason;
+use super::text::list;
 use crate::api::common::Problem;
 
 /// Whose pods they are, as far as that decides on what can be done.
@@ -26,15 +27,15 @@ pub fn advice(problem: &Problem, author: Author<'_>) -> String {
     if let Some(advice) = non_root(message, is_app) {
         return advice;
     }
-    let log = format!("kubectl logs {pod} -c {container} --previous");
-    match Reason::of_problem(problem) {
-        Reason::ErrImagePull | Reason::ImagePullBackOff | Reason::InvalidImageName if is_app => {
-            ". Check spec.image and spec.imagePullSecrets".to_owned()
-        }
-        Reason::ErrImagePull | Reason::ImagePullBackOff | Reason::InvalidImageName => {
-            ". Check spec.image, or the operator's --registry-image where that is not set".to_owned()
-        }
-        Reason::OOMKilled => ". Raise spec.resources.limits.memory".to_owned(),
+    let reason = Reason::of_problem(problem);
+    let of_fields = if is_app { FIELDS_OF_APPS } else { FIELDS_OF_REGISTRIES };
+    if let Some((_, advice)) = of_fields.iter().find(|(of, _)| *of == reason) {
+        return format!(". {advice}");
+    }
+    let run = if problem.restart_count > 0 { " --previous" } else { "" };
+    let log = format!("kubectl logs {pod} -c {container}{run}");
+    let node = format!("kubectl get pod {pod} -o wide tells the node");
+    match reason {
         Reason::CrashLoopBackOff if is_app && problem.exit_code == Some(0) => {
             format!(". Have spec.command and spec.args start a program that stays in the foreground. Its log: {log}")
         }
@@ -44,28 +45,94 @@ pub fn advice(problem: &Problem, author: Author<'_>) -> String {
         Reason::CrashLoopBackOff | Reason::ContainerFailed | Reason::LivenessFailing => {
             format!(". Read its log: {log}")
         }
-        Reason::StartupFailing if is_app => {
-            ". Check spec.startupProbe against what the program serves; if it only needs longer, raise failureThreshold"
-                .to_owned()
-        }
-        Reason::ReadinessFailing if is_app => ". Check spec.readinessProbe against what the program serves".to_owned(),
         Reason::ReadinessFailing | Reason::StartupFailing => {
             format!(". Read its log: kubectl logs {pod} -c {container}")
         }
-        Reason::FailedMount => mount(problem, is_app),
-        Reason::FailedAttachVolume => {
-            ". If a pod on another node holds the volume, it is free once that pod is gone: kubectl get pods -o wide"
-                .to_owned()
+        Reason::Unschedulable => advised(&UNSCHEDULABLE, message),
+        Reason::Evicted => advised(if is_app { &EVICTED } else { &EVICTED[..3] }, message),
+        Reason::PodFailed => format!(". The Deployment makes another one; {node} that this one was on"),
+        Reason::FailedCreatePodSandBox => {
+            format!(". It is tried again by itself. The network plugin's pod on that node has the log: {node}")
         }
-        Reason::CreateContainerConfigError if is_app => {
-            ". Check the Secrets and ConfigMaps that the spec refers to".to_owned()
-        }
+        Reason::FailedMount => mount(problem, is_app, &node),
         _ => String::new(),
     }
 }
 
+/// What an App's own fields can do, where that is the same whatever is said.
+const FIELDS_OF_APPS: &[(Reason, &str)] = &[
+    (Reason::ErrImagePull, "Check spec.image and spec.imagePullSecrets"),
+    (Reason::ImagePullBackOff, "Check spec.image and spec.imagePullSecrets"),
+    (Reason::InvalidImageName, "Check spec.image"),
+    (
+        Reason::ErrImageNeverPull,
+        "Set spec.imagePullPolicy to IfNotPresent, or have the image on every node that may run the pod",
+    ),
+    (Reason::OOMKilled, "Raise spec.resources.limits.memory"),
+    (
+        Reason::StartupFailing,
+        "Check spec.startupProbe against what the program serves; if it only needs longer, raise failureThreshold",
+    ),
+    (Reason::ReadinessFailing, "Check spec.readinessProbe against what the program serves"),
+    (Reason::CreateContainerConfigError, "Check the Secrets and ConfigMaps that the spec refers to"),
+    (
+        Reason::ContainerCannotRun,
+        "Check spec.command and spec.args: the image must have that program, as an executable file for the node's architecture",
+    ),
+    (Reason::FailedAttachVolume, HELD_VOLUME),
+];
+
+/// Likewise of a Registry, whose image is its own affair only if it names one.
+const FIELDS_OF_REGISTRIES: &[(Reason, &str)] = &[
+    (Reason::ErrImagePull, REGISTRY_IMAGE),
+    (Reason::ImagePullBackOff, REGISTRY_IMAGE),
+    (Reason::InvalidImageName, REGISTRY_IMAGE),
+    (Reason::ContainerCannotRun, REGISTRY_IMAGE),
+    (Reason::OOMKilled, "Raise spec.resources.limits.memory"),
+    (Reason::FailedAttachVolume, HELD_VOLUME),
+];
+
+const REGISTRY_IMAGE: &str = "Check spec.image, or the operator's --registry-image where that is not set";
+const HELD_VOLUME: &str =
+    "If a pod on another node holds the volume, it is free once that pod is gone: kubectl get pods -o wide";
+
+/// Words of somebody else, and what can be done where they are said.
+type Table = [(&'static str, &'static str)];
+
+/// What the scheduler says of nodes that do not take a pod (`pkg/scheduler/framework/plugins`, by folder).
+const UNSCHEDULABLE: [(&str, &str); 6] = [
+    ("Insufficient ", "lower spec.resources.requests or add a node with as much free"),
+    ("node affinity/selector", "check spec.pod.nodeSelector against kubectl get nodes --show-labels"),
+    ("untolerated taint", "tolerate the taint with spec.pod.tolerations, or take it off the node"),
+    ("were unschedulable", "let pods on the node again with kubectl uncordon"),
+    (
+        "volume node affinity conflict",
+        "a node that can reach the pod's volume must have room: kubectl describe pv tells which can",
+    ),
+    ("Too many pods", "add a node, as these run as many pods as they may"),
+];
+
+/// What the kubelet says of a pod that it evicts (`pkg/kubelet/eviction/helpers.go`).
+const EVICTED: [(&str, &str); 4] = [
+    (
+        "low on resource",
+        "pods that use more than they request go first: set spec.resources.requests to what the program needs",
+    ),
+    ("local ephemeral storage", "have the program write less, or raise spec.resources.limits[ephemeral-storage]"),
+    ("ephemeral local storage", "have the program write less, or raise spec.resources.limits[ephemeral-storage]"),
+    ("EmptyDir volume", "have the program write less, or raise the sizeLimit of that emptyDir in spec.volumes"),
+];
+
+/// What can be done about each thing that was said.
+fn advised(table: &Table, said: &str) -> String {
+    let advice =
+        list(table.iter().filter(|(words, _)| said.contains(words)).map(|(_, advice)| *advice), table.len(), "; ");
+    let mut letters = advice.chars();
+    letters.next().map_or_else(String::new, |first| format!(". {}{}", first.to_uppercase(), letters.as_str()))
+}
+
 /// Something is missing, or else what mounts it failed; which is told by the kubelet's words (`pkg/volume/{configmap,secret,projected}`).
-fn mount(problem: &Problem, is_app: bool) -> String {
+fn mount(problem: &Problem, is_app: bool, node: &str) -> String {
     let is_missing = ["not found", "non-existent"].into_iter().any(|words| problem.message.contains(words));
     match (is_missing, is_app) {
         (true, true) => {
@@ -73,10 +140,7 @@ fn mount(problem: &Problem, is_app: bool) -> String {
                 .to_owned()
         }
         (true, false) => ". The pod starts once it is there".to_owned(),
-        (false, _) => format!(
-            ". It is tried again by itself. The driver's pod on that node has the log: kubectl get pod {} -o wide tells the node",
-            problem.pod
-        ),
+        (false, _) => format!(". It is tried again by itself. The driver's pod on that node has the log: {node}"),
     }
 }
 
@@ -157,6 +221,86 @@ mod tests {
         }
         for field in OF_APPS {
             assert!(told.iter().any(|advice| advice.contains(field)), "{field}");
+        }
+    }
+
+    /// Whoever is woken by it is told what to do, or that nothing is to be done.
+    #[test]
+    fn of_an_app_there_is_advice_about_every_problem_of_pods() {
+        let whole =
+            ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "OutOfcpu", "UnexpectedAdmissionError"];
+        let container = [
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "InvalidImageName",
+            "ErrImageNeverPull",
+            "ImageInspectError",
+            "CrashLoopBackOff",
+            "OOMKilled",
+            "Error",
+            "CreateContainerConfigError",
+            "CreateContainerError",
+            "RunContainerError",
+            "StartError",
+            "ReadinessFailing",
+            "LivenessFailing",
+            "StartupFailing",
+        ];
+        for (container, reason) in
+            whole.map(|reason| ("", reason)).into_iter().chain(container.map(|reason| ("web", reason)))
+        {
+            let told = said(ParentKind::App, container, reason, "");
+            assert!(told.starts_with(". ") && !told.ends_with('.'), "{reason}: {told}");
+        }
+        for (reason, message, expected) in [
+            ("Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.", ". Lower spec.resources.requests or"),
+            (
+                "Unschedulable",
+                "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+                ". Check spec.pod.nodeSelector",
+            ),
+            (
+                "Unschedulable",
+                "0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint {a: b}.",
+                "; tolerate the taint with spec.pod.tolerations",
+            ),
+            ("Unschedulable", "0/1 nodes are available: 1 node(s) were unschedulable.", "kubectl uncordon"),
+            (
+                "Evicted",
+                "The node was low on resource: memory. Threshold quantity: 100Mi, available: 9Mi. ",
+                "set spec.resources.requests",
+            ),
+            ("Evicted", "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". ", "sizeLimit"),
+            (
+                "Evicted",
+                "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+                "limits[ephemeral-storage]",
+            ),
+            (
+                "Evicted",
+                "Container web exceeded its local ephemeral storage limit \"10Mi\". ",
+                "limits[ephemeral-storage]",
+            ),
+        ] {
+            let told = said(ParentKind::App, "", reason, message);
+            assert!(told.contains(expected), "{message}: {told}");
+        }
+    }
+
+    /// `kubectl logs --previous` fails for a container that was never restarted.
+    #[test]
+    fn the_log_that_is_named_exists() {
+        for (restart_count, previous) in [(0, false), (1, true)] {
+            let reason = "Error".to_owned();
+            let problem = Problem {
+                pod: "web-1-x".to_owned(),
+                container: "web".to_owned(),
+                reason,
+                restart_count,
+                ..Problem::default()
+            };
+            let told = advice(&problem, Author { kind: ParentKind::App, container: "web" });
+            assert_eq!(told.ends_with(" --previous"), previous, "{told}");
         }
     }
 

@@ -292,7 +292,9 @@ impl<'de> Visitor<'de> for Bounded<'_> {
             let Some(key) = access.next_key::<Cow<'de, str>>()? else { return Ok(Value::Object(map)) };
             self.take(key.len() + 2);
             let value = access.next_value_seed(Bounded { left: &mut *self.left })?;
-            map.insert(key.into_owned(), value);
+            if !value.is_null() {
+                map.insert(key.into_owned(), value);
+            }
         }
         while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Value::Null)
@@ -371,6 +373,15 @@ mod tests {
         assert_eq!(Live::new(object).ours, live.ours);
         assert!(live.body["metadata"].get("managedFields").is_none());
         assert_eq!(live.body["spec"]["managedFields"], 1);
+    }
+
+    #[test]
+    fn a_field_that_is_null_is_not_there() {
+        let spec = json!({"env": null, "pod": {"labels": null, "annotations": {}}, "args": [null, {"a": null}]});
+        let bare = json!({"pod": {"annotations": {}}, "args": [null, {}]});
+        let object = json!({"metadata": {"name": "a", "resourceVersion": "7"}, "spec": spec});
+        let live: Live = serde_json::from_value(object).unwrap();
+        assert_eq!(live.body["spec"], bare);
     }
 
     /// Taken for 0, it would make everything that follows look old.

@@ -267,6 +267,9 @@ impl Container<'_> {
         if reason == Reason::OOMKilled.as_str() {
             return self.problem(reason, message);
         }
+        if matches!(reason, "StartError" | "ContainerCannotRun") {
+            return self.problem(reason, text(&self.run()["message"]));
+        }
         if let Some(probe) = self.killing_probe().filter(|_| repeats && self.is_stopped()) {
             let message = format!(
                 "it is stopped again and again, as the kubelet does when the {} fails{}{message}",

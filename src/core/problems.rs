@@ -102,6 +102,8 @@ pub fn sentence(problem: &Problem, author: Author<'_>) -> String {
     if let Some(since) = since.as_ref().filter(|_| *count > 1) {
         let _ = write!(text, " since {}", since.0);
     }
+    // What follows begins with a period of its own.
+    let message = message.trim_end_matches(['.', ' ']);
     if !message.is_empty() {
         let _ = write!(text, ": {message}");
     }
@@ -227,6 +229,24 @@ mod tests {
         assert!(said.contains("or as a probe failed"), "{said}");
     }
 
+    /// A program that could not be started has no log; the container runtime says why, also while the kubelet waits.
+    #[test]
+    fn what_never_started_is_told_in_the_runtimes_words() {
+        let words = "exec: \"serve\": executable file not found in $PATH";
+        let ended = json!({"terminated": {"reason": "StartError", "exitCode": 128, "message": words}});
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}});
+        for status in [
+            json!({"restartCount": 0, "state": ended}),
+            json!({"restartCount": 3, "state": waiting, "lastState": ended}),
+        ] {
+            let said = told(&[container("", status)], 1);
+            assert!(
+                said.starts_with("ContainerCannotRun: ") && said.contains(words) && !said.contains("kubectl logs"),
+                "{said}"
+            );
+        }
+    }
+
     #[test]
     fn a_probe_is_late_once_it_had_its_time() {
         let running = |restarts: i32, last: Value| json!({"restartCount": restarts, "ready": false, "started": false, "state": {"running": {"startedAt": at(0).to_string()}}, "lastState": last});
@@ -263,8 +283,10 @@ mod tests {
         assert_eq!(
             told(&pods, 60).lines().collect::<Vec<_>>(),
             [
-                "PodFailed: 39 pods, the last one web-1-39: OutOfcpu since 2026-01-01T00:01:00Z: of web-1-39",
-                "PodFailed: pod web-1-z: UnexpectedAdmissionError: of web-1-z",
+                "PodFailed: 39 pods, the last one web-1-39: OutOfcpu since 2026-01-01T00:01:00Z: of web-1-39. The Deployment makes another \
+                 one; kubectl get pod web-1-39 -o wide tells the node that this one was on",
+                "PodFailed: pod web-1-z: UnexpectedAdmissionError: of web-1-z. The Deployment makes another one; kubectl get pod web-1-z \
+                 -o wide tells the node that this one was on",
             ]
         );
         assert_eq!(problems(&pods, true, at(3600)), Problems::default());

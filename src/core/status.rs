@@ -131,7 +131,7 @@ pub fn of_unfollowed(plan: &Plan) -> Option<Summary> {
 }
 
 /// The children of a plan, each with whether it is as declared and works; of a parent that is being deleted, what is left of them.
-pub fn children(identity: &Identity, plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
+fn children(identity: &Identity, plan: &Plan, outcome: &Outcome, observed: &Observed) -> Vec<ChildStatus> {
     if identity.deleting {
         return leaving::children(identity, observed);
     }
@@ -245,6 +245,25 @@ impl<'a> Running<'a> {
     /// The worst problem of its pods, with what can be done.
     pub fn worst(&self) -> Option<String> {
         self.problems.told.first().map(|problem| self.sentence(problem))
+    }
+
+    /// The children of a plan. A Deployment whose pods have a problem is not ready, even while it counts them as available.
+    pub fn children(
+        &self,
+        identity: &Identity,
+        plan: &Plan,
+        outcome: &Outcome,
+        observed: &Observed,
+    ) -> Vec<ChildStatus> {
+        let mut children = children(identity, plan, outcome, observed);
+        if let Some(worst) = self.worst() {
+            let is_it =
+                |child: &&mut ChildStatus| child.kind == ChildKind::Deployment.as_str() && child.name == self.name;
+            for child in children.iter_mut().filter(is_it).filter(|child| child.ready) {
+                (child.ready, child.message) = (false, worst.clone());
+            }
+        }
+        children
     }
 
     fn sentence(&self, problem: &Problem) -> String {

@@ -3,7 +3,7 @@
 use super::files::{Compact, File, yaml};
 use super::fixed::FIXED;
 use super::rules::{RULES, Rule};
-use crate::api::schema::bound;
+use crate::api::schema::{bound, optional_is_nullable};
 use crate::api::{App, Registry, StorageClaim};
 use crate::core::kind::ParentKind;
 use kube::CustomResourceExt;
@@ -24,6 +24,7 @@ pub fn crd(kind: ParentKind) -> Value {
     let mut crd = serde_json::to_value(generated).unwrap_or_default();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     bound(schema, "");
+    optional_is_nullable(&mut schema["properties"]["spec"], &[]);
     for rule in rules().filter(|rule| rule.kind == kind) {
         attach(schema, rule);
     }

@@ -142,7 +142,9 @@ fn broken(path: &str, schema: &Value, word: &str, bound: &Value, value: &Value) 
         | "additionalProperties"
         | "items"
         | "default"
-        | "x-kubernetes-list-type" => Vec::new(),
+        | "nullable"
+        | "x-kubernetes-list-type"
+        | "x-kubernetes-preserve-unknown-fields" => Vec::new(),
         "x-kubernetes-validations" => rule_check::broken(path, bound, value),
         "type" => {
             let is = match bound.as_str() {
@@ -166,6 +168,7 @@ fn broken(path: &str, schema: &Value, word: &str, bound: &Value, value: &Value) 
         "maxLength" | "maxItems" | "minItems" | "maxProperties" | "minimum" | "maximum" => {
             beyond(path, word, bound, value)
         }
+        "not" => invalid(path, value, !refused(path, bound, value).is_empty(), &format!("must not be {bound}")),
         "enum" => {
             let choices = bound.as_array().map(Vec::as_slice).unwrap_or_default();
             let names: Vec<String> = choices.iter().map(ToString::to_string).collect();
@@ -198,7 +201,7 @@ fn invalid(path: &str, value: &Value, fits: bool, what: &str) -> Vec<String> {
 
 /// A value that is larger or smaller than it may be; one of another type is not.
 fn beyond(path: &str, word: &str, bound: &Value, value: &Value) -> Vec<String> {
-    let length = |count: usize| i64::try_from(count).ok();
+    let length = |count: usize| u32::try_from(count).ok().map(f64::from);
     let items = || value.as_array().and_then(|items| length(items.len()));
     let (size, is_most, words) = match word {
         "maxLength" => (value.as_str().and_then(|text| length(text.chars().count())), true, "may not be longer than"),
@@ -207,10 +210,10 @@ fn beyond(path: &str, word: &str, bound: &Value, value: &Value) -> Vec<String> {
         "maxProperties" => {
             (value.as_object().and_then(|map| length(map.len())), true, "may not have more entries than")
         }
-        "minimum" => (value.as_i64(), false, "may not be less than"),
-        _ => (value.as_i64(), true, "may not be more than"),
+        "minimum" => (value.as_f64(), false, "may not be less than"),
+        _ => (value.as_f64(), true, "may not be more than"),
     };
-    let fits = size.zip(bound.as_i64()).is_none_or(|(size, bound)| if is_most { size <= bound } else { size >= bound });
+    let fits = size.zip(bound.as_f64()).is_none_or(|(size, bound)| if is_most { size <= bound } else { size >= bound });
     invalid(path, value, fits, &format!("{words} {bound}"))
 }
 
@@ -265,7 +268,9 @@ mod tests {
                 &json!({"apiVersion": "moorage.dev/v1alpha1", "kind": "App", "metadata": {"name": "a"}, "spec": spec}),
             )
         };
-        assert_eq!(of(json!({"image": "a"})), Vec::<String>::new());
+        for cpu in [json!("500m"), json!(1), json!(0.5)] {
+            assert_eq!(of(json!({"image": "a", "resources": {"limits": {"cpu": cpu}}})), Vec::<String>::new());
+        }
         for (spec, field) in [
             (json!({"image": "a", "imagee": "b"}), "spec.imagee: unknown field"),
             (json!({}), "spec.image: Required value"),
@@ -273,6 +278,7 @@ mod tests {
                 json!({"image": "a", "resources": {"limits": {"memory": "512MB"}}}),
                 "spec.resources.limits.memory: Invalid value",
             ),
+            (json!({"image": "a", "resources": {"limits": {"cpu": true}}}), "spec.resources.limits.cpu: Invalid value"),
             (json!({"image": "a", "replicas": "2"}), "spec.replicas: Invalid value"),
             (
                 json!({"image": "a", "ports": [{"port": 80}, {"port": 80, "protocol": "TCP"}]}),

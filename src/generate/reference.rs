@@ -63,6 +63,7 @@ fn fields(text: &mut String, path: &str, schema: &Value) {
 fn type_of(field: &Value) -> String {
     match field["type"].as_str() {
         _ if field["x-kubernetes-int-or-string"] == true => "integer or string".to_owned(),
+        _ if field["x-kubernetes-preserve-unknown-fields"] == true => "number or string".to_owned(),
         Some("array") => format!("list of {}", type_of(&field["items"])),
         Some("object") if field.get("additionalProperties").is_some() => {
             format!("map to {}", type_of(&field["additionalProperties"]))

@@ -10,7 +10,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
-use crate::core::status::{Running, children, of_children, of_outcome};
+use crate::core::status::{Running, of_children, of_outcome};
 use crate::core::{leaving, storage};
 use jiff::Timestamp;
 
@@ -32,8 +32,8 @@ pub fn status(
         conditions: merge(old, wanted, identity.generation, now),
         endpoint: Some(RegistryEndpoint { internal: format!("{}.{}.svc:{PORT}", identity.name, identity.namespace) }),
         ready_replicas: workload.map(|workload| workload.ready),
+        children: running.children(&identity, plan, outcome, observed),
         problems: running.problems.told,
-        children: children(&identity, plan, outcome, observed),
     }
 }
 

@@ -10,12 +10,15 @@ use super::reported::Reported;
 use super::writer::reference;
 use crate::core::conditions::{Summary, Type, find, is_urgent, merge};
 use crate::core::kind::Identity;
+use crate::core::leaving;
 use crate::core::live::Live;
+use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::reason::Reason;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::runtime::events::{Event, EventType};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -123,14 +126,6 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reaso
     let unreadable = |source| Error::Decode { object: key.to_string(), source };
     let live = Live::new(body.read().map_err(unreadable)?);
     let old: Vec<Condition> = serde_json::from_value(live.body["status"]["conditions"].clone()).unwrap_or_default();
-    let summary = Summary::Stalled(reason, why);
-    let conditions = merge(&old, summary.conditions(), live.generation(), Timestamp::now());
-    let mut status = live.body["status"].clone();
-    status["observedGeneration"] = live.generation().into();
-    status["conditions"] = serde_json::to_value(conditions).map_err(|error| unreadable(error.into()))?;
-    if status == live.body["status"] {
-        return Ok(());
-    }
     let identity = Identity {
         kind: key.kind,
         namespace: live.namespace().to_owned(),
@@ -139,6 +134,16 @@ pub async fn report_unreadable(context: &Context, key: &ParentKey, reason: Reaso
         generation: live.generation(),
         deleting: live.is_deleting(),
     };
+    let meta = ObjectMeta::deserialize(&live.body["metadata"]).unwrap_or_default();
+    let leaving = leaving::summary(&identity, &meta, &Observed::default(), Some(why.clone()));
+    let summary = leaving.unwrap_or(Summary::Stalled(reason, why));
+    let conditions = merge(&old, summary.conditions(), live.generation(), Timestamp::now());
+    let mut status = live.body["status"].clone();
+    status["observedGeneration"] = live.generation().into();
+    status["conditions"] = serde_json::to_value(conditions).map_err(|error| unreadable(error.into()))?;
+    if status == live.body["status"] {
+        return Ok(());
+    }
     let live = context.writer.status(&identity, &status).await?;
     context.metrics.status_write(key.kind);
     let wake = status_written(context, key, live);

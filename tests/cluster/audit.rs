@@ -1,12 +1,15 @@
 //! Whoever audits finds every change that the operator made, once, in its log and as Events, and no value in either.
 
+use crate::rules;
 use crate::support::*;
 use anyhow::{Result, ensure};
 use moorage_harness::{ControlPlane, Sandbox, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 crate::cases![every_change_is_told_once, a_refusal_is_told_once_and_that_it_is_over];
+crate::cases![last: all_that_was_told_keeps_the_rules];
 
 /// What no log and no Event may hold.
 const VALUE: &str = "hunter2";
@@ -95,5 +98,34 @@ async fn a_refusal_is_told_once_and_that_it_is_over(control_plane: Arc<ControlPl
     ready(&sandbox, "App", "web").await?;
     let recovered = on_web(&sandbox, "Recovered", 1).await?;
     ensure!(recovered == ["NameConflict is over; 1 of 1 pods are available"], "{recovered:?}");
+    Ok(())
+}
+
+/// Conditions and Events that operators wrote in all tests of this suite: whatever the cluster made them say, and what only happens in
+/// one.
+async fn all_that_was_told_keeps_the_rules(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let (mut reasons, mut failures) = (BTreeSet::new(), BTreeSet::new());
+    for event in control_plane.audit().events()? {
+        let Some(body) = event.request_object else { continue };
+        let mut note = |what: &Value, message: &str, rules: Vec<&str>| {
+            failures.extend(rules.into_iter().map(|rule| format!("{what} {rule}: {message}")));
+        };
+        if event.group == "events.k8s.io" && body["reportingController"] == "moorage" {
+            reasons.extend(body["reason"].as_str().map(str::to_owned));
+            // What an Event is about stands beside it.
+            if let Some(message) = body["note"].as_str() {
+                note(&body["reason"], message, rules::misshapen(message).collect());
+            }
+        } else if event.group == "moorage.dev" && event.subresource == "status" {
+            for condition in body["status"]["conditions"].as_array().into_iter().flatten() {
+                note(&condition["reason"], condition["message"].as_str().unwrap_or_default(), rules::broken(condition));
+            }
+        }
+    }
+    let expected =
+        ["Created", "Updated", "RolloutComplete", "Pruned", "VolumeDeleted", "Adopted", "Recovered", "DriftReverted"];
+    let unseen: Vec<&str> = expected.into_iter().filter(|reason| !reasons.contains(*reason)).collect();
+    ensure!(unseen.is_empty(), "no test led to the Events {unseen:?}, only to {reasons:?}");
+    ensure!(failures.is_empty(), "{}", failures.into_iter().collect::<Vec<_>>().join("\n"));
     Ok(())
 }

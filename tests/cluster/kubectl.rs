@@ -12,8 +12,62 @@ crate::cases![
     delete_in_the_background,
     delete_in_the_foreground,
     delete_and_orphan,
-    rollout_undo
+    rollout_undo,
+    what_a_pod_may_say_is_taken_however_it_is_applied
 ];
+
+/// As templates of charts and people leave it: numbers without quotes, and lists without items.
+const LOOSE: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: App
+metadata:
+  name: web
+  labels:
+spec:
+  image: registry.example.com/team/web:1
+  command:
+  args:
+  env:
+  envFrom:
+  ports:
+    - {port: 8080, name: , protocol: TCP}
+  volumes:
+    - {name: scratch, mountPath: /scratch, emptyDir: {sizeLimit: }}
+    - {name: data, mountPath: /data, storage: {size: 1Gi, storageClassName: , accessModes: }}
+  imagePullSecrets:
+  resources: {requests: {cpu: 0.5, memory: 64Mi}, limits: {cpu: 1}, claims: }
+  readinessProbe:
+  lifecycle:
+  securityContext:
+  service: {annotations: }
+  serviceAccount:
+  rollout:
+  monitoring:
+  paused:
+  pod:
+    labels:
+    nodeSelector:
+    tolerations:
+    terminationGracePeriodSeconds:
+";
+
+async fn what_a_pod_may_say_is_taken_however_it_is_applied(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "kubectl-loose").await?;
+    let mut templates = Vec::new();
+    for (name, how) in [("client", None), ("server", Some("--server-side"))] {
+        let path = sandbox.work_dir().join(format!("{name}.yaml"));
+        std::fs::write(&path, LOOSE.replace("name: web", &format!("name: {name}")))?;
+        let path = path.display().to_string();
+        let arguments: Vec<&str> = ["apply", "-f", &path].into_iter().chain(how).collect();
+        sandbox.kubectl(&arguments).await?;
+        ready(&sandbox, "App", name).await?;
+        let container = &must_get(&sandbox, "Deployment", name).await?["spec"]["template"]["spec"]["containers"][0];
+        templates.push((container["resources"].clone(), container["env"].clone()));
+        ensure!(container["resources"]["requests"]["cpu"] == "500m", "{name}: {container}");
+    }
+    ensure!(templates[0] == templates[1], "{templates:?}");
+    Ok(())
+}
 
 async fn rollout_restart_is_kept(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "kubectl-restart").await?;

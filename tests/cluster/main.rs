@@ -3,6 +3,8 @@
 
 #![allow(clippy::wildcard_imports, reason = "support is the vocabulary of every test here")]
 
+#[path = "../golden/rules.rs"]
+mod rules;
 mod support;
 
 mod audit;
@@ -137,9 +139,14 @@ fn slow() -> Vec<Case> {
         .collect()
 }
 
+/// Tests that look back at all others.
+fn last() -> Vec<Case> {
+    [rbac::last_cases(), audit::last_cases()].into_iter().flatten().collect()
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rounds = [(cases(), SIDE_BY_SIDE), (slow(), SIDE_BY_SIDE), (rbac::last_cases(), 1)];
+    let rounds = [(cases(), SIDE_BY_SIDE), (slow(), SIDE_BY_SIDE), (last(), 1)];
     if arguments.list {
         let all = rounds.into_iter().flat_map(|(cases, _)| cases).collect();
         return libtest_mimic::run(&arguments, trials(all, |_| None, |_| Ok(()))).exit_code();

@@ -37,8 +37,10 @@ async fn the_generated_configuration_serves_images(control_plane: Arc<ControlPla
         let pulled = folder.join("pulled.tar").display().to_string();
         crane(&sandbox, &["pull", "--insecure", &format!("{host}/team/shop:1"), &pulled])?;
         ensure!(std::fs::metadata(&pulled)?.len() > 0);
+        let log = log(&folder)?;
+        ensure!(!served(&log), "a push and a pull were logged, and nobody asked for that: {log}");
     }
-    patch(&sandbox, "Registry", "images", &json!({"spec": {"readOnly": true}})).await?;
+    patch(&sandbox, "Registry", "images", &json!({"spec": {"readOnly": true, "logLevel": "Info"}})).await?;
     until(&sandbox, "ConfigMap", "images-config", "to be read-only", |object| {
         object["data"]["config.yml"].as_str().is_some_and(|config| config.contains("readonly"))
     })
@@ -51,6 +53,8 @@ async fn the_generated_configuration_serves_images(control_plane: Arc<ControlPla
         &["append", "--oci-empty-base", "--insecure", "-f", &image, "-t", &format!("{host}/team/shop:2")],
     );
     ensure!(refused.is_err(), "a read-only registry took a push");
+    let log = log(&folder)?;
+    ensure!(served(&log), "requests are asked for, and the log is {log}");
     Ok(())
 }
 
@@ -78,6 +82,16 @@ async fn serve(sandbox: &Sandbox, folder: &Path) -> Result<(Server, String)> {
     })
     .await?;
     Ok((server, format!("127.0.0.1:{port}")))
+}
+
+/// What the registry that was started last has logged.
+fn log(folder: &Path) -> Result<String> {
+    Ok(std::fs::read_to_string(folder.join("registry.log"))?)
+}
+
+/// Whether it tells of a request that was served; refused ones are errors.
+fn served(log: &str) -> bool {
+    log.lines().any(|line| line.contains("\"response completed\"") && line.contains("/v2/team/shop/"))
 }
 
 /// A layer with one file in it.

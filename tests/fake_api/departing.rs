@@ -86,3 +86,21 @@ async fn a_deletion_that_is_held_is_told_and_nothing_is_made_again() -> Result<(
     }
     Ok(())
 }
+
+/// What it declares is of no interest any more; that it can't be read is told after that it goes, and what holds it.
+#[tokio::test(start_paused = true)]
+async fn an_app_that_cannot_be_read_says_that_it_is_being_deleted() -> Result<()> {
+    let (world, mut replica) = SHOP.play(Faults::default()).await?;
+    world.server.edit_as("kubectl", "App", "default", "shop", |app| {
+        app["metadata"]["finalizers"] = json!(["example.com/hold"]);
+        app["spec"]["future"] = json!(1);
+    })?;
+    world.rest(&mut replica).await?;
+    world.server.delete("App", "default", "shop")?;
+    world.rest(&mut replica).await?;
+    let ready = world.condition("App", "shop", "Ready").unwrap_or_default();
+    let message = ready["message"].as_str().unwrap_or_default();
+    ensure!(ready["reason"] == "Deleting" && message.contains("held by finalizer example.com/hold"), "{ready}");
+    ensure!(world.condition("App", "shop", "Stalled").is_none_or(|stalled| stalled["status"] != "True"), "{ready}");
+    Ok(())
+}

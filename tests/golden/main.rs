@@ -8,6 +8,7 @@
 
 #[allow(dead_code, reason = "tests/properties uses more of it")]
 mod cluster;
+mod rules;
 mod words;
 
 use anyhow::{Context as _, Result, bail, ensure};

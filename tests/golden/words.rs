@@ -1,11 +1,12 @@
 //! What users are told: each page of `docs/reasons` shows a message as the operator writes it, and every message keeps the rules of
 //! `docs/concepts/messages.md`.
 
+use super::rules::{broken, misshapen};
 use super::{cases, plan_of, root, settle};
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use moorage::core::conditions::{Summary, merge};
-use moorage::core::kind::{ChildKind, ParentKind};
+use moorage::core::kind::ChildKind;
 use moorage::core::live::Live;
 use moorage::core::object::Object;
 use moorage::core::observed::{Child, Observed, Verdict};
@@ -15,7 +16,6 @@ use moorage::core::reason::Reason;
 use moorage::core::status::of_outcome;
 use moorage::core::text::MESSAGE;
 use moorage::shell::error::Error;
-use moorage::shell::kinds::MANAGED;
 use moorage::shell::repairs::{Id, MANY, Repairs};
 use moorage::shell::words::panicked;
 use serde_json::{Value, json};
@@ -112,53 +112,6 @@ async fn every_reason_is_reached_and_its_page_shows_what_is_told() -> Result<()>
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
-}
-
-/// What is well needs a few words, or none.
-const WELL: [Reason; 4] = [Reason::AsExpected, Reason::Bound, Reason::Mounted, Reason::NotMounted];
-/// What tells somebody what to do: a field, a command, or what is to be done with something else.
-const ADVICE: [&str; 13] = [
-    "spec.", "must ", "kubectl ", "apply ", "ask for ", "create ", "declare ", "delete ", "install ", "mend ", "move ",
-    "report ", "suit ",
-];
-
-/// Which rules the message of a condition breaks.
-fn broken(condition: &Value) -> Vec<&'static str> {
-    let text = |key: &str| condition[key].as_str().unwrap_or_default();
-    let message = text("message");
-    let is_well = WELL.iter().any(|reason| reason.as_str() == text("reason"));
-    let advises = ADVICE.iter().any(|words| message.to_lowercase().contains(words));
-    let rules = [
-        (is_well || begins_well(message), "begins neither with an object nor with a field"),
-        (text("type") != "Stalled" || advises, "does not say what to do"),
-    ];
-    let rules = rules.into_iter().filter(|(holds, _)| !holds).map(|(_, rule)| rule);
-    rules.chain(misshapen(message)).collect()
-}
-
-/// Which rules a message breaks wherever it stands.
-fn misshapen(message: &str) -> impl Iterator<Item = &'static str> {
-    let twice = ["  ", " .", " ,", ".;", ";;"];
-    let rules = [
-        (message.len() <= MESSAGE, "is too long"),
-        (!message.contains(char::is_control) && message.trim() == message, "is not one line"),
-        (!message.ends_with(['!', ':', ';', ',']), "does not end as a sentence does"),
-        (!twice.iter().any(|signs| message.contains(signs)), "has a sign or a space too many"),
-        (!message.replace("...", "").contains(".."), "has two periods"),
-    ];
-    rules.into_iter().filter(|(holds, _)| !holds).map(|(_, rule)| rule)
-}
-
-/// Whether a message begins with a field, with kind and name, or with how many pods.
-fn begins_well(message: &str) -> bool {
-    let words: Vec<&str> = message.split(' ').take(5).collect();
-    let (Some(first), Some(second)) = (words.first(), words.get(1)) else { return false };
-    let kinds = ParentKind::ALL.iter().map(|kind| kind.as_str()).chain(MANAGED.iter().map(|row| row.kind.as_str()));
-    let is_object = kinds.chain(["pod", "revision"]).any(|kind| kind == *first) && !second.is_empty();
-    let is_field = ["spec", "metadata"].iter().any(|root| first.starts_with(root)) && first.ends_with(':');
-    let counts = *first == "no" || first.parse::<u32>().is_ok();
-    let is_count = counts && words.iter().any(|word| ["pod", "pods", "pods,", "replicas"].contains(word));
-    is_object || is_field || is_count
 }
 
 #[tokio::test]

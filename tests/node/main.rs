@@ -41,7 +41,7 @@ macro_rules! cases {
 fn cases() -> Vec<(&'static str, Test)> {
     cases! {
         install: the_operator_runs_as_installed, readiness_follows_the_watches;
-        tutorial: the_lab;
+        tutorial: the_lab, the_backup;
         problems: a_mistyped_image_is_named_within_five_seconds, a_crash_degrades_and_the_rest_serves,
             a_release_that_crashes_goes_back_by_itself, a_secret_that_is_missing_is_named_in_the_kubelets_words,
             a_program_that_ends_well_is_told_to_stay, memory_exhausted_is_named, a_failing_readiness_probe_is_named;

@@ -37,6 +37,10 @@ pub async fn the_lab(cluster: Arc<NodeCluster>) -> Result<()> {
     tokio::task::spawn_blocking(move || run(&cluster, "docs/tutorials/lab.md")).await?
 }
 
+pub async fn the_backup(cluster: Arc<NodeCluster>) -> Result<()> {
+    tokio::task::spawn_blocking(move || run(&cluster, "docs/recipes/backup.md")).await?
+}
+
 /// A piece of a tutorial.
 #[derive(Debug, PartialEq)]
 enum Piece {

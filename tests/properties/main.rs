@@ -13,6 +13,7 @@
 mod cluster;
 mod defaults;
 mod hashes;
+mod live;
 mod order;
 mod specs;
 mod statuses;
@@ -369,6 +370,16 @@ macro_rules! properties {
             #[test]
             fn ready_waits_for_every_child() {
                 statuses::ready_waits_for_every_child::<$kind>(specs::$module(false), worlds::$module());
+            }
+
+            #[test]
+            fn ready_means_that_all_is_live_as_declared() {
+                live::ready_means_that_all_is_live_as_declared::<$kind>(&specs::$module(false));
+            }
+
+            #[test]
+            fn a_start_alarms_nobody() {
+                live::a_start_alarms_nobody::<$kind>(&specs::$module(false));
             }
 
             #[test]

@@ -105,7 +105,7 @@ fn pod(wild: bool) -> BoxedStrategy<Value> {
 }
 
 fn resources() -> BoxedStrategy<Value> {
-    one(json!([{"requests": {"cpu": "0.5", "memory": "1Gi"}}, {"limits": {"cpu": "500m", "memory": "1073741824"}}, {}]))
+    one(json!([{"requests": {"cpu": 0.5, "memory": "1Gi"}}, {"limits": {"cpu": "500m", "memory": "1073741824"}}, {}]))
 }
 
 fn ports(wild: bool) -> BoxedStrategy<Value> {
@@ -283,6 +283,7 @@ pub fn registry(wild: bool) -> BoxedStrategy<Value> {
         vec![("storage", if wild { one(storage) } else { one(json!([storage[0]])) })],
         vec![
             ("engine", one(json!(["Distribution"]))),
+            ("logLevel", one(json!(["Error", "Warn", "Info", "Debug"]))),
             ("image", image(wild)),
             ("replicas", value(wild, json!([0, 1, 3]), json!([-1]))),
             ("readOnly", one(json!([true, false]))),

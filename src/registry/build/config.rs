@@ -27,7 +27,7 @@ struct Config {
     health: Health,
 }
 
-/// Requests are logged by the registry itself, as JSON; the access log would tell them again, probes included.
+/// Where requests are asked for, the registry logs them itself, as JSON; the access log would tell them again, probes included.
 #[derive(Serialize)]
 struct Log {
     level: &'static str,
@@ -97,7 +97,11 @@ pub fn config(registry: &ValidRegistry<'_>) -> Result<String, serde_saphyr::ser:
     let drain = (registry.grace_period() - SECONDS_TO_EXIT).max(1);
     serde_saphyr::to_string(&Config {
         version: "0.1",
-        log: Log { level: "info", formatter: "json", accesslog: AccessLog { disabled: true } },
+        log: Log {
+            level: registry.spec.log_level.as_str(),
+            formatter: "json",
+            accesslog: AccessLog { disabled: true },
+        },
         storage: Storage {
             filesystem: Filesystem { rootdirectory: DATA_PATH },
             delete: Switch { enabled: false },

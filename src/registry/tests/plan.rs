@@ -38,7 +38,7 @@ fn configuration_is_what_distribution_reads() {
     let open = config(&images);
     let wanted = json!({
         "version": "0.1",
-        "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": true}},
+        "log": {"level": "warn", "formatter": "json", "accesslog": {"disabled": true}},
         "storage": {
             "filesystem": {"rootdirectory": "/var/lib/registry"},
             "delete": {"enabled": false},
