@@ -71,7 +71,7 @@ fn follow<'a>(
 pub fn missing(spec: &AppSpec, observed: &Observed) -> Vec<String> {
     let missing = |(reference, reading): (Reference, Reading)| {
         let known: Known<&Content> = observed.content(&reference);
-        reading.missing(&reference, &known)
+        [reading.missing(&reference, &known), reading.lacking(&reference, &known)].concat()
     };
     readings(spec).into_iter().flat_map(missing).collect()
 }

@@ -70,9 +70,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (None, summary, _) if !missing.is_empty() => {
             let reason = Reason::ConfigurationMissing;
             let missing = list(&missing, ERRORS, "; ");
-            let message = format!(
-                "{missing}. Pods that start wait for it: create it, or correct spec.env, spec.envFrom or spec.volumes"
-            );
+            let message = format!("{missing}. Create it, or correct spec.env, spec.envFrom or spec.volumes");
             match summary {
                 // Pods that run go on; none could take the place of one that ends.
                 Summary::Ready(_, _) | Summary::Impaired(_, _) => Summary::Impaired(reason, message),

@@ -14,8 +14,9 @@ use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
 use crate::core::reference::Reference;
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, LifecycleHandler, Probe, ProjectedVolumeSource, SecretVolumeSource,
 };
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An App whose every part makes sense; what the builders take.
@@ -146,6 +147,7 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
             .map(|_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned()),
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
+    errors.extend(named_ports(&app.spec));
     let readings = readings(&app.spec);
     errors.extend(unread(&app.spec, &readings));
     let revision = app.spec.rollout.as_ref().and_then(|rollout| rollout.to_revision);
@@ -192,6 +194,40 @@ fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
         }
     }
     errors
+}
+
+/// Ports that probes and hooks name: the kubelet looks for them among the container's, and fails for ever if there is none.
+fn named_ports(spec: &AppSpec) -> Vec<String> {
+    let probes = [
+        ("spec.livenessProbe", &spec.liveness_probe),
+        ("spec.readinessProbe", &spec.readiness_probe),
+        ("spec.startupProbe", &spec.startup_probe),
+    ];
+    let probes = probes.into_iter().filter_map(|(field, probe)| {
+        let Probe { http_get, tcp_socket, .. } = probe.as_ref()?;
+        Some((field, http_get.as_ref(), tcp_socket.as_ref()))
+    });
+    let hooks = spec
+        .lifecycle
+        .as_ref()
+        .map(|hooks| [("spec.lifecycle.postStart", &hooks.post_start), ("spec.lifecycle.preStop", &hooks.pre_stop)]);
+    let hooks = hooks.into_iter().flatten().filter_map(|(field, hook)| {
+        let LifecycleHandler { http_get, tcp_socket, .. } = hook.as_ref()?;
+        Some((field, http_get.as_ref(), tcp_socket.as_ref()))
+    });
+    let ports = probes.chain(hooks).flat_map(|(field, get, socket)| {
+        [("httpGet", get.map(|get| &get.port)), ("tcpSocket", socket.map(|socket| &socket.port))]
+            .map(|(handler, port)| (format!("{field}.{handler}.port"), port))
+    });
+    let names: Vec<&str> = spec.ports.iter().filter_map(|port| port.name.as_deref()).collect();
+    let told = if names.is_empty() { "none has one".to_owned() } else { format!("there is: {}", names.join(", ")) };
+    let unknown = ports.filter_map(|(field, port)| match port? {
+        IntOrString::String(name) if !names.contains(&name.as_str()) && name.parse::<u16>().is_err() => {
+            Some(format!("{field}: must be a number, or the name of one of spec.ports, and is {name} ({told})"))
+        }
+        IntOrString::String(_) | IntOrString::Int(_) => None,
+    });
+    unknown.collect()
 }
 
 fn rollout(rollout: &Rollout) -> Option<String> {

@@ -1,7 +1,8 @@
 //! What the author of a workload can do about a problem of its pods: which field, or which command says more.
 
 use super::kind::ParentKind;
-use super::reason::Reason;
+use super::pods::{HOOKED, RUNS_AGAIN, SILENT};
+use super::reason::{HOOK_FAILED, Reason};
 use super::text::list;
 use crate::api::common::Problem;
 
@@ -32,10 +33,16 @@ pub fn advice(problem: &Problem, author: Author<'_>) -> String {
     if let Some((_, advice)) = of_fields.iter().find(|(of, _)| *of == reason) {
         return format!(". {advice}");
     }
-    let run = if problem.restart_count > 0 { " --previous" } else { "" };
+    // The kubelet keeps the log of the run before this one, and of one that has ended until the next begins.
+    let run = if message.contains(RUNS_AGAIN) { " --previous" } else { "" };
     let log = format!("kubectl logs {pod} -c {container}{run}");
     let node = format!("kubectl get pod {pod} -o wide tells the node");
     match reason {
+        Reason::CrashLoopBackOff | Reason::ContainerFailed
+            if is_app && (message.contains(HOOKED) || problem.reason == HOOK_FAILED) =>
+        {
+            format!(". Check spec.lifecycle.postStart. The program's log: {log}")
+        }
         Reason::CrashLoopBackOff if is_app && problem.exit_code == Some(0) => {
             format!(". Have spec.command and spec.args start a program that stays in the foreground. Its log: {log}")
         }
@@ -48,6 +55,7 @@ pub fn advice(problem: &Problem, author: Author<'_>) -> String {
         Reason::ReadinessFailing | Reason::StartupFailing => {
             format!(". Read its log: kubectl logs {pod} -c {container}")
         }
+        Reason::ContainerCannotRun => cannot_run(message),
         Reason::Unschedulable => advised(&UNSCHEDULABLE, message),
         Reason::Evicted => advised(if is_app { &EVICTED } else { &EVICTED[..3] }, message),
         Reason::PodFailed => format!(". The Deployment makes another one; {node} that this one was on"),
@@ -75,10 +83,6 @@ const FIELDS_OF_APPS: &[(Reason, &str)] = &[
     ),
     (Reason::ReadinessFailing, "Check spec.readinessProbe against what the program serves"),
     (Reason::CreateContainerConfigError, "Check the Secrets and ConfigMaps that the spec refers to"),
-    (
-        Reason::ContainerCannotRun,
-        "Check spec.command and spec.args: the image must have that program, as an executable file for the node's architecture",
-    ),
     (Reason::FailedAttachVolume, HELD_VOLUME),
 ];
 
@@ -100,7 +104,8 @@ const HELD_VOLUME: &str =
 type Table = [(&'static str, &'static str)];
 
 /// What the scheduler says of nodes that do not take a pod (`pkg/scheduler/framework/plugins`, by folder).
-const UNSCHEDULABLE: [(&str, &str); 6] = [
+const UNSCHEDULABLE: [(&str, &str); 7] = [
+    (SILENT, "see whether that scheduler runs and is well: kubectl get pods -A | grep scheduler"),
     ("Insufficient ", "lower spec.resources.requests or add a node with as much free"),
     ("node affinity/selector", "check spec.pod.nodeSelector against kubectl get nodes --show-labels"),
     ("untolerated taint", "tolerate the taint with spec.pod.tolerations, or take it off the node"),
@@ -122,6 +127,29 @@ const EVICTED: [(&str, &str); 4] = [
     ("ephemeral local storage", "have the program write less, or raise spec.resources.limits[ephemeral-storage]"),
     ("EmptyDir volume", "have the program write less, or raise the sizeLimit of that emptyDir in spec.volumes"),
 ];
+
+/// What a container runtime says of what an App's container can't start with (runc's `libcontainer`, containerd), what decides first.
+const CANNOT_RUN: [(&str, &str); 5] = [
+    (
+        "seccomp profile",
+        "Check spec.securityContext.seccompProfile: every node that may run the pod must have that profile",
+    ),
+    ("mounting", "Check spec.volumes: something can't be mounted where it says"),
+    ("mkdir ", "Check spec.workingDir and spec.volumes: a folder can't be made there"),
+    ("chdir ", "Check spec.workingDir"),
+    (
+        "",
+        "Check spec.command and spec.args: the image must have that program, as an executable file for the node's architecture",
+    ),
+];
+
+fn cannot_run(said: &str) -> String {
+    CANNOT_RUN
+        .iter()
+        .find(|(words, _)| said.contains(words))
+        .map(|(_, advice)| format!(". {advice}"))
+        .unwrap_or_default()
+}
 
 /// What can be done about each thing that was said.
 fn advised(table: &Table, said: &str) -> String {
@@ -178,7 +206,7 @@ fn non_root(message: &str, is_app: bool) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Author, ParentKind, Problem, Reason, advice};
+    use super::{Author, ParentKind, Problem, RUNS_AGAIN, Reason, advice};
 
     fn said(kind: ParentKind, container: &str, reason: &str, message: &str) -> String {
         let problem = Problem {
@@ -282,24 +310,17 @@ mod tests {
                 "limits[ephemeral-storage]",
             ),
         ] {
-            let told = said(ParentKind::App, "", reason, message);
+            let container = if reason.contains("Error") { "web" } else { "" };
+            let told = said(ParentKind::App, container, reason, message);
             assert!(told.contains(expected), "{message}: {told}");
         }
     }
 
-    /// `kubectl logs --previous` fails for a container that was never restarted.
+    /// `kubectl logs --previous` fails for a container that has ended and not begun again, as it is the newest run.
     #[test]
     fn the_log_that_is_named_exists() {
-        for (restart_count, previous) in [(0, false), (1, true)] {
-            let reason = "Error".to_owned();
-            let problem = Problem {
-                pod: "web-1-x".to_owned(),
-                container: "web".to_owned(),
-                reason,
-                restart_count,
-                ..Problem::default()
-            };
-            let told = advice(&problem, Author { kind: ParentKind::App, container: "web" });
+        for (message, previous) in [("back-off 10s", false), ("", false), (RUNS_AGAIN, true)] {
+            let told = said(ParentKind::App, "web", "CrashLoopBackOff", message);
             assert_eq!(told.ends_with(" --previous"), previous, "{told}");
         }
     }

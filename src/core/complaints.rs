@@ -1,9 +1,11 @@
 //! What kubelets and controllers complain of in Warning Events, and which problem of a pod that explains.
 
 use super::live::Live;
-use super::pods::{Pod, Probe, Trouble, problem, second, text};
+use super::pods::Pod;
+use super::probe::Probe;
 use super::reason::Reason;
 use super::text::{QUOTE, WORD, cut, steady};
+use super::trouble::{Trouble, problem, second, text};
 
 /// How long a complaint counts that is not made again, in seconds. Kubelets repeat theirs every few minutes at least.
 const FRESH: i64 = 600;
@@ -44,6 +46,8 @@ enum About {
     Sandbox,
     /// One of its probes.
     Probe(Probe),
+    /// A Secret that its images are to be pulled with.
+    PullSecret,
 }
 
 /// Kind of an object that can be complained of.
@@ -82,6 +86,7 @@ pub fn complaint(event: &Live) -> Option<(Involved<'_>, Complaint)> {
         (Subject::Claim, "FailedBinding") => About::Volume(Reason::FailedBinding),
         (Subject::Pod, "FailedMount" | "FailedMapVolume" | ATTACH) => About::Volumes,
         (Subject::Pod, "FailedCreatePodSandBox") => About::Sandbox,
+        (Subject::Pod, "FailedToRetrieveImagePullSecret") => About::PullSecret,
         (Subject::Pod, "Unhealthy") => About::Probe(probe(message)?),
         _ => return None,
     };
@@ -163,6 +168,14 @@ pub fn explained(pod: &Pod, complaints: &[&Complaint]) -> Pod {
 
 /// Puts the kubelet's words in the place of what was told without them.
 fn explain(trouble: &mut Trouble, complaints: &[&Complaint]) {
+    if [Reason::ErrImagePull, Reason::ImagePullBackOff].contains(&Reason::of_problem(&trouble.problem)) {
+        let lacking = newest(complaints.iter().filter(|complaint| complaint.about == About::PullSecret).copied());
+        if let Some(complaint) = lacking {
+            let words = complaint.message.trim_end_matches('.');
+            trouble.problem.message = cut(&format!("{words}; {}", trouble.problem.message), QUOTE);
+        }
+        return;
+    }
     let of = |probe: Probe| {
         let container = trouble.problem.container.as_str();
         let about =
@@ -218,7 +231,9 @@ mod tests {
     use super::{Complaint, FRESH, Subject, complaint, explained, no_volume};
     use crate::api::common::Problem;
     use crate::core::live::Live;
-    use crate::core::pods::{Pod, Probe, Trouble, problem};
+    use crate::core::pods::Pod;
+    use crate::core::probe::Probe;
+    use crate::core::trouble::{Trouble, problem};
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
@@ -268,6 +283,24 @@ mod tests {
             complaint(&claim).map(|(involved, _)| (involved.subject, involved.uid)),
             Some((Subject::Claim, "1"))
         );
+    }
+
+    /// The image may be public all the same, so what the pull itself says is told as well.
+    #[test]
+    fn a_pull_secret_that_is_missing_is_named() {
+        let words =
+            "Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed.";
+        let lacking = first("FailedToRetrieveImagePullSecret", words, 100);
+        let message = |reason: &str| {
+            let trouble = Trouble::from(problem("web-1-x", "web", reason, "not found"));
+            let pod = Pod { name: "web-1-x".to_owned(), troubles: vec![trouble], ..Pod::default() };
+            explained(&pod, &[&lacking]).troubles.remove(0).problem.message
+        };
+        for reason in ["ErrImagePull", "ImagePullBackOff"] {
+            let said = message(reason);
+            assert!(said.contains("(regcred)") && said.ends_with("may not succeed; not found"), "{said}");
+        }
+        assert_eq!(message("CrashLoopBackOff"), "not found");
     }
 
     #[test]

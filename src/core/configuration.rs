@@ -12,7 +12,7 @@ use super::reference::Reference;
 use super::secret_key::SecretKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a Deployment remembers of configuration.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Reading {
     pub whole: bool,
     /// The keys that they read, each with whether they start without it.
     pub keys: BTreeMap<String, bool>,
+    /// Keys that are mounted alone, as files. Without one they start, with an empty folder in its place.
+    pub files: BTreeSet<String>,
     /// Whether they start without the object.
     pub optional: bool,
 }
@@ -192,6 +194,21 @@ impl Reading {
                 missing.map(|key| format!("{reference} has no key {key}{}", has(reference, content))).collect()
             }
         }
+    }
+}
+
+impl Reading {
+    /// The files that pods have not, though they run.
+    pub fn lacking(&self, reference: &Reference, known: &Known<&Content>) -> Vec<String> {
+        let Known::Known(content) = known else { return Vec::new() };
+        let lacking = self.files.iter().filter(|key| content.key(key) == Known::Absent);
+        let told = |key: &String| {
+            format!(
+                "{reference} has no key {key}, so pods have an empty folder in place of that file{}",
+                has(reference, content)
+            )
+        };
+        lacking.map(told).collect()
     }
 }
 

@@ -127,6 +127,8 @@ pub struct Volume {
     pub selector: Option<Value>,
     /// `spec.volumeName`
     pub volume: Option<String>,
+    /// The storage driver that was asked to make its volume, from Kubernetes' own annotation.
+    pub provisioner: Option<String>,
     /// `status.accessModes`
     pub access_modes: Vec<String>,
     /// Conditions of resizing: type and message of those that are true.
@@ -256,6 +258,9 @@ pub fn revision_number(text: &str) -> Option<i32> {
     text.trim().parse().ok().filter(|number| *number > 0)
 }
 
+/// By what the `PersistentVolume` controller asks a storage driver: once a pod has a node, where the class waits for that.
+const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
+
 fn volume(live: &Live) -> Volume {
     let (spec, status) = (&live.body["spec"], &live.body["status"]);
     let conditions = items(&status["conditions"])
@@ -271,6 +276,7 @@ fn volume(live: &Live) -> Volume {
         mode: optional(&spec["volumeMode"]),
         selector: spec.get("selector").cloned(),
         volume: optional(&spec["volumeName"]),
+        provisioner: live.annotation(PROVISIONER).map(|driver| cut(driver, WORD)),
         access_modes: items(&status["accessModes"]).map(text).collect(),
         conditions,
         resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),

@@ -51,6 +51,12 @@ impl Object {
 }
 
 impl Object {
+    /// The fields that are compared. Items of a list carry no `apiVersion` and `kind`, which are known from the watch anyway.
+    pub fn fields(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let fields = self.body.as_object().into_iter().flatten();
+        fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"))
+    }
+
     /// The annotation by which it is known what was applied.
     pub fn applied_hash(&self) -> Option<&str> {
         self.body["metadata"]["annotations"][APPLIED_HASH].as_str()

@@ -19,7 +19,7 @@ use super::pods::Pod;
 use super::reference::Reference;
 use super::revisions::Revision;
 use super::subset;
-use super::text::{WORD, cut, list};
+use super::unlike::Unlike;
 use super::want::{Answer, Want};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,8 +46,8 @@ pub struct Child {
     pub good: Option<Good>,
     /// What others added to it that changes what its pods may do, in words.
     pub added: Box<[String]>,
-    /// Where it lacks what was applied, as it was taken out before it was stored.
-    pub dropped: Box<[String]>,
+    /// Where it is not what was applied, as something else was stored.
+    pub unlike: Option<Box<Unlike>>,
     /// Who it belongs to.
     pub owner: Owner,
     /// Whether it is being deleted.
@@ -73,7 +73,7 @@ impl Child {
             copied: applied.is_some() && is_copied(kind, live),
             good: None,
             added: Box::default(),
-            dropped: Box::default(),
+            unlike: None,
             owner: Owner::of(kind, live),
             deleting: live.is_deleting(),
             finalizers: if live.is_deleting() { live.finalizers().map(Into::into).collect() } else { Box::default() },
@@ -96,8 +96,8 @@ impl Child {
         let added = wanted.map(|wanted| additions(live, wanted)).unwrap_or_default();
         match (agreed, wanted) {
             (Some(wanted), _) => {
-                let dropped = if trust == Some(Trust::Changed) { dropped(live, wanted) } else { Box::default() };
-                Self { added, dropped, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) }
+                let unlike = if trust == Some(Trust::Changed) { unlike(live, wanted) } else { None };
+                Self { added, unlike, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) }
             }
             (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, added, ..self },
             (None, None) => Self { verdict: Verdict::Unknown, good, added, ..self },
@@ -123,7 +123,7 @@ impl Child {
     #[must_use]
     pub fn applied(self, live: &Live, wanted: &Object) -> Self {
         let trust = if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed };
-        Self { added: additions(live, wanted), dropped: dropped(live, wanted), ..self.good_as(wanted, trust) }
+        Self { added: additions(live, wanted), unlike: unlike(live, wanted), ..self.good_as(wanted, trust) }
     }
 
     fn good_as(self, wanted: &Object, trust: Trust) -> Self {
@@ -175,7 +175,7 @@ pub fn differences(live: &Live, wanted: &Object, ours: Ours<'_>) -> Vec<Path> {
         return vec![path];
     }
     // What an object is says more than what stands on it.
-    let (metadata, others): (Vec<_>, Vec<_>) = fields(wanted).partition(|(field, _)| *field == "metadata");
+    let (metadata, others): (Vec<_>, Vec<_>) = wanted.fields().partition(|(field, _)| *field == "metadata");
     let found = others.into_iter().chain(metadata).flat_map(|(field, value)| {
         let found = subset::differences(&live.body[field], value, rules.field(field), ours.field(field));
         found.into_iter().map(|path| path.within_field(field))
@@ -183,24 +183,8 @@ pub fn differences(live: &Live, wanted: &Object, ours: Ours<'_>) -> Vec<Path> {
     found.collect()
 }
 
-/// Most places told of what a live object lacks.
-const PLACES: usize = 8;
-
-/// Where a live object lacks what was applied. Of one that is too large to be read nothing is known.
-fn dropped(live: &Live, wanted: &Object) -> Box<[String]> {
-    let rules = Rules::of(wanted.kind);
-    let missing = fields(wanted).filter(|_| !live.too_large).flat_map(|(field, value)| {
-        let found = subset::missing(&live.body[field], value, rules.field(field));
-        found.into_iter().map(|path| path.within_field(field))
-    });
-    missing.take(PLACES).map(|path| cut(&path.to_string(), WORD)).collect()
-}
-
-/// The fields of a wanted object that are compared. Items of a list carry no `apiVersion` and `kind`, which are known from the watch
-/// anyway.
-fn fields(wanted: &Object) -> impl Iterator<Item = (&String, &Value)> {
-    let fields = wanted.body.as_object().into_iter().flatten();
-    fields.filter(|(field, _)| !matches!(field.as_str(), "apiVersion" | "kind"))
+fn unlike(live: &Live, wanted: &Object) -> Option<Box<Unlike>> {
+    Unlike::of(live, wanted, &differences(live, wanted, Ours::All))
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.
@@ -301,17 +285,15 @@ impl Observed {
         self.agrees(wanted) && self.workload(&wanted.name).is_some_and(is_alone)
     }
 
-    /// What the live object lacks of the wanted one although it was applied: a reason to be told of, and none to apply it again.
-    pub fn dropped(&self, wanted: &Object) -> Option<String> {
-        let child = self.child(wanted.kind, &wanted.name).filter(|child| child.is_as(wanted))?;
-        let it = if child.dropped.len() == 1 { "it" } else { "them" };
-        (!child.dropped.is_empty()).then(|| {
-            format!(
-                "the API server dropped {}: this cluster doesn't support {it}, or an admission webhook takes {it} out. Leave {it} out of \
-                 the spec, or have the cluster keep {it}",
-                list(child.dropped.iter(), PLACES, ", ")
-            )
-        })
+    /// Where the live object is not the wanted one although it was applied: a reason to be told of, and none to apply it again.
+    pub fn unlike(&self, wanted: &Object) -> Option<&Unlike> {
+        self.child(wanted.kind, &wanted.name).filter(|child| child.is_as(wanted))?.unlike.as_deref()
+    }
+
+    /// What the cluster put in place of what the Deployment of that name was applied with.
+    pub fn rewritten(&self, name: &str) -> &[String] {
+        let unlike = self.child(ChildKind::Deployment, name).and_then(|child| child.unlike.as_deref());
+        unlike.map(|unlike| unlike.rewritten.as_slice()).unwrap_or_default()
     }
 
     /// What others added to the Deployment of that name, in words.

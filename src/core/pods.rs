@@ -3,19 +3,29 @@
 use super::kind::ParentKind;
 use super::live::{Live, items};
 use super::owner::of_pod;
+use super::probe::Probe;
 use super::reason::Reason;
-use super::text::{QUOTE, WORD, cut, list};
+use super::text::{WORD, cut, list};
+use super::trouble::{Trouble, problem, second, text};
 use crate::api::common::Problem;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 /// How long a container that ended again and again has to run until that is over, in seconds.
-const CALM: i64 = 600;
+pub const CALM: i64 = 600;
 /// How long after the end of its grace period a pod may be there, in seconds: as long as a kubelet needs to say that it stopped.
 const STOPPING: i64 = 30;
+/// How long a pod may wait for the first word of a scheduler, in seconds.
+const SCHEDULING: i64 = 15;
 /// How long a volume may take to be made, in seconds. What keeps it from being made, its claim tells.
 const BINDING: i64 = 60;
+/// What is told of a container that ends again and again while it runs.
+pub const RUNS_AGAIN: &str = "it runs again since it last ended at";
+/// What is told of a container that a failing hook may have stopped.
+pub const HOOKED: &str = "it ends by itself, or is stopped as its postStart hook fails";
+/// How a pod is told of which no scheduler has said anything.
+pub const SILENT: &str = "it has no node yet, and no scheduler named";
 /// What the scheduler says of a pod whose volume is being made.
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 
@@ -34,34 +44,6 @@ pub struct Pod {
     pub leaving: bool,
     /// What is wrong with it; empty while it starts or runs well.
     pub troubles: Vec<Trouble>,
-}
-
-/// Something wrong with a pod, and when.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trouble {
-    /// What is wrong.
-    pub problem: Problem,
-    /// From that second (Unix time) on.
-    pub from: Option<i64>,
-    /// Until that second, if nothing happens.
-    pub until: Option<i64>,
-    /// The probe that does not succeed.
-    pub probe: Option<Probe>,
-    /// When the container ended, if that may have been by a probe.
-    pub stopped: Option<i64>,
-}
-
-impl Trouble {
-    /// Whether it is there at that time.
-    pub fn is_there(&self, now: Timestamp) -> bool {
-        self.from.is_none_or(|from| from <= now.as_second()) && self.until.is_none_or(|until| now.as_second() < until)
-    }
-}
-
-impl From<Problem> for Trouble {
-    fn from(problem: Problem) -> Self {
-        Self { problem, ..Self::default() }
-    }
 }
 
 /// The memory of a live pod and the parent that it runs for.
@@ -114,7 +96,8 @@ fn failure(live: &Live) -> Option<Trouble> {
     let status = &live.body["status"];
     let reason = status["reason"].as_str().filter(|reason| !reason.is_empty())?;
     let since = last_moment(live).and_then(|moment| Timestamp::from_second(moment).ok()).map(Time);
-    Some(Problem { since, ..problem(live.name(), "", reason, text(&status["message"])) }.into())
+    let problem = Problem { since, ..problem(live.name(), "", reason, text(&status["message"])) };
+    Some(Trouble { problem, from: second(&live.body["metadata"]["creationTimestamp"]), ..Trouble::default() })
 }
 
 /// The last moment that a pod tells of.
@@ -155,7 +138,7 @@ fn stopping(live: &Live) -> Option<Trouble> {
 /// What is wrong with a pod that is to run.
 fn running(live: &Live) -> Vec<Trouble> {
     let (spec, status) = (&live.body["spec"], &live.body["status"]);
-    let mut troubles: Vec<Trouble> = unscheduled(live).into_iter().collect();
+    let mut troubles: Vec<Trouble> = unscheduled(live).into_iter().chain(lost(live)).collect();
     for (statuses, specs, is_init) in
         [("initContainerStatuses", "initContainers", true), ("containerStatuses", "containers", false)]
     {
@@ -174,15 +157,53 @@ fn running(live: &Live) -> Vec<Trouble> {
     troubles
 }
 
+/// A pod without a node: what the scheduler says of that, or that none has said anything, as long as it has volumes made for the pod as
+/// well.
 fn unscheduled(live: &Live) -> Option<Trouble> {
-    let scheduled = items(&live.body["status"]["conditions"]).find(|condition| condition["type"] == "PodScheduled")?;
-    if scheduled["status"] != "False" || scheduled["reason"] != "Unschedulable" {
-        return None;
-    }
-    let message = text(&scheduled["message"]);
-    let since = second(&scheduled["lastTransitionTime"]).filter(|_| message.contains(UNBOUND));
-    let problem = problem(live.name(), "", Reason::Unschedulable.as_str(), message);
-    Some(Trouble { problem, from: since.map(|since| since + BINDING), ..Trouble::default() })
+    let spec = &live.body["spec"];
+    let claims = items(&spec["volumes"]).filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
+    let claims = list(claims, 4, " ");
+    let condition = items(&live.body["status"]["conditions"]).find(|condition| condition["type"] == "PodScheduled");
+    let (message, from) = match condition {
+        None if text(&spec["nodeName"]).is_empty() => {
+            let since = second(&live.body["metadata"]["creationTimestamp"])?;
+            let name = spec["schedulerName"].as_str().unwrap_or("default-scheduler");
+            let patience = if claims.is_empty() { SCHEDULING } else { BINDING };
+            (format!("{SILENT} {name} has said why"), Some(since + patience))
+        }
+        Some(condition) if condition["status"] == "False" && condition["reason"] == "Unschedulable" => {
+            let message = text(&condition["message"]);
+            let since = second(&condition["lastTransitionTime"]).filter(|_| message.contains(UNBOUND));
+            (message.to_owned(), since.map(|since| since + BINDING))
+        }
+        _ => return None,
+    };
+    let message = match from {
+        Some(_) if !claims.is_empty() => {
+            format!(
+                "{}. What keeps its volumes: kubectl describe pvc {claims}",
+                cut(message.trim_end_matches('.'), WORD)
+            )
+        }
+        _ => message,
+    };
+    let problem = problem(live.name(), "", Reason::Unschedulable.as_str(), &message);
+    Some(Trouble { problem, from, ..Trouble::default() })
+}
+
+/// A pod that is not ready although its kubelet last said that all of its containers are: the node controller says so, of a node that
+/// it does not hear of.
+fn lost(live: &Live) -> Option<Trouble> {
+    let (spec, status) = (&live.body["spec"], &live.body["status"]);
+    let node = text(&spec["nodeName"]);
+    let mut containers = items(&status["containerStatuses"]).peekable();
+    let was_ready = containers.peek().is_some() && containers.all(|container| container["ready"] == true);
+    let is_lost = was_ready && has_condition(live, "Ready", "False") && spec.get("readinessGates").is_none();
+    let message = format!(
+        "its node {node} does not report any more, so how the pod is nobody knows; another takes its place after five minutes, unless its \
+         volume or spec.pod.tolerations keep it. Look at the node: kubectl describe node {node}"
+    );
+    is_lost.then(|| problem(live.name(), "", Reason::NodeLost.as_str(), &message).into())
 }
 
 /// States of a container that every start passes through.
@@ -245,7 +266,7 @@ impl Container<'_> {
             is_wrong.then(|| self.ended(repeats, text(&ended["message"])))
         } else if repeats && (fails || !self.is_init) {
             let end = second(&self.run()["finishedAt"])?;
-            let message = format!("it runs again since it last ended at {}", Timestamp::from_second(end).ok()?);
+            let message = format!("{RUNS_AGAIN} {}", Timestamp::from_second(end).ok()?);
             Some(Trouble { until: Some(end + CALM), ..self.ended(true, &message) })
         } else {
             None
@@ -279,6 +300,7 @@ impl Container<'_> {
             return self.problem(probe.reason().as_str(), &message);
         }
         let message = match (code, self.killing_probe()) {
+            (Some(0 | 137 | 143), None) if self.spec["lifecycle"].get("postStart").is_some() => HOOKED,
             (Some(0), None) => "it exits with 0; a service must keep running",
             (Some(0), Some(_)) => "it exits with 0: by itself, and a service must keep running, or as a probe failed",
             (_, _) => message,
@@ -335,66 +357,5 @@ impl Container<'_> {
             restart_count: self.restarts(),
             ..problem(self.pod, self.name(), reason, message)
         }
-    }
-}
-
-/// A probe of a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Whether it has started.
-    Startup,
-    /// Whether it still works.
-    Liveness,
-    /// Whether it can serve.
-    Readiness,
-}
-
-impl Probe {
-    /// Its field in a container.
-    pub const fn field(self) -> &'static str {
-        match self {
-            Self::Startup => "startupProbe",
-            Self::Liveness => "livenessProbe",
-            Self::Readiness => "readinessProbe",
-        }
-    }
-
-    /// What users call it.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Startup => "startup probe",
-            Self::Liveness => "liveness probe",
-            Self::Readiness => "readiness probe",
-        }
-    }
-
-    /// The reason when it fails.
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Startup => Reason::StartupFailing,
-            Self::Liveness => Reason::LivenessFailing,
-            Self::Readiness => Reason::ReadinessFailing,
-        }
-    }
-}
-
-/// A text; an empty one where there is none.
-pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-/// A time as Unix seconds.
-pub fn second(time: &Value) -> Option<i64> {
-    time.as_str()?.parse::<Timestamp>().ok().map(Timestamp::as_second)
-}
-
-/// What is wrong with a pod, or one container of it.
-pub fn problem(pod: &str, container: &str, reason: &str, message: &str) -> Problem {
-    Problem {
-        pod: cut(pod, WORD),
-        container: cut(container, WORD),
-        reason: cut(reason, WORD),
-        message: cut(message, QUOTE),
-        ..Problem::default()
     }
 }

@@ -1,8 +1,9 @@
 //! The problems of all pods of a workload: which are told, in which order and words, and with what to do.
 
 use super::advice::{Author, advice};
-use super::pods::{Pod, Trouble};
+use super::pods::{CALM, Pod};
 use super::reason::Reason;
+use super::trouble::Trouble;
 use crate::api::common::Problem;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -27,9 +28,7 @@ pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Problems {
     let (leaving, staying): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(|pod| pod.leaving);
     let mut all = there(&staying, now);
     all.sort_by(|one, other| rank(one).cmp(&rank(other)));
-    if !complete {
-        all.extend(alike(there(&leaving, now)));
-    }
+    all.extend(alike(if complete { evicted_again(&leaving, now) } else { there(&leaving, now) }));
     let count = all.len();
     all.truncate(PROBLEM_LIMIT);
     Problems { told: all, count }
@@ -38,6 +37,26 @@ pub fn problems(pods: &[Pod], complete: bool, now: Timestamp) -> Problems {
 fn there(pods: &[&Pod], now: Timestamp) -> Vec<Problem> {
     let troubles = pods.iter().flat_map(|pod| &pod.troubles);
     troubles.filter(|trouble| trouble.is_there(now)).map(|trouble| trouble.problem.clone()).collect()
+}
+
+/// Evictions of which one came after the other, of the pod in its place: they go on, as a crash loop does, until it was calm for as long.
+fn evicted_again(pods: &[&Pod], now: Timestamp) -> Vec<Problem> {
+    let evicted = pods.iter().flat_map(|pod| &pod.troubles).filter(|trouble| calm(trouble) > Some(now.as_second()));
+    let evicted: Vec<&Trouble> = evicted.collect();
+    let follows = |trouble: &&Trouble| {
+        evicted.iter().any(|other| calm(other).zip(trouble.from).is_some_and(|(calm, from)| calm - CALM <= from))
+    };
+    if evicted.iter().any(follows) {
+        evicted.iter().map(|trouble| trouble.problem.clone()).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// When an eviction is past if no other follows, in Unix seconds.
+fn calm(trouble: &Trouble) -> Option<i64> {
+    let since = trouble.problem.since.as_ref().filter(|_| Reason::of_problem(&trouble.problem) == Reason::Evicted)?;
+    Some(since.0.as_second() + CALM)
 }
 
 /// One problem for all of a kind, of the pod that was the last to have it.
@@ -67,8 +86,8 @@ pub fn worst<'a>(pods: &'a [Pod], replica_set: &str) -> Option<&'a Problem> {
 /// When [`problems`] may say something else although nothing moved.
 pub fn next_change(pods: &[Pod], now: Timestamp) -> Option<Duration> {
     let troubles = pods.iter().flat_map(|pod| &pod.troubles);
-    let moments = troubles.flat_map(|Trouble { from, until, .. }| [from, until]).flatten();
-    let soonest = moments.filter(|moment| **moment > now.as_second()).min()?;
+    let moments = troubles.flat_map(|trouble| [trouble.from, trouble.until, calm(trouble)]).flatten();
+    let soonest = moments.filter(|moment| *moment > now.as_second()).min()?;
     u64::try_from(soonest - now.as_second()).ok().map(|seconds| Duration::from_secs(seconds.saturating_add(1)))
 }
 
@@ -80,6 +99,7 @@ fn severity(problem: &Problem) -> u8 {
         | Reason::FailedCreatePodSandBox
         | Reason::Evicted
         | Reason::PodFailed
+        | Reason::NodeLost
         | Reason::TerminationStuck => 1,
         _ => 0,
     }
@@ -292,6 +312,25 @@ mod tests {
         assert_eq!(problems(&pods, true, at(3600)), Problems::default());
     }
 
+    /// Each pod that fills its folder is evicted, and the next one does it again: that is one problem, also while the next one still runs.
+    #[test]
+    fn evictions_that_go_on_are_no_recovery() {
+        let evicted = |name: &str, from: i64, to: i64| {
+            let status = json!({"phase": "Failed", "reason": "Evicted", "message": "Usage of EmptyDir volume \"s\" exceeds the limit \"1Mi\". ",
+                "conditions": [{"type": "DisruptionTarget", "status": "True", "lastTransitionTime": at(to).to_string()}]});
+            seen(name, &json!({}), &status, &json!({"creationTimestamp": at(from).to_string()}))
+        };
+        let once = [evicted("web-1-a", 0, 60), evicted("web-1-b", 0, 61)];
+        assert_eq!(problems(&once, true, at(62)).count, 0, "two at once, as a node runs out of memory");
+        let again = [evicted("web-1-a", 0, 60), evicted("web-1-b", 60, 120)];
+        for complete in [false, true] {
+            let problem = problems(&again, complete, at(130)).told.pop().unwrap();
+            assert!(sentence(&problem, WEB).starts_with("2 pods, the last one web-1-b: Evicted since "), "{problem:?}");
+        }
+        assert!(next_change(&again, at(130)).is_some());
+        assert_eq!((problems(&again, true, at(659)).count, problems(&again, true, at(720)).count), (1, 0));
+    }
+
     #[test]
     fn a_pod_that_does_not_stop_names_its_node_and_what_frees_it() {
         let stopping = |finalizers: Value| {
@@ -371,5 +410,64 @@ mod tests {
         let unbound = unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.");
         assert_eq!((problems(&unbound, false, at(59)).count, problems(&unbound, false, at(60)).count), (0, 1));
         assert_eq!(problems(&unscheduled("0/1 nodes are available: 1 Insufficient cpu."), false, at(0)).count, 1);
+        let claims = json!({"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}, {"emptyDir": {}}]});
+        let status = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "pod has unbound immediate PersistentVolumeClaims.", "lastTransitionTime": at(0).to_string()}]});
+        let said = told(&[seen("web-1-x", &claims, &status, &Value::Null)], 1);
+        assert!(said.ends_with("PersistentVolumeClaims. What keeps its volumes: kubectl describe pvc data"), "{said}");
+    }
+
+    /// The node controller marks the pod, and its kubelet can't say what it has become.
+    #[test]
+    fn a_pod_whose_node_is_silent_is_no_rollout() {
+        let pod = |ready: &str, spec: Value| {
+            let mut spec = spec;
+            spec["nodeName"] = json!("n1");
+            let containers = json!([{"name": "web", "ready": true, "restartCount": 0, "state": {"running": {}}}]);
+            let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": ready}], "containerStatuses": containers});
+            [seen("web-1-x", &spec, &status, &Value::Null)]
+        };
+        let said = told(&pod("False", json!({})), 0);
+        assert!(said.starts_with("NodeLost: pod web-1-x") && said.ends_with("kubectl describe node n1"), "{said}");
+        for (ready, spec) in
+            [("True", json!({})), ("False", json!({"readinessGates": [{"conditionType": "example.com/lb"}]}))]
+        {
+            assert_eq!(told(&pod(ready, spec), 0), "");
+        }
+    }
+
+    #[test]
+    fn a_hook_that_fails_is_one_problem_through_every_back_off() {
+        let spec = json!({"containers": [{"name": "web", "lifecycle": {"postStart": {"exec": {}}}}]});
+        let ended =
+            json!({"terminated": {"exitCode": 0, "startedAt": at(0).to_string(), "finishedAt": at(1).to_string()}});
+        for state in
+            [json!({"reason": "PostStartHookError", "message": "exited with 3"}), json!({"reason": "CrashLoopBackOff"})]
+        {
+            let status = json!({"containerStatuses": [{"name": "web", "restartCount": 2, "state": {"waiting": state}, "lastState": ended}]});
+            let said = told(&[seen("web-1-x", &spec, &status, &Value::Null)], 1);
+            let is_told = said.starts_with("CrashLoopBackOff: ") && said.contains("Check spec.lifecycle.postStart");
+            assert!(is_told && !said.contains("must keep running"), "{said}");
+        }
+    }
+
+    /// One that is down, or that there is not.
+    #[test]
+    fn a_scheduler_that_says_nothing_is_named() {
+        let made = json!({"creationTimestamp": at(0).to_string()});
+        let pods = [seen("web-1-x", &json!({"schedulerName": "gpu"}), &json!({"phase": "Pending"}), &made)];
+        assert_eq!(problems(&pods, false, at(14)).count, 0);
+        let said = told(&pods, 1);
+        assert!(
+            said.starts_with("Unschedulable: pod web-1-x") && said.contains("no scheduler named gpu has said why"),
+            "{said}"
+        );
+        // It may be busy with the pod's volume.
+        let mounts = json!({"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]});
+        let pods = [seen("web-1-x", &mounts, &json!({"phase": "Pending"}), &made)];
+        assert_eq!(problems(&pods, false, at(59)).count, 0);
+        assert!(told(&pods, 1).contains("What keeps its volumes: kubectl describe pvc data"), "{}", told(&pods, 1));
+        let pods = [seen("web-1-x", &json!({"nodeName": "n1"}), &json!({"phase": "Pending"}), &made)];
+        assert_eq!(problems(&pods, false, at(60)).count, 0, "somebody gave it a node");
     }
 }

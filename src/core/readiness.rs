@@ -106,10 +106,16 @@ pub fn workload_unready(workload: &Workload) -> Option<Unready> {
 /// How far a Deployment is, in words.
 pub fn progress(workload: &Workload) -> String {
     if !workload.observed && workload.updated == workload.desired {
-        return "no pod has the change yet".to_owned();
+        return "no pod has the change yet, as the Deployment controller has not taken it up".to_owned();
     }
+    let stopping = match workload.terminating {
+        count if count > 0 && workload.updated < workload.desired => {
+            format!("; {count} still stopping, for as long as spec.pod.terminationGracePeriodSeconds allows")
+        }
+        _ => String::new(),
+    };
     format!(
-        "{} of {} pods updated, {} available",
+        "{} of {} pods updated, {} available{stopping}",
         workload.updated.min(workload.desired),
         workload.desired,
         workload.available
@@ -163,7 +169,18 @@ mod tests {
             (ChildKind::PersistentVolumeClaim, volume(""), Some("waits for a volume")),
             (ChildKind::Deployment, workload(true, 1), None),
             (ChildKind::Deployment, workload(true, 0), Some("1 of 1 pods updated, 0 available")),
-            (ChildKind::Deployment, workload(false, 1), Some("no pod has the change yet")),
+            (
+                ChildKind::Deployment,
+                Facts::Workload(Workload { observed: true, desired: 1, terminating: 1, ..Workload::default() }.into()),
+                Some(
+                    "0 of 1 pods updated, 0 available; 1 still stopping, for as long as spec.pod.terminationGracePeriodSeconds allows",
+                ),
+            ),
+            (
+                ChildKind::Deployment,
+                workload(false, 1),
+                Some("no pod has the change yet, as the Deployment controller has not taken it up"),
+            ),
         ] {
             assert_eq!(unready(kind, &facts).map(|unready| unready.message).as_deref(), told, "{kind} {facts:?}");
         }

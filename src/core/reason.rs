@@ -148,14 +148,20 @@ reasons! {
     Evicted,
     /// Its node refused the pod, or ended it.
     PodFailed,
+    /// Its node does not report any more.
+    NodeLost,
     /// The pod should have stopped and is still there, most often on a dead node.
     TerminationStuck,
     /// The Deployment can't make pods: a quota or an admission policy refuses them.
     PodsRefused,
 }
 
+/// The kubelet's word for a container that it stops as its hook fails, until it tries again.
+pub const HOOK_FAILED: &str = "PostStartHookError";
+
 /// Reasons of whole pods.
-const OF_PODS: [Reason; 6] = [
+const OF_PODS: [Reason; 7] = [
+    Reason::NodeLost,
     Reason::Unschedulable,
     Reason::FailedMount,
     Reason::FailedAttachVolume,
@@ -170,6 +176,7 @@ impl Reason {
         match problem.reason.as_str() {
             "ImageInspectError" | "RegistryUnavailable" => Self::ErrImagePull,
             "FailedMapVolume" => Self::FailedMount,
+            HOOK_FAILED if problem.restart_count > 0 => Self::CrashLoopBackOff,
             "CreateContainerError" | "RunContainerError" | "StartError" => Self::ContainerCannotRun,
             _ if problem.container.is_empty() => {
                 OF_PODS.into_iter().find(|reason| reason.as_str() == problem.reason).unwrap_or(Self::PodFailed)

@@ -4,7 +4,7 @@ use super::advice::Author;
 use super::conditions::{Summary, Type, Wanted, condition};
 use super::configuration::Unfollowed;
 use super::facts::Workload;
-use super::kind::{ChildKind, Identity};
+use super::kind::{ChildKind, Identity, ParentKind};
 use super::leaving;
 use super::object::Object;
 use super::observed::{Observed, Verdict};
@@ -15,6 +15,7 @@ use super::readiness;
 use super::reason::Reason;
 use super::storage;
 use super::text::{MESSAGE, cut, list};
+use super::unlike::Unlike;
 use crate::api::common::{ChildStatus, Problem};
 use jiff::Timestamp;
 
@@ -66,7 +67,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
 /// That something which is declared was taken out on its way to the store.
 fn of_dropped(plan: &Plan, observed: &Observed) -> Option<Summary> {
     plan.objects.iter().find_map(|object| {
-        let message = format!("{} {}: {}", object.kind, object.name, observed.dropped(object)?);
+        let message = format!("{} {}: {}", object.kind, object.name, observed.unlike(object)?.message()?);
         Some(Summary::Stalled(Reason::FieldsDropped, message))
     })
 }
@@ -90,14 +91,39 @@ fn of_failure(failure: &Failure, count: usize) -> Summary {
     }
 }
 
+/// What can be done about a refusal, by words of the API server or of an admission plugin.
+const REMEDIES: [(&str, &str); 9] = [
+    ("exceeded quota", "Ask for less, or have the quota raised"),
+    ("must specify", "Set what it names in spec.resources, or have a LimitRange of the namespace give it a default"),
+    (
+        "usage per ",
+        "Ask for what lies within the limits of the namespace (kubectl describe limitrange), or have them changed",
+    ),
+    (
+        "limit to request ratio",
+        "Bring limits and requests in spec.resources nearer to each other, or have the LimitRange changed",
+    ),
+    ("error looking up service account", "Create that ServiceAccount, or have the spec name one that exists"),
+    (
+        "failed calling webhook",
+        "Whoever runs that webhook has to mend it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+    ),
+    (
+        "provided port is already allocated",
+        "Name another nodePort, or none, to be given one; who has it: kubectl get services -A",
+    ),
+    ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
+    (" cannot ", "Give the operator that right: apply the manifests of its version again"),
+];
+
+/// Whether something can be done about an answer that is no refusal for lack of rights.
+pub fn has_remedy(answer: &str) -> bool {
+    ["failed calling webhook", "provided port is already allocated"].iter().any(|words| answer.contains(words))
+}
+
 /// A refusal in the API server's own words, with what can be done about it.
 pub fn with_remedy(refusal: &str) -> String {
-    let remedies = [
-        ("exceeded quota", "Ask for less, or have the quota raised"),
-        ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
-        (" cannot ", "Give the operator that right: apply the manifests of its version again"),
-    ];
-    let found = remedies.iter().find(|(words, _)| refusal.contains(words));
+    let found = REMEDIES.iter().find(|(words, _)| refusal.contains(words));
     let remedy = found.map_or("Suit the spec to what refuses it, or have that changed", |(_, remedy)| remedy);
     format!("{}. {remedy}", refusal.trim_end_matches('.'))
 }
@@ -175,7 +201,8 @@ fn child_message(object: &Object, plan: &Plan, outcome: &Outcome, observed: &Obs
     if child.verdict != Verdict::Agrees(object.hash) {
         return Some("differs from what is declared".to_owned());
     }
-    observed.dropped(object).or_else(|| readiness::unready(object.kind, &child.facts).map(|unready| unready.message))
+    let unlike = observed.unlike(object).and_then(Unlike::message);
+    unlike.or_else(|| readiness::unready(object.kind, &child.facts).map(|unready| unready.message))
 }
 
 /// The conditions of something that runs behind a Deployment.
@@ -190,6 +217,8 @@ pub struct Running<'a> {
     pub problems: Problems,
     /// What others added to the Deployment that changes what they may do.
     pub added: &'a [String],
+    /// What the cluster put in place of what is declared.
+    pub rewritten: &'a [String],
 }
 
 impl<'a> Running<'a> {
@@ -203,6 +232,7 @@ impl<'a> Running<'a> {
             workload,
             problems: problems::problems(&observed.pods, complete, now),
             added: observed.added(&identity.name),
+            rewritten: observed.rewritten(&identity.name),
         }
     }
 
@@ -280,7 +310,11 @@ impl<'a> Running<'a> {
     }
 
     fn refused(&self, refusal: &str) -> String {
-        format!("Deployment {}: {}", self.name, with_remedy(refusal))
+        let is_surge = self.author.kind == ParentKind::App
+            && refusal.contains("requested: pods=")
+            && self.workload.is_some_and(|workload| workload.available > 0);
+        let surge = if is_surge { "; spec.rollout.maxSurge: 0 rolls out without a pod more" } else { "" };
+        format!("Deployment {}: {}{surge}", self.name, with_remedy(refusal))
     }
 
     /// What is to be told of a Deployment that somebody paused, which its spec here doesn't say.
@@ -297,12 +331,21 @@ impl<'a> Running<'a> {
     }
 
     fn altered(&self) -> Option<Wanted> {
-        let (name, added) = (self.name, self.added.join("; "));
-        let message = format!(
-            "Deployment {name}: {added}. It changes what the pods may do and is not declared here; it is left as it is. If it should \
-             not be there, take it out: kubectl edit deployment {name}"
-        );
-        (!self.added.is_empty()).then(|| condition(Type::Altered, true, Reason::FieldsAdded, message))
+        let name = self.name;
+        let (added, rewritten) = (self.added.join("; "), self.rewritten.join(", "));
+        let parts = [
+            (!added.is_empty()).then(|| {
+                format!(
+                    "{added}. It changes what the pods may do and is not declared here; it is left as it is. If it should not be there, \
+                     take it out: kubectl edit deployment {name}"
+                )
+            }),
+            (!rewritten.is_empty())
+                .then(|| format!("an admission policy or webhook changed {rewritten} and is left to it, as it does so for the whole cluster")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let message = || format!("Deployment {name}: {}", parts.join("; "));
+        (!parts.is_empty()).then(|| condition(Type::Altered, true, Reason::FieldsAdded, message()))
     }
 
     fn available(&self) -> Wanted {
@@ -374,6 +417,24 @@ mod tests {
                 "is forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>",
                 "components/owner-references",
             ),
+            ("pods \"a\" is forbidden: failed quota: q: must specify requests.cpu for: a", "spec.resources"),
+            (
+                "pods \"a\" is forbidden: minimum memory usage per Container is 256Mi, but request is 64Mi",
+                "describe limitrange",
+            ),
+            (
+                "pods \"a\" is forbidden: memory max limit to request ratio per Container is 2, but provided ratio is 4",
+                "nearer",
+            ),
+            (
+                "pods \"a-\" is forbidden: error looking up service account n/b: serviceaccount \"b\" not found",
+                "Create that",
+            ),
+            (
+                "Internal error occurred: failed calling webhook \"v.example.com\": no endpoints available",
+                "validatingwebhook",
+            ),
+            ("spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated", "another nodePort"),
             ("is forbidden: violates PodSecurity \"restricted:latest\": privileged.", "Suit the spec"),
         ] {
             let told = with_remedy(refusal);

@@ -122,12 +122,13 @@ pub fn take_child(context: &Context, kind: ChildKind, live: &Live, source: Sourc
         source == Source::Watch && known.fingerprint == seen.fingerprint && matches!(known.verdict, Verdict::Agrees(_))
     };
     let child = if let Some(known) = known.as_ref().filter(stands) {
-        let (added, dropped) = (known.added.clone(), known.dropped.clone());
-        Child { verdict: known.verdict, good: known.good, added, dropped, ..seen }
+        let (added, unlike) = (known.added.clone(), known.unlike.clone());
+        Child { verdict: known.verdict, good: known.good, added, unlike, ..seen }
     } else {
         let wanted = wanted(context, kind, &key, &seen);
-        // An API server of a newer version takes what the one before dropped, of which nothing else tells.
-        let known = known.filter(|known| source != Source::List || known.dropped.is_empty());
+        // An API server of a newer version, or without a policy, takes what was not taken before, of which nothing else tells.
+        let was_taken = |known: &Child| known.unlike.as_ref().is_none_or(|unlike| unlike.message().is_none());
+        let known = known.filter(|known| source != Source::List || was_taken(known));
         seen.compared(live, wanted.as_ref(), known.as_ref())
     };
     let mut caches = context.caches();

@@ -8,7 +8,7 @@ use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::object::Object;
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
-use crate::core::status::with_remedy;
+use crate::core::status::{has_remedy, with_remedy};
 
 /// Makes what is due to be made and is never looked at.
 pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
@@ -43,6 +43,7 @@ pub fn fail(context: &Context, outcome: &mut Outcome, object: &Object, error: &E
 /// The failure of a request about an object.
 pub fn failure(object: String, error: &Error) -> Failure {
     let class = error.class();
-    let message = if class == ErrorClass::Denied { with_remedy(&error.message()) } else { error.message() };
+    let words = error.message();
+    let message = if class == ErrorClass::Denied || has_remedy(&words) { with_remedy(&words) } else { words };
     Failure { object, class, message, field: None }
 }

@@ -9,7 +9,7 @@ use crate::core::deed::Deed;
 use crate::core::facts::Facts;
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
-use crate::core::plan::{Outcome, Plan};
+use crate::core::plan::{Failure, Outcome, Plan};
 
 /// Deletes the plan's `prune` list, each object only if it still is exactly the one that was seen.
 pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: &Observed, outcome: &mut Outcome) {
@@ -29,7 +29,11 @@ pub async fn prune(context: &Context, parent: &Identity, plan: &Plan, observed: 
             Err(error) if error.code() == 404 => {
                 context.caches().remove_child_of(*kind, &key, &child.uid);
             }
-            Err(error) => outcome.failures.push(failure(format!("{kind} {name}"), &error)),
+            Err(error) => {
+                let failed = failure(format!("{kind} {name}"), &error);
+                let message = format!("can't be deleted: {}", failed.message);
+                outcome.failures.push(Failure { message, ..failed });
+            }
         }
     }
 }

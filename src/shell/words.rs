@@ -23,7 +23,7 @@ pub fn taken(wanted: &Object, parent: &Identity, holder: &str) -> Failure {
         }
         // What may hold data is nothing to delete.
         ChildKind::PersistentVolumeClaim => format!("give this {kind} another name"),
-        _ => format!("delete or rename it, or give this {kind} another name"),
+        _ => format!("give this {kind} another name, or delete or rename what has it"),
     };
     let object = format!("{} {name}", wanted.kind);
     let message = format!("exists already and is not this {kind}'s (holder: {holder}); {remedy}");

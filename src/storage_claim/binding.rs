@@ -38,6 +38,7 @@ fn pending(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Obse
         .or_else(|| class_not_found(class?, observed))
         .or_else(|| no_default_class(name, class, observed))
         .or_else(|| provisioning_failed(name, observed))
+        .or_else(|| awaits_driver(name, volume))
         .or_else(|| awaits_first_consumer(name, class?, observed))
         .unwrap_or_else(|| {
             Summary::Waiting(Reason::WaitingForVolume, format!("PersistentVolumeClaim {name} waits for a volume"))
@@ -130,9 +131,28 @@ fn no_default_class(name: &str, class: Option<&str>, observed: &Observed) -> Opt
 /// Not stalled: the storage driver tries again by itself.
 fn provisioning_failed(name: &str, observed: &Observed) -> Option<Summary> {
     let failure = observed.no_volume.as_ref().filter(|it| it.reason == Reason::ProvisioningFailed)?;
+    let words = failure.message.trim_end_matches('.');
+    let advice = if ["ReadWrite", "ReadOnlyMany", "access mode"].iter().any(|mode| words.contains(mode)) {
+        format!(
+            ". spec.accessModes can't be changed: as there is no data yet, delete both (kubectl delete storageclaim,pvc {name}) and make the \
+             StorageClaim anew with modes that the driver can do"
+        )
+    } else {
+        String::new()
+    };
     let message =
-        format!("PersistentVolumeClaim {name}: the storage driver failed to make the volume: {}", failure.message);
+        format!("PersistentVolumeClaim {name}: the storage driver failed to make the volume: {words}{advice}");
     Some(Summary::Impaired(Reason::ProvisioningFailed, message))
+}
+
+/// Whether it is at work or not installed at all, nobody tells.
+fn awaits_driver(name: &str, volume: &Volume) -> Option<Summary> {
+    let driver = volume.provisioner.as_deref()?;
+    let message = format!(
+        "PersistentVolumeClaim {name} waits for the storage driver {driver} to make its volume; if that takes long, see whether the driver \
+         is installed and runs (kubectl get csidrivers; kubectl get pods -A)"
+    );
+    Some(Summary::Waiting(Reason::WaitingForVolume, message))
 }
 
 /// Ready, as nothing more can be done: whoever waits for the claim before making the pod would wait for ever.

@@ -140,6 +140,7 @@ fn progress(name: &str, size: &str, volume: &Volume) -> Summary {
         (_, Some(error)) => {
             Summary::Impaired(Reason::ResizeFailed, format!("{growth}, which failed and is tried again: {error}"))
         }
+        (None, None) if quantity(&volume.requested) < quantity(size) => waits("it is yet to be asked for"),
         (Some("NodeResizePending"), None) => waits("will finish when a pod mounts it"),
         (Some("NodeResizeInProgress"), None) => waits("the node grows the file system"),
         (_, None) if told("FileSystemResizePending").is_some() => waits("will finish when a pod mounts it"),

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-crate::cases![every_change_is_told_once, a_refusal_is_told_once_and_that_it_is_over];
+crate::cases![
+    every_change_is_told_once,
+    a_refusal_is_told_once_and_that_it_is_over,
+    a_deletion_that_is_refused_says_so
+];
 crate::cases![last: all_that_was_told_keeps_the_rules];
 
 /// What no log and no Event may hold.
@@ -98,6 +102,49 @@ async fn a_refusal_is_told_once_and_that_it_is_over(control_plane: Arc<ControlPl
     ready(&sandbox, "App", "web").await?;
     let recovered = on_web(&sandbox, "Recovered", 1).await?;
     ensure!(recovered == ["NameConflict is over; 1 of 1 pods are available"], "{recovered:?}");
+    Ok(())
+}
+
+/// Whoever reads "forbidden" has to know that it was a deletion.
+const KEPT: &str = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: services-are-kept}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: audit-kept}}
+    resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [DELETE], resources: [services]}]
+  validations: [{expression: 'false', message: services are kept here}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: services-are-kept}
+spec: {policyName: services-are-kept, validationActions: [Deny]}
+";
+
+async fn a_deletion_that_is_refused_says_so(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "audit-kept").await?;
+    sandbox.apply(KEPT).await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    // The policy is in force some time after it was made.
+    eventually(DEADLINE, "the policy to refuse", || async {
+        let tried = sandbox.kubectl(&["delete", "service", "web", "--dry-run=server"]).await;
+        Ok(tried.is_err_and(|error| format!("{error:#}").contains("services are kept here")).then_some(()))
+    })
+    .await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"ports": null}})).await?;
+    let app = until(&sandbox, "App", "web", "to say what is refused", |app| {
+        message(app, "Ready").starts_with("Service web: can't be deleted: ")
+    })
+    .await?;
+    ensure!(message(&app, "Ready").contains("services are kept here"), "{}", app["status"]);
+    sandbox
+        .kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "services-are-kept"])
+        .await?;
+    until_gone(&sandbox, "Service", "web").await?;
+    ready(&sandbox, "App", "web").await?;
     Ok(())
 }
 

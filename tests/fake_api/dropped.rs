@@ -70,3 +70,36 @@ async fn what_is_dropped_is_told_and_not_applied_again_and_again() -> Result<()>
     ensure!(world.server.count_requests(is_write) == 4, "{}", world.summary());
     Ok(())
 }
+
+/// A policy that limits replicas, and a mirror that stands in for every registry.
+fn change_some(object: &mut Value) {
+    if object["kind"] == "Deployment" {
+        object["spec"]["replicas"] = json!(1);
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("mirror.example.com/web:1");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_changes_is_not_ready_and_a_mirror_is() -> Result<()> {
+    let world = World::new();
+    let mut replica = world.start("first", Faults::default()).await;
+    world.server.admit(change_some);
+    world.server.apply(
+        "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: web, namespace: default}, spec: {image: 'web:1', replicas: 3}}",
+    )?;
+    world.rest(&mut replica).await?;
+    let message = told(&world)?;
+    let said = "Deployment web: an admission policy or webhook changed spec.replicas, so what is declared is not what there is.";
+    ensure!(message.starts_with(said) && !message.contains(".image"), "{message}");
+    ensure!(world.server.count_requests(is_write) == 1, "{}", world.summary());
+
+    // Declared as it is let through, all is well, and what the mirror does is told.
+    world.server.edit_as("kubectl", "App", "default", "web", |app| app["spec"]["replicas"] = json!(1))?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "web")?;
+    let altered = world.condition("App", "web", "Altered").unwrap_or_default();
+    let field = "changed spec.template.spec.containers[name=web].image";
+    ensure!(altered["message"].as_str().is_some_and(|text| text.contains(field)), "{altered}");
+    ensure!(world.server.count_requests(is_write) == 2, "{}", world.summary());
+    Ok(())
+}

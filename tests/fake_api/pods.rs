@@ -24,7 +24,7 @@ pub fn pod(name: &str, controller: &Value) -> Value {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "default", "ownerReferences": controller,
             "labels": {"app.kubernetes.io/managed-by": "moorage", "moorage.dev/app": "shop", "pod-template-hash": "1a"}},
-        "spec": {"containers": [{"name": "shop", "image": "shop"}]},
+        "spec": {"nodeName": "node-0", "containers": [{"name": "shop", "image": "shop"}]},
     })
 }
 

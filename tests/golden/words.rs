@@ -15,6 +15,7 @@ use moorage::core::plan::{Outcome, Plan};
 use moorage::core::reason::Reason;
 use moorage::core::status::of_outcome;
 use moorage::core::text::MESSAGE;
+use moorage::core::unlike::Unlike;
 use moorage::shell::error::Error;
 use moorage::shell::repairs::{Id, MANY, Repairs};
 use moorage::shell::words::panicked;
@@ -45,9 +46,10 @@ fn elsewhere(reason: Reason) -> Option<(&'static str, Summary)> {
         }
         Reason::FieldsDropped => {
             let object = Object::new(ChildKind::Deployment, &json!({"metadata": {"name": "web"}})).ok()?;
-            let dropped = Box::new(["spec.template.spec.containers[name=web].lifecycle.stopSignal".to_owned()]);
+            let dropped = vec!["spec.template.spec.containers[name=web].lifecycle.stopSignal".to_owned()];
+            let unlike = Some(Box::new(Unlike { dropped, ..Unlike::default() }));
             let seen = Child::of(object.kind, &Live::new(json!({})));
-            let child = Child { verdict: Verdict::Agrees(object.hash), dropped, ..seen };
+            let child = Child { verdict: Verdict::Agrees(object.hash), unlike, ..seen };
             let children = [((object.kind, object.name.clone()), child)].into();
             let observed = Observed { children, ..Observed::default() };
             let plan = Plan { objects: vec![object], ..Plan::default() };

@@ -93,7 +93,7 @@ impl World {
             owner: Owner::Foreign("nobody".into()),
             deleting: false,
             finalizers: Box::default(),
-            dropped: Box::default(),
+            unlike: None,
             facts: Facts::None,
         };
         if self.caches.is_news(KIND, &Self::key(), version, source, true) {

@@ -63,7 +63,7 @@ fn standing(plan: &Plan, observed: Observed, pods: i32) -> Observed {
             owner: Owner::Controller { kind: ParentKind::Registry, name: "images".into(), uid: "uid-1".into() },
             deleting: false,
             finalizers: Box::default(),
-            dropped: Box::default(),
+            unlike: None,
             facts: if object.kind == ChildKind::Deployment { Facts::Workload(workload.into()) } else { Facts::None },
         };
         observed.children.insert((object.kind, object.name.clone()), child);

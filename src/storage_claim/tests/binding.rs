@@ -63,6 +63,15 @@ fn a_pending_claim_says_what_it_waits_for() {
     let failing = status(&claim, failing);
     assert_eq!(told(&failing, Type::Ready), "False ProvisioningFailed");
     assert!(message(&failing).ends_with("disk full"));
+    let (claim, observed) = waiting(fast, None, None, &[]);
+    let words = "NodePath only supports ReadWriteOnce and ReadWriteOncePod (1.22+) access modes";
+    let failing = Observed { no_volume: Some(no_volume(Reason::ProvisioningFailed, words)), ..observed };
+    let failing = status(&claim, Observed { classes: None, ..failing });
+    assert!(
+        message(&failing).contains("spec.accessModes can't be changed: as there is no data yet"),
+        "{}",
+        message(&failing)
+    );
     let unseen = Observed { classes: None, ..seen(&pending("5Gi")) };
     assert_eq!(told(&status(&claim, unseen), Type::Ready), "False WaitingForVolume");
 }

@@ -36,6 +36,14 @@ fn the_request_follows_the_size_only_where_kubernetes_lets_it() {
     assert_eq!(request(&plan(&claim("10Gi"), &seen(&bound("5Gi", "5Gi")))), "10Gi", "growth");
 }
 
+/// A quota, say, refuses the larger request.
+#[test]
+fn growth_that_nobody_was_asked_for_is_not_the_drivers() {
+    let status = status(&claim("10Gi"), seen(&bound("5Gi", "5Gi")));
+    let resized = find(&status.conditions, Type::Resized).unwrap();
+    assert!(resized.message.ends_with("grows from 5Gi to 10Gi: it is yet to be asked for"), "{}", resized.message);
+}
+
 /// An autoresizer and an admin may ask for more than was declared, and the author may declare less than there is.
 #[test]
 fn more_than_declared_is_ready_and_told() {

@@ -1,0 +1,73 @@
+//! How what the API server stored is unlike what was applied: what it dropped, and what an admission policy or webhook made of it.
+
+use super::live::Live;
+use super::merge::{Path, Rules};
+use super::object::Object;
+use super::subset;
+use super::text::{WORD, cut, list};
+
+/// Most places told of one object.
+const PLACES: usize = 8;
+/// Fields of containers in which clusters put a mirror and a pull policy of their own, for every workload alike.
+const REWRITTEN: [&str; 2] = [".image", ".imagePullPolicy"];
+
+/// Places, as they are told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unlike {
+    /// Where it has nothing.
+    pub dropped: Vec<String>,
+    /// Where it has something else.
+    pub changed: Vec<String>,
+    /// Likewise, and the cluster's own affair.
+    pub rewritten: Vec<String>,
+}
+
+impl Unlike {
+    /// Of the answer to an apply, with the places where it is not what was applied. `None` where it is, and of what is too large to be
+    /// read.
+    pub fn of(live: &Live, wanted: &Object, differing: &[Path]) -> Option<Box<Self>> {
+        if live.too_large || differing.is_empty() {
+            return None;
+        }
+        let rules = Rules::of(wanted.kind);
+        let missing = wanted.fields().flat_map(|(field, value)| {
+            let found = subset::missing(&live.body[field], value, rules.field(field));
+            found.into_iter().map(|path| path.within_field(field).to_string())
+        });
+        let dropped: Vec<String> = missing.collect();
+        let lacks = |place: &String| {
+            dropped.iter().any(|path| {
+                path.strip_prefix(place.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            })
+        };
+        let changed = differing.iter().map(ToString::to_string).filter(|place| !lacks(place));
+        let (rewritten, changed) = changed
+            .partition(|place| place.contains("ontainers[") && REWRITTEN.iter().any(|field| place.ends_with(field)));
+        let told = |places: Vec<String>| places.iter().take(PLACES).map(|place| cut(place, WORD)).collect();
+        Some(Box::new(Self { dropped: told(dropped), changed: told(changed), rewritten: told(rewritten) }))
+    }
+
+    /// What is wrong, and what can be done: something that is declared is not so.
+    pub fn message(&self) -> Option<String> {
+        let part = |places: &[String], words: fn(&str, &str) -> String| {
+            let it = if places.len() == 1 { "it" } else { "them" };
+            (!places.is_empty()).then(|| words(&list(places, PLACES, ", "), it))
+        };
+        let parts = [
+            part(&self.dropped, |places, it| {
+                format!(
+                    "the API server dropped {places}: this cluster doesn't support {it}, or an admission webhook takes {it} out. Leave {it} \
+                     out of the spec, or have the cluster keep {it}"
+                )
+            }),
+            part(&self.changed, |places, it| {
+                format!(
+                    "an admission policy or webhook changed {places}, so what is declared is not what there is. Declare what it lets \
+                     through, or have it leave {it}: kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies"
+                )
+            }),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
