@@ -39,6 +39,7 @@ pub mod quantity;
 pub mod readiness;
 pub mod reason;
 pub mod reference;
+pub mod remedy;
 pub mod revisions;
 pub mod rollout;
 pub mod secret_key;

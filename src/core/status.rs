@@ -13,6 +13,7 @@ use super::plan::{ErrorClass, Failure, Outcome, Plan};
 use super::problems::{self, Problems};
 use super::readiness;
 use super::reason::Reason;
+use super::remedy::with_remedy;
 use super::storage;
 use super::text::{MESSAGE, cut, list};
 use super::unlike::Unlike;
@@ -89,43 +90,6 @@ fn of_failure(failure: &Failure, count: usize) -> Summary {
         ErrorClass::Internal => Summary::Stalled(Reason::InternalError, message),
         ErrorClass::Unavailable => Summary::Waiting(Reason::Unavailable, message),
     }
-}
-
-/// What can be done about a refusal, by words of the API server or of an admission plugin.
-const REMEDIES: [(&str, &str); 9] = [
-    ("exceeded quota", "Ask for less, or have the quota raised"),
-    ("must specify", "Set what it names in spec.resources, or have a LimitRange of the namespace give it a default"),
-    (
-        "usage per ",
-        "Ask for what lies within the limits of the namespace (kubectl describe limitrange), or have them changed",
-    ),
-    (
-        "limit to request ratio",
-        "Bring limits and requests in spec.resources nearer to each other, or have the LimitRange changed",
-    ),
-    ("error looking up service account", "Create that ServiceAccount, or have the spec name one that exists"),
-    (
-        "failed calling webhook",
-        "Whoever runs that webhook has to mend it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
-    ),
-    (
-        "provided port is already allocated",
-        "Name another nodePort, or none, to be given one; who has it: kubectl get services -A",
-    ),
-    ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
-    (" cannot ", "Give the operator that right: apply the manifests of its version again"),
-];
-
-/// Whether something can be done about an answer that is no refusal for lack of rights.
-pub fn has_remedy(answer: &str) -> bool {
-    ["failed calling webhook", "provided port is already allocated"].iter().any(|words| answer.contains(words))
-}
-
-/// A refusal in the API server's own words, with what can be done about it.
-pub fn with_remedy(refusal: &str) -> String {
-    let found = REMEDIES.iter().find(|(words, _)| refusal.contains(words));
-    let remedy = found.map_or("Suit the spec to what refuses it, or have that changed", |(_, remedy)| remedy);
-    format!("{}. {remedy}", refusal.trim_end_matches('.'))
 }
 
 /// What the first child that is not ready says of those that pods need; of a workload, its pods say more.
@@ -400,46 +364,6 @@ impl<'a> Running<'a> {
                 | Summary::Stalled(reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded), message),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_remedy;
-
-    #[test]
-    fn a_refusal_is_told_with_what_can_be_done_about_it() {
-        for (refusal, remedy) in [
-            ("pods \"web-1\" is forbidden: exceeded quota: small, requested: pods=1", "have the quota raised"),
-            ("services is forbidden: User \"m\" cannot create resource \"services\"", "apply the manifests"),
-            (
-                "is forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>",
-                "components/owner-references",
-            ),
-            ("pods \"a\" is forbidden: failed quota: q: must specify requests.cpu for: a", "spec.resources"),
-            (
-                "pods \"a\" is forbidden: minimum memory usage per Container is 256Mi, but request is 64Mi",
-                "describe limitrange",
-            ),
-            (
-                "pods \"a\" is forbidden: memory max limit to request ratio per Container is 2, but provided ratio is 4",
-                "nearer",
-            ),
-            (
-                "pods \"a-\" is forbidden: error looking up service account n/b: serviceaccount \"b\" not found",
-                "Create that",
-            ),
-            (
-                "Internal error occurred: failed calling webhook \"v.example.com\": no endpoints available",
-                "validatingwebhook",
-            ),
-            ("spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated", "another nodePort"),
-            ("is forbidden: violates PodSecurity \"restricted:latest\": privileged.", "Suit the spec"),
-        ] {
-            let told = with_remedy(refusal);
-            let (words, advice) = told.split_at(refusal.trim_end_matches('.').len());
-            assert!(refusal.starts_with(words) && advice.starts_with(". ") && advice.contains(remedy), "{told}");
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::core::deed::Deed;
 use crate::core::kind::Identity;
 use crate::core::object::Object;
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
-use crate::core::status::{has_remedy, with_remedy};
+use crate::core::remedy::{has_remedy, with_remedy};
 
 /// Makes what is due to be made and is never looked at.
 pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
