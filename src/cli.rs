@@ -66,7 +66,7 @@ fn manifests(namespaces: &[String], output: Option<&Path>) -> Result<(), String>
 }
 
 async fn run_operator(settings: Settings) -> Result<(), String> {
-    settings.validate().map_err(|error| error.to_string())?;
+    let settings = settings.validated().map_err(|error| error.to_string())?;
     telemetry::init(settings.log_format, &settings.log_filter).map_err(|error| error.to_string())?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

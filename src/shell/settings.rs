@@ -26,8 +26,8 @@ pub struct Settings {
     #[arg(long, env = "MOORAGE_SERVICE_ACCOUNT", default_value = "moorage")]
     pub service_account: String,
     /// Watch this namespace only; give it several times, or several with commas, for several. A Role in each is then enough.
-    /// Default: all namespaces.
-    #[arg(long, env = "MOORAGE_WATCH_NAMESPACE", value_delimiter = ',', value_parser = namespace)]
+    /// Default, and what an empty value means: all namespaces.
+    #[arg(long, env = "MOORAGE_WATCH_NAMESPACE", value_delimiter = ',')]
     pub watch_namespace: Vec<String>,
     /// Address of /healthz, /readyz and /metrics; `[::]` is every address, IPv4 too.
     #[arg(long, env = "MOORAGE_HTTP_ADDRESS", default_value = "[::]:8080")]
@@ -101,6 +101,16 @@ pub enum SettingsError {
     /// The leader would never renew in time.
     #[error("--renew-period-seconds ({0}) must be at least 1 and less than --renew-deadline-seconds ({1})")]
     Period(u32, u32),
+    /// What is to be watched is no namespace.
+    #[error("--watch-namespace (MOORAGE_WATCH_NAMESPACE) is {value:?}, of which {name:?} is no namespace: {why}")]
+    NoNamespace {
+        /// Everything that is to be watched.
+        value: String,
+        /// The part of it that is wrong.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A namespace is named twice; another may have been meant.
     #[error("--watch-namespace names {0} twice; name each namespace once")]
     Twice(String),
@@ -127,6 +137,22 @@ pub fn namespace(name: &str) -> Result<String, String> {
     }
 }
 
+/// The namespaces that a list names, less the spaces around them. OLM names them in an annotation, which is empty for all of them
+/// (<https://olm.operatorframework.io/docs/advanced-tasks/operator-scoping-with-operatorgroups/>).
+fn namespaces(list: &[String]) -> Result<Vec<String>, SettingsError> {
+    let names: Vec<&str> = list.iter().map(|name| name.trim()).collect();
+    if names == [""] {
+        return Ok(Vec::new());
+    }
+    let known = |name: &&str| {
+        let (value, name) = (list.join(","), (*name).to_owned());
+        namespace(&name).map_err(|why| SettingsError::NoNamespace { value, name, why })
+    };
+    let names: Vec<String> = names.iter().map(known).collect::<Result<_, _>>()?;
+    each_once(&names)?;
+    Ok(names)
+}
+
 fn forbidden(text: &str) -> Result<Forbidden, String> {
     let known = || Forbidden::ALL.map(Forbidden::as_str).join(", ");
     Forbidden::named(text).ok_or_else(|| format!("must be one of {}", known()))
@@ -148,11 +174,11 @@ fn default_identity() -> String {
 }
 
 impl Settings {
-    /// Checks what one setting alone can't tell.
+    /// The settings as they are meant, once what clap can't tell is checked.
     ///
     /// # Errors
-    /// The first two settings that contradict each other.
-    pub fn validate(&self) -> Result<(), SettingsError> {
+    /// The first setting that makes no sense, alone or with another.
+    pub fn validated(self) -> Result<Self, SettingsError> {
         let (duration, deadline, period) =
             (self.lease_duration_seconds, self.renew_deadline_seconds, self.renew_period_seconds);
         if deadline >= duration {
@@ -165,7 +191,7 @@ impl Settings {
         {
             return Err(SettingsError::NoAccount);
         }
-        each_once(&self.watch_namespace)
+        Ok(Self { watch_namespace: namespaces(&self.watch_namespace)?, ..self })
     }
 
     /// What holds the operator's own power.
@@ -211,21 +237,52 @@ mod tests {
         command.try_get_matches_from(arguments).and_then(|matches| Settings::from_arg_matches(&matches))
     }
 
+    /// The namespaces that are watched, or why there are none.
+    fn watched(arguments: &[&str]) -> Result<Vec<String>, String> {
+        let settings = settings(arguments).map_err(|error| error.to_string())?.validated();
+        settings.map(|settings| settings.watch_namespace).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn namespaces_are_given_by_flags_or_with_commas() {
-        for arguments in [&["--watch-namespace=shop", "--watch-namespace=blog"][..], &["--watch-namespace=shop,blog"]] {
-            assert_eq!(settings(arguments).unwrap().watch_namespace, ["shop", "blog"], "{arguments:?}");
+        for arguments in [
+            &["--watch-namespace=shop", "--watch-namespace=blog"][..],
+            &["--watch-namespace=shop,blog"],
+            &["--watch-namespace= shop, blog "],
+        ] {
+            assert_eq!(watched(arguments).unwrap(), ["shop", "blog"], "{arguments:?}");
         }
-        assert_eq!(settings(&[]).unwrap().watch_namespace, [""; 0]);
+    }
+
+    /// So says the annotation of OLM's that the value comes from.
+    #[test]
+    fn no_namespace_and_an_empty_one_are_all() {
+        for arguments in [&[][..], &["--watch-namespace="], &["--watch-namespace= "]] {
+            assert_eq!(watched(arguments).unwrap(), [""; 0], "{arguments:?}");
+        }
     }
 
     #[test]
     fn a_namespace_that_is_none_or_comes_twice_is_refused_by_name() {
-        for bad in ["", "shop,", "shop, blog", "Shop", "-shop", "shop/blog", &"s".repeat(64)] {
-            let error = settings(&[&format!("--watch-namespace={bad}")]).unwrap_err().to_string();
-            assert!(error.contains("--watch-namespace") && error.contains("lower-case letters"), "{bad}: {error}");
+        let long = "s".repeat(64);
+        for (value, name) in [
+            ("shop,", ""),
+            (",", ""),
+            ("shop,,blog", ""),
+            ("Shop", "Shop"),
+            ("-shop", "-shop"),
+            ("shop,shop/blog", "shop/blog"),
+            ("shop blog", "shop blog"),
+            ("*", "*"),
+            (&long, &long),
+        ] {
+            let error = watched(&[&format!("--watch-namespace={value}")]).unwrap_err();
+            let begins = format!(
+                "--watch-namespace (MOORAGE_WATCH_NAMESPACE) is {value:?}, of which {name:?} is no namespace: "
+            );
+            assert!(error.starts_with(&begins), "{error}");
         }
         let twice = settings(&["--watch-namespace=shop,blog", "--watch-namespace=shop"]).unwrap();
-        assert_eq!(twice.validate(), Err(SettingsError::Twice("shop".to_owned())));
+        assert_eq!(twice.validated().unwrap_err(), SettingsError::Twice("shop".to_owned()));
     }
 }
