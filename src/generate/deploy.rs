@@ -5,11 +5,13 @@ use super::files::{File, yaml};
 use super::rbac::{self, COMPONENTS, Grant, Place};
 use serde_json::{Value, json};
 
-const NAMESPACE: &str = "moorage-system";
-const NAME: &str = "moorage";
+/// Where the operator lives unless somebody moves it.
+pub const NAMESPACE: &str = "moorage-system";
+/// What it, its account and most of what installs it are called.
+pub const NAME: &str = "moorage";
 const RBAC_API: &str = "rbac.authorization.k8s.io/v1";
 /// No image is published yet. This name can never be anybody's (RFC 2606), so nothing is pulled before the installer says whose.
-const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION"));
+pub const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION"));
 
 /// Every file, by its path below `deploy/`.
 pub fn manifests() -> Vec<File> {
@@ -21,7 +23,7 @@ pub fn manifests() -> Vec<File> {
         ("rbac/bindings.yaml".to_owned(), yaml(&base.iter().map(binding).collect::<Vec<_>>())),
         ("rbac/users.yaml".to_owned(), yaml(&user_roles())),
         ("fence.yaml".to_owned(), yaml(&fence(NAMESPACE, NAME, &labels()))),
-        ("deployment.yaml".to_owned(), yaml(&[deployment(&[])])),
+        ("deployment.yaml".to_owned(), yaml(&[deployment(None)])),
         ("disruption-budget.yaml".to_owned(), yaml(&[disruption_budget()])),
         // kustomize reads nothing above its own folder, and so not `../crds`.
         ("kustomization.yaml".to_owned(), yaml(&[kustomization("install.yaml")])),
@@ -109,11 +111,12 @@ fn operator(grants: &[Grant], bindings: Vec<Value>, watched: &[String]) -> Vec<V
         .chain(bindings)
         .chain(user_roles())
         .chain(fence(NAMESPACE, NAME, &labels()))
-        .chain([deployment(watched), disruption_budget()])
+        .chain([deployment(watch(watched)), disruption_budget()])
         .collect()
 }
 
-fn labels() -> Value {
+/// By which everything of the operator is known.
+pub fn labels() -> Value {
     json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "operator"})
 }
 
@@ -121,7 +124,8 @@ fn metadata(name: &str) -> Value {
     json!({"name": name, "namespace": NAMESPACE, "labels": labels()})
 }
 
-fn namespace() -> Value {
+/// The namespace that the operator lives in, which lets no pod do more than it needs.
+pub fn namespace() -> Value {
     let mut labels = labels();
     for mode in ["enforce", "audit", "warn"] {
         labels[format!("pod-security.kubernetes.io/{mode}")] = json!("restricted");
@@ -139,7 +143,8 @@ fn granted(grant: &Grant) -> Vec<Value> {
     std::iter::once(role(grant)).chain(is_bound.then(|| binding(grant))).collect()
 }
 
-fn role(grant: &Grant) -> Value {
+/// The role of a grant.
+pub fn role(grant: &Grant) -> Value {
     let (kind, metadata) = match grant.place {
         Place::Own => ("Role", metadata(grant.name)),
         Place::Watched | Place::Chosen | Place::Cluster | Place::Others => {
@@ -149,7 +154,8 @@ fn role(grant: &Grant) -> Value {
     json!({"apiVersion": RBAC_API, "kind": kind, "metadata": metadata, "rules": grant.rules})
 }
 
-fn binding(grant: &Grant) -> Value {
+/// A role bound to the operator.
+pub fn binding(grant: &Grant) -> Value {
     let mut bound = role(grant);
     let kind = bound["kind"].take();
     json!({
@@ -161,7 +167,7 @@ fn binding(grant: &Grant) -> Value {
 }
 
 /// Whoever may view or edit a namespace may view or edit our kinds in it.
-fn user_roles() -> Vec<Value> {
+pub fn user_roles() -> Vec<Value> {
     let aggregated = |name: &'static str, into: &[&str], verbs: &[&str]| {
         let mut made = role(&Grant { name, place: Place::Cluster, rules: rbac::users(verbs) });
         for role in into {
@@ -177,16 +183,24 @@ fn user_roles() -> Vec<Value> {
     ]
 }
 
-fn deployment(watched: &[String]) -> Value {
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+/// The setting that has these namespaces watched, unless that is all.
+fn watch(namespaces: &[String]) -> Option<Value> {
+    (!namespaces.is_empty()).then(|| json!({"name": "MOORAGE_WATCH_NAMESPACE", "value": namespaces.join(",")}))
+}
+
+/// A variable that is a field of the pod.
+pub fn field(name: &str, path: &str) -> Value {
+    json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}})
+}
+
+/// The operator, with these variables beside those that it always has.
+pub fn deployment(more: impl IntoIterator<Item = Value>) -> Value {
     let mut env = vec![
         field("MOORAGE_NAMESPACE", "metadata.namespace"),
         field("MOORAGE_IDENTITY", "metadata.name"),
         field("MOORAGE_SERVICE_ACCOUNT", "spec.serviceAccountName"),
     ];
-    if !watched.is_empty() {
-        env.push(json!({"name": "MOORAGE_WATCH_NAMESPACE", "value": watched.join(",")}));
-    }
+    env.extend(more);
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "http"}, "periodSeconds": 5});
     let container = json!({
         "name": "operator",
@@ -202,6 +216,7 @@ fn deployment(watched: &[String]) -> Value {
             "readOnlyRootFilesystem": true,
             "capabilities": {"drop": ["ALL"]},
         },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     });
     let spread = json!([{
         "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
@@ -227,7 +242,8 @@ fn deployment(watched: &[String]) -> Value {
     })
 }
 
-fn disruption_budget() -> Value {
+/// Keeps one of its pods while nodes are drained.
+pub fn disruption_budget() -> Value {
     json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(NAME),
         "spec": {

@@ -27,6 +27,7 @@ mod many;
 mod merge;
 mod metrics_auth;
 mod monitoring;
+mod olm;
 mod owned;
 mod problems;
 mod quiet;
@@ -133,7 +134,7 @@ const SIDE_BY_SIDE: usize = 8;
 /// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
 /// minutes to spend meanwhile.
 fn slow() -> Vec<Case> {
-    [many::cases(), large::cases(), quiet::cases(), crds::cases(), monitoring::own_cases()]
+    [many::cases(), large::cases(), quiet::cases(), crds::cases(), monitoring::own_cases(), olm::own_cases()]
         .into_iter()
         .flatten()
         .collect()

@@ -44,7 +44,7 @@ fn is_asked_for_inside_others((_, resource, verb): &Grant) -> bool {
 }
 
 /// A Registry whose pods must share a secret.
-const SEVERAL: &str = "
+pub const SEVERAL: &str = "
 apiVersion: moorage.dev/v1alpha1
 kind: Registry
 metadata: {name: many}

@@ -81,9 +81,14 @@ impl ControlPlane {
         install::rbac(self, deploy).await
     }
 
+    /// Applies the `CustomResourceDefinitions` of a folder, which has nothing else, and waits until they are served.
+    pub async fn install_crds(&self, folder: &Path) -> Result<()> {
+        install::crds(self, folder).await
+    }
+
     /// Applies the `CustomResourceDefinitions` of prometheus-operator and waits until they are served.
     pub async fn install_monitoring(&self) -> Result<()> {
-        install::crds(self, &self.folder(build::MONITORING)?).await
+        self.install_crds(&self.folder(build::MONITORING)?).await
     }
 }
 

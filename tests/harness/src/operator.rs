@@ -28,6 +28,8 @@ pub struct OperatorOptions {
     pub name: String,
     /// Further command line arguments.
     pub extra_args: Vec<String>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
     /// `MOORAGE_LOG`.
     pub log_filter: String,
     /// The generated `ClusterRoles` that a [`crate::Sandbox`] binds inside its namespace.
@@ -46,6 +48,7 @@ impl OperatorOptions {
             service_account: "moorage".into(),
             name: "moorage".into(),
             extra_args: Vec::new(),
+            env: Vec::new(),
             log_filter: "info".into(),
             namespaced_roles: [
                 "moorage",
@@ -180,6 +183,7 @@ fn command(options: &OperatorOptions, kubeconfig: &Path, address: SocketAddr) ->
     }
     command
         .args(&options.extra_args)
+        .envs(options.env.iter().cloned())
         .env("KUBECONFIG", kubeconfig)
         .env("MOORAGE_LOG", &options.log_filter)
         .env("RUST_BACKTRACE", "1");
