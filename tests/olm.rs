@@ -5,6 +5,9 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
 
+#[path = "olm/catalog.rs"]
+mod catalog;
+
 use k8s_openapi::ByteString;
 use moorage::core::plan::PlanSettings;
 use moorage::generate::{bundle, crds, manifests, render::rendered};
@@ -19,8 +22,7 @@ const CSV: &str = "manifests/moorage.clusterserviceversion.yaml";
 /// Every file, by its path in the bundle.
 static FILES: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
     let folder = format!("olm/moorage/{VERSION}/");
-    let within = |path: &str| path.strip_prefix(&folder).unwrap_or_else(|| panic!("{path} is in no bundle")).to_owned();
-    bundle().into_iter().map(|(path, text)| (within(&path), text)).collect()
+    bundle().into_iter().filter_map(|(path, text)| Some((path.strip_prefix(&folder)?.to_owned(), text))).collect()
 });
 
 /// Every object that `deploy/` installs otherwise, components included.
@@ -97,6 +99,14 @@ fn schema(kind: &str, part: &str) -> Value {
 /// The field of a schema that a path leads to.
 fn field<'a>(schema: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(schema, |schema, name| schema["properties"].get(name))
+}
+
+#[test]
+fn everything_is_in_the_bundle_or_the_catalog() {
+    let folders = [format!("olm/moorage/{VERSION}/"), "olm/catalog/".to_owned()];
+    for (path, _) in bundle() {
+        assert!(folders.iter().any(|folder| path.starts_with(folder)), "{path}");
+    }
 }
 
 #[test]

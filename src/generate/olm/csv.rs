@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 
 /// The operator's version, and so the bundle's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What that version is called.
+pub const CSV: &str = concat!("moorage.v", env!("CARGO_PKG_VERSION"));
 /// When the release was made. A constant, so that the same code gives the same bytes.
 const CREATED: &str = "2026-11-27T00:00:00Z";
 /// The oldest Kubernetes that works, as OLM wants it: in three parts.
@@ -31,7 +33,7 @@ pub fn csv(grants: &[Grant]) -> Value {
     json!({
         "apiVersion": "operators.coreos.com/v1alpha1",
         "kind": "ClusterServiceVersion",
-        "metadata": {"name": format!("{NAME}.v{VERSION}"), "annotations": annotations()},
+        "metadata": {"name": CSV, "annotations": annotations()},
         "spec": {
             "displayName": "Moorage",
             "description": DESCRIPTION,

@@ -1,10 +1,11 @@
-//! `deploy/olm`: the bundle by which Operator Lifecycle Manager installs the operator, in the format `registry+v1`. `tests/olm.rs` has
-//! its rules, each with a name.
+//! `deploy/olm`: the bundle by which Operator Lifecycle Manager installs the operator, in the format `registry+v1`, and the catalog that
+//! has it. `tests/olm.rs` and `tests/olm/catalog.rs` have their rules, each with a name.
 //!
 //! It grants what the operator can't do without and every component that leaves an admin nothing to choose: a bundle has no options.
 //! What is granted in the operator's own namespace is a plain Role, as OLM would grant a CSV's `permissions` everywhere where all
 //! namespaces are watched, and in the watched ones only where some are.
 
+mod catalog;
 mod csv;
 mod descriptors;
 
@@ -16,23 +17,25 @@ use crate::core::kind::ParentKind;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
-/// The channel of releases that are not yet for everybody.
-const CHANNEL: &str = "candidate";
 /// What the tests of scorecard are in.
 const SCORECARD: &str = "quay.io/operator-framework/scorecard-test:v1.42.0";
 
 /// Every file, by its path below `deploy/`.
 pub fn bundle() -> Vec<File> {
+    let csv = csv::csv(&grants());
     let mut files = vec![
-        (format!("manifests/{NAME}.clusterserviceversion.yaml"), document(&csv::csv(&grants()))),
+        (format!("manifests/{NAME}.clusterserviceversion.yaml"), document(&csv)),
         ("metadata/annotations.yaml".to_owned(), document(&json!({"annotations": annotations()}))),
         ("tests/scorecard/config.yaml".to_owned(), document(&scorecard())),
         ("bundle.Dockerfile".to_owned(), dockerfile()),
     ];
     files.extend(ParentKind::ALL.into_iter().map(crd).map(|crd| (path(&crd), document(&Compact(&crd)))));
     files.extend(plain().iter().map(|object| (path(object), document(object))));
-    let folder = format!("olm/{NAME}/{}", csv::VERSION);
-    files.into_iter().map(|(path, text)| (format!("{folder}/{path}"), text)).collect()
+    let folder = format!("{NAME}/{}", csv::VERSION);
+    let placed = |folder: &str, files: Vec<File>| -> Vec<File> {
+        files.into_iter().map(|(path, text)| (format!("olm/{folder}/{path}"), text)).collect()
+    };
+    [placed(&folder, files), placed("catalog", catalog::catalog(&csv))].concat()
 }
 
 /// One object, one file: OLM reads no more of any.
@@ -75,8 +78,8 @@ fn annotations() -> Map<String, Value> {
         ("bundle.manifests.v1", "manifests/"),
         ("bundle.metadata.v1", "metadata/"),
         ("bundle.package.v1", NAME),
-        ("bundle.channels.v1", CHANNEL),
-        ("bundle.channel.default.v1", CHANNEL),
+        ("bundle.channels.v1", catalog::CHANNEL),
+        ("bundle.channel.default.v1", catalog::CHANNEL),
         ("test.mediatype.v1", "scorecard+v1"),
         ("test.config.v1", "tests/scorecard/"),
     ]
