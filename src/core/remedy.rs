@@ -34,7 +34,9 @@ pub fn has_remedy(answer: &str) -> bool {
 pub fn with_remedy(refusal: &str) -> String {
     let found = REMEDIES.iter().find(|(words, _)| refusal.contains(words));
     let remedy = found.map_or("Suit the spec to what refuses it, or have that changed", |(_, remedy)| remedy);
-    format!("{}. {remedy}", refusal.trim_end_matches('.'))
+    // What an admission plugin of Kubernetes' own prints of an empty field and no error.
+    let refusal = refusal.trim_end_matches(": , <nil>").trim_end_matches('.');
+    format!("{refusal}. {remedy}")
 }
 
 #[cfg(test)]
@@ -71,7 +73,7 @@ mod tests {
             ("is forbidden: violates PodSecurity \"restricted:latest\": privileged.", "Suit the spec"),
         ] {
             let told = with_remedy(refusal);
-            let (words, advice) = told.split_at(refusal.trim_end_matches('.').len());
+            let (words, advice) = told.split_at(refusal.trim_end_matches(": , <nil>").trim_end_matches('.').len());
             assert!(refusal.starts_with(words) && advice.starts_with(". ") && advice.contains(remedy), "{told}");
         }
     }

@@ -9,6 +9,7 @@ use crate::core::kind::Identity;
 use crate::core::object::Object;
 use crate::core::plan::{ErrorClass, Failure, Outcome, Plan};
 use crate::core::remedy::{has_remedy, with_remedy};
+use crate::core::text::{MESSAGE, cut};
 
 /// Makes what is due to be made and is never looked at.
 pub async fn make(context: &Context, parent: &Identity, plan: &Plan) -> Outcome {
@@ -43,7 +44,11 @@ pub fn fail(context: &Context, outcome: &mut Outcome, object: &Object, error: &E
 /// The failure of a request about an object.
 pub fn failure(object: String, error: &Error) -> Failure {
     let class = error.class();
-    let words = error.message();
-    let message = if class == ErrorClass::Denied || has_remedy(&words) { with_remedy(&words) } else { words };
+    // What can be done stands behind it, and is not to be cut off.
+    let words = cut(&error.message(), MESSAGE / 2);
+    // What names no field is a policy's or a webhook's word, which answer with any code.
+    let is_policys = [400, 413, 422].contains(&error.code()) && error.fields().is_none();
+    let is_refused = class == ErrorClass::Denied || is_policys || has_remedy(&words);
+    let message = if is_refused { with_remedy(&words) } else { words };
     Failure { object, class, message, field: None }
 }
