@@ -267,6 +267,16 @@ fn every_install_mode_is_listed_and_supported() {
 }
 
 #[test]
+fn it_says_where_its_image_runs() {
+    let labels = map(&csv()["metadata"]["labels"]);
+    for kind in ["arch", "os"] {
+        let prefix = format!("operatorframework.io/{kind}.");
+        let supported = labels.iter().filter(|(key, value)| key.starts_with(&prefix) && **value == "supported");
+        assert!(supported.count() > 0, "no {kind} in {labels:?}");
+    }
+}
+
+#[test]
 fn it_says_who_makes_it_and_where() {
     let spec = csv()["spec"].clone();
     assert!(!text(&spec["provider"]["name"]).is_empty());

@@ -33,7 +33,7 @@ pub fn csv(grants: &[Grant]) -> Value {
     json!({
         "apiVersion": "operators.coreos.com/v1alpha1",
         "kind": "ClusterServiceVersion",
-        "metadata": {"name": CSV, "annotations": annotations()},
+        "metadata": {"name": CSV, "labels": platforms(), "annotations": annotations()},
         "spec": {
             "displayName": "Moorage",
             "description": DESCRIPTION,
@@ -75,6 +75,12 @@ fn deployment() -> Value {
         field("MOORAGE_WATCH_NAMESPACE", "metadata.annotations['olm.targetNamespaces']"),
         json!({"name": "MOORAGE_REGISTRY_IMAGE", "value": REGISTRY_IMAGE}),
     ])
+}
+
+/// Where the operator's image runs.
+fn platforms() -> Map<String, Value> {
+    let platforms = ["arch.amd64", "os.linux"];
+    platforms.map(|name| (format!("operatorframework.io/{name}"), json!("supported"))).into_iter().collect()
 }
 
 /// OLM copies them to the operator's pods, so any that changes rolls the operator.
