@@ -122,7 +122,10 @@ pub fn optional_is_nullable(schema: &mut Value, keys: &[Value]) {
     let items_keys = schema["x-kubernetes-list-map-keys"].as_array().cloned().unwrap_or_default();
     let Some(map) = schema.as_object_mut() else { return };
     for (name, property) in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        optional_is_nullable(property, &[]);
+        // A rule compares what a selector was with what it is, and nothing that has a null in it equals itself there.
+        if name != "selector" {
+            optional_is_nullable(property, &[]);
+        }
         let name = json!(name);
         if !required.contains(&name) && !keys.contains(&name) && name != "replicas" && property.get("enum").is_none() {
             property["nullable"] = json!(true);

@@ -14,7 +14,7 @@ use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
 use crate::core::reference::Reference;
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, LifecycleHandler, Probe, ProjectedVolumeSource, SecretVolumeSource,
+    ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,30 +196,21 @@ fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
     errors
 }
 
-/// Ports that probes and hooks name: the kubelet looks for them among the container's, and fails for ever if there is none.
+/// Ports that probes name: the kubelet looks for them among the container's, and fails for ever if there is none.
 fn named_ports(spec: &AppSpec) -> Vec<String> {
     let probes = [
-        ("spec.livenessProbe", &spec.liveness_probe),
-        ("spec.readinessProbe", &spec.readiness_probe),
-        ("spec.startupProbe", &spec.startup_probe),
+        ("livenessProbe", &spec.liveness_probe),
+        ("readinessProbe", &spec.readiness_probe),
+        ("startupProbe", &spec.startup_probe),
     ];
-    let probes = probes.into_iter().filter_map(|(field, probe)| {
-        let Probe { http_get, tcp_socket, .. } = probe.as_ref()?;
-        Some((field, http_get.as_ref(), tcp_socket.as_ref()))
+    let ports = probes.into_iter().flat_map(|(field, probe)| {
+        let probe = probe.as_ref();
+        let get = probe.and_then(|probe| Some(&probe.http_get.as_ref()?.port));
+        let socket = probe.and_then(|probe| Some(&probe.tcp_socket.as_ref()?.port));
+        [("httpGet", get), ("tcpSocket", socket)].map(|(handler, port)| (format!("spec.{field}.{handler}.port"), port))
     });
-    let hooks = spec
-        .lifecycle
-        .as_ref()
-        .map(|hooks| [("spec.lifecycle.postStart", &hooks.post_start), ("spec.lifecycle.preStop", &hooks.pre_stop)]);
-    let hooks = hooks.into_iter().flatten().filter_map(|(field, hook)| {
-        let LifecycleHandler { http_get, tcp_socket, .. } = hook.as_ref()?;
-        Some((field, http_get.as_ref(), tcp_socket.as_ref()))
-    });
-    let ports = probes.chain(hooks).flat_map(|(field, get, socket)| {
-        [("httpGet", get.map(|get| &get.port)), ("tcpSocket", socket.map(|socket| &socket.port))]
-            .map(|(handler, port)| (format!("{field}.{handler}.port"), port))
-    });
-    let names: Vec<&str> = spec.ports.iter().filter_map(|port| port.name.as_deref()).collect();
+    let container = container_ports(&spec.ports);
+    let names: Vec<&str> = container.iter().filter_map(|port| port.name.as_deref()).collect();
     let told = if names.is_empty() { "none has one".to_owned() } else { format!("there is: {}", names.join(", ")) };
     let unknown = ports.filter_map(|(field, port)| match port? {
         IntOrString::String(name) if !names.contains(&name.as_str()) && name.parse::<u16>().is_err() => {
@@ -228,6 +219,20 @@ fn named_ports(spec: &AppSpec) -> Vec<String> {
         IntOrString::String(_) | IntOrString::Int(_) => None,
     });
     unknown.collect()
+}
+
+/// Several Service ports may lead to one container port, which is declared once, under the first of their names, so
+/// that probes may use it.
+pub fn container_ports(ports: &[AppPort]) -> Vec<ContainerPort> {
+    let mut made: Vec<ContainerPort> = Vec::new();
+    for port in ports {
+        let container_port = port.container_port();
+        let protocol = Some(port.protocol.as_str().to_owned());
+        if !made.iter().any(|other| other.container_port == container_port && other.protocol == protocol) {
+            made.push(ContainerPort { container_port, protocol, name: port.name.clone(), ..ContainerPort::default() });
+        }
+    }
+    made
 }
 
 fn rollout(rollout: &Rollout) -> Option<String> {

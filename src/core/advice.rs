@@ -55,9 +55,9 @@ pub fn advice(problem: &Problem, author: Author<'_>) -> String {
         Reason::ReadinessFailing | Reason::StartupFailing => {
             format!(". Read its log: kubectl logs {pod} -c {container}")
         }
-        Reason::ContainerCannotRun => cannot_run(message),
+        Reason::ContainerCannotRun => cannot_run(message, &node),
         Reason::Unschedulable => advised(&UNSCHEDULABLE, message),
-        Reason::Evicted => advised(if is_app { &EVICTED } else { &EVICTED[..3] }, message),
+        Reason::Evicted => advised(if is_app { &EVICTED } else { &EVICTED[..4] }, message),
         Reason::PodFailed => format!(". The Deployment makes another one; {node} that this one was on"),
         Reason::FailedCreatePodSandBox => {
             format!(". It is tried again by itself. The network plugin's pod on that node has the log: {node}")
@@ -118,7 +118,8 @@ const UNSCHEDULABLE: [(&str, &str); 7] = [
 ];
 
 /// What the kubelet says of a pod that it evicts (`pkg/kubelet/eviction/helpers.go`).
-const EVICTED: [(&str, &str); 4] = [
+const EVICTED: [(&str, &str); 5] = [
+    ("The node had condition", "see what the node is short of: kubectl describe nodes"),
     (
         "low on resource",
         "pods that use more than they request go first: set spec.resources.requests to what the program needs",
@@ -129,26 +130,25 @@ const EVICTED: [(&str, &str); 4] = [
 ];
 
 /// What a container runtime says of what an App's container can't start with (runc's `libcontainer`, containerd), what decides first.
-const CANNOT_RUN: [(&str, &str); 5] = [
+const CANNOT_RUN: [(&str, &str); 9] = [
     (
         "seccomp profile",
         "Check spec.securityContext.seccompProfile: every node that may run the pod must have that profile",
     ),
+    ("OOM", "Raise spec.resources.limits.memory"),
     ("mounting", "Check spec.volumes: something can't be mounted where it says"),
     ("mkdir ", "Check spec.workingDir and spec.volumes: a folder can't be made there"),
     ("chdir ", "Check spec.workingDir"),
-    (
-        "",
-        "Check spec.command and spec.args: the image must have that program, as an executable file for the node's architecture",
-    ),
+    ("executable file not found", PROGRAM),
+    ("no such file or directory", PROGRAM),
+    ("exec format error", PROGRAM),
+    ("permission denied", PROGRAM),
 ];
+const PROGRAM: &str = "Check spec.command and spec.args: the image must have that program, as an executable file for the node's architecture";
 
-fn cannot_run(said: &str) -> String {
-    CANNOT_RUN
-        .iter()
-        .find(|(words, _)| said.contains(words))
-        .map(|(_, advice)| format!(". {advice}"))
-        .unwrap_or_default()
+fn cannot_run(said: &str, node: &str) -> String {
+    let known = CANNOT_RUN.iter().find(|(words, _)| said.contains(words)).map(|(_, advice)| format!(". {advice}"));
+    known.unwrap_or_else(|| format!(". It is tried again by itself. The node's container runtime has the log: {node}"))
 }
 
 /// What can be done about each thing that was said.

@@ -159,6 +159,8 @@ pub fn explained(pod: &Pod, complaints: &[&Complaint]) -> Pod {
     for trouble in &mut pod.troubles {
         explain(trouble, complaints);
     }
+    let lacking = pod.troubles.iter_mut().filter_map(|trouble| lacking(trouble, complaints)).collect::<Vec<_>>();
+    pod.troubles.extend(lacking);
     if pod.starting {
         let begins = begins(&pod.name, complaints);
         pod.troubles.extend(begins);
@@ -166,16 +168,20 @@ pub fn explained(pod: &Pod, complaints: &[&Complaint]) -> Pod {
     pod
 }
 
+/// Says of an image that can't be pulled which Secret is missing, as long as the kubelet says so; returns what is told afterwards.
+fn lacking(trouble: &mut Trouble, complaints: &[&Complaint]) -> Option<Trouble> {
+    let is_pull = [Reason::ErrImagePull, Reason::ImagePullBackOff].contains(&Reason::of_problem(&trouble.problem));
+    let about = complaints.iter().copied().filter(|complaint| is_pull && complaint.about == About::PullSecret);
+    let complaint = newest(about)?;
+    let later = Trouble { from: Some(complaint.last + FRESH), ..trouble.clone() };
+    trouble.until = later.from;
+    trouble.problem.message =
+        cut(&format!("{}; {}", complaint.message.trim_end_matches('.'), trouble.problem.message), QUOTE);
+    Some(later)
+}
+
 /// Puts the kubelet's words in the place of what was told without them.
 fn explain(trouble: &mut Trouble, complaints: &[&Complaint]) {
-    if [Reason::ErrImagePull, Reason::ImagePullBackOff].contains(&Reason::of_problem(&trouble.problem)) {
-        let lacking = newest(complaints.iter().filter(|complaint| complaint.about == About::PullSecret).copied());
-        if let Some(complaint) = lacking {
-            let words = complaint.message.trim_end_matches('.');
-            trouble.problem.message = cut(&format!("{words}; {}", trouble.problem.message), QUOTE);
-        }
-        return;
-    }
     let of = |probe: Probe| {
         let container = trouble.problem.container.as_str();
         let about =
@@ -294,13 +300,21 @@ mod tests {
         let message = |reason: &str| {
             let trouble = Trouble::from(problem("web-1-x", "web", reason, "not found"));
             let pod = Pod { name: "web-1-x".to_owned(), troubles: vec![trouble], ..Pod::default() };
-            explained(&pod, &[&lacking]).troubles.remove(0).problem.message
+            let troubles = explained(&pod, &[&lacking]).troubles;
+            let at = |second: i64| {
+                let now = Timestamp::from_second(second).unwrap();
+                let there: Vec<&Trouble> = troubles.iter().filter(|trouble| trouble.is_there(now)).collect();
+                assert_eq!(there.len(), 1, "{reason} at {second}");
+                there[0].problem.message.clone()
+            };
+            (at(110), at(100 + FRESH))
         };
         for reason in ["ErrImagePull", "ImagePullBackOff"] {
-            let said = message(reason);
+            let (said, later) = message(reason);
             assert!(said.contains("(regcred)") && said.ends_with("may not succeed; not found"), "{said}");
+            assert_eq!(later, "not found", "it may be there by now");
         }
-        assert_eq!(message("CrashLoopBackOff"), "not found");
+        assert_eq!(message("CrashLoopBackOff").0, "not found");
     }
 
     #[test]

@@ -127,8 +127,10 @@ pub struct Volume {
     pub selector: Option<Value>,
     /// `spec.volumeName`
     pub volume: Option<String>,
-    /// The storage driver that was asked to make its volume, from Kubernetes' own annotation.
+    /// The storage driver that was asked to make its volume, from Kubernetes' own annotation, which stays.
     pub provisioner: Option<String>,
+    /// The node on which a pod waits for it, likewise.
+    pub node: Option<String>,
     /// `status.accessModes`
     pub access_modes: Vec<String>,
     /// Conditions of resizing: type and message of those that are true.
@@ -258,8 +260,10 @@ pub fn revision_number(text: &str) -> Option<i32> {
     text.trim().parse().ok().filter(|number| *number > 0)
 }
 
-/// By what the `PersistentVolume` controller asks a storage driver: once a pod has a node, where the class waits for that.
+/// By what the `PersistentVolume` controller asks a storage driver.
 const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
+/// By what the scheduler says where a pod waits for the volume, where the class waits for that.
+const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 fn volume(live: &Live) -> Volume {
     let (spec, status) = (&live.body["spec"], &live.body["status"]);
@@ -277,6 +281,7 @@ fn volume(live: &Live) -> Volume {
         selector: spec.get("selector").cloned(),
         volume: optional(&spec["volumeName"]),
         provisioner: live.annotation(PROVISIONER).map(|driver| cut(driver, WORD)),
+        node: live.annotation(SELECTED_NODE).map(|node| cut(node, WORD)),
         access_modes: items(&status["accessModes"]).map(text).collect(),
         conditions,
         resize_status: optional(&status["allocatedResourceStatuses"]["storage"]),

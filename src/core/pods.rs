@@ -16,8 +16,10 @@ use serde_json::Value;
 pub const CALM: i64 = 600;
 /// How long after the end of its grace period a pod may be there, in seconds: as long as a kubelet needs to say that it stopped.
 const STOPPING: i64 = 30;
-/// How long a pod may wait for the first word of a scheduler, in seconds.
-const SCHEDULING: i64 = 15;
+/// How long a pod may wait for the first word of a scheduler, in seconds; and one that has volumes made for it first, which says nothing
+/// before (`bindTimeoutSeconds` of its `VolumeBinding` plugin).
+const SCHEDULING: i64 = 60;
+const SCHEDULING_WITH_VOLUMES: i64 = 600;
 /// How long a volume may take to be made, in seconds. What keeps it from being made, its claim tells.
 const BINDING: i64 = 60;
 /// What is told of a container that ends again and again while it runs.
@@ -161,14 +163,13 @@ fn running(live: &Live) -> Vec<Trouble> {
 /// well.
 fn unscheduled(live: &Live) -> Option<Trouble> {
     let spec = &live.body["spec"];
-    let claims = items(&spec["volumes"]).filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
-    let claims = list(claims, 4, " ");
+    let claim = items(&spec["volumes"]).find_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
     let condition = items(&live.body["status"]["conditions"]).find(|condition| condition["type"] == "PodScheduled");
     let (message, from) = match condition {
         None if text(&spec["nodeName"]).is_empty() => {
             let since = second(&live.body["metadata"]["creationTimestamp"])?;
             let name = spec["schedulerName"].as_str().unwrap_or("default-scheduler");
-            let patience = if claims.is_empty() { SCHEDULING } else { BINDING };
+            let patience = if claim.is_none() { SCHEDULING } else { SCHEDULING_WITH_VOLUMES };
             (format!("{SILENT} {name} has said why"), Some(since + patience))
         }
         Some(condition) if condition["status"] == "False" && condition["reason"] == "Unschedulable" => {
@@ -178,26 +179,22 @@ fn unscheduled(live: &Live) -> Option<Trouble> {
         }
         _ => return None,
     };
-    let message = match from {
-        Some(_) if !claims.is_empty() => {
-            format!(
-                "{}. What keeps its volumes: kubectl describe pvc {claims}",
-                cut(message.trim_end_matches('.'), WORD)
-            )
+    let message = match from.and(claim) {
+        Some(claim) => {
+            format!("{}. What keeps its volume: kubectl describe pvc {claim}", cut(message.trim_end_matches('.'), WORD))
         }
-        _ => message,
+        None => message,
     };
     let problem = problem(live.name(), "", Reason::Unschedulable.as_str(), &message);
     Some(Trouble { problem, from, ..Trouble::default() })
 }
 
 /// A pod that is not ready although its kubelet last said that all of its containers are: the node controller says so, of a node that
-/// it does not hear of.
+/// it does not hear of. A gate of its own may say so as well.
 fn lost(live: &Live) -> Option<Trouble> {
-    let (spec, status) = (&live.body["spec"], &live.body["status"]);
+    let spec = &live.body["spec"];
     let node = text(&spec["nodeName"]);
-    let mut containers = items(&status["containerStatuses"]).peekable();
-    let was_ready = containers.peek().is_some() && containers.all(|container| container["ready"] == true);
+    let was_ready = has_condition(live, "ContainersReady", "True");
     let is_lost = was_ready && has_condition(live, "Ready", "False") && spec.get("readinessGates").is_none();
     let message = format!(
         "its node {node} does not report any more, so how the pod is nobody knows; another takes its place after five minutes, unless its \

@@ -44,7 +44,9 @@ fn evicted_again(pods: &[&Pod], now: Timestamp) -> Vec<Problem> {
     let evicted = pods.iter().flat_map(|pod| &pod.troubles).filter(|trouble| calm(trouble) > Some(now.as_second()));
     let evicted: Vec<&Trouble> = evicted.collect();
     let follows = |trouble: &&Trouble| {
-        evicted.iter().any(|other| calm(other).zip(trouble.from).is_some_and(|(calm, from)| calm - CALM <= from))
+        let others = evicted.iter().filter(|other| other.problem.pod != trouble.problem.pod);
+        let ended = others.filter_map(|other| calm(other)).map(|calm| calm - CALM);
+        trouble.from.is_some_and(|from| ended.min().is_some_and(|end| end <= from))
     };
     if evicted.iter().any(follows) {
         evicted.iter().map(|trouble| trouble.problem.clone()).collect()
@@ -414,25 +416,29 @@ mod tests {
         let status = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": "pod has unbound immediate PersistentVolumeClaims.", "lastTransitionTime": at(0).to_string()}]});
         let said = told(&[seen("web-1-x", &claims, &status, &Value::Null)], 1);
-        assert!(said.ends_with("PersistentVolumeClaims. What keeps its volumes: kubectl describe pvc data"), "{said}");
+        assert!(said.ends_with("PersistentVolumeClaims. What keeps its volume: kubectl describe pvc data"), "{said}");
     }
 
     /// The node controller marks the pod, and its kubelet can't say what it has become.
     #[test]
     fn a_pod_whose_node_is_silent_is_no_rollout() {
-        let pod = |ready: &str, spec: Value| {
+        let pod = |ready: &str, containers: &str, spec: Value| {
             let mut spec = spec;
             spec["nodeName"] = json!("n1");
-            let containers = json!([{"name": "web", "ready": true, "restartCount": 0, "state": {"running": {}}}]);
-            let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": ready}], "containerStatuses": containers});
+            let condition = |type_: &str, status: &str| json!({"type": type_, "status": status});
+            let conditions = [condition("Ready", ready), condition("ContainersReady", containers)];
+            let statuses = json!([{"name": "web", "ready": true, "restartCount": 0, "state": {"running": {}}}]);
+            let status = json!({"phase": "Running", "conditions": conditions, "containerStatuses": statuses});
             [seen("web-1-x", &spec, &status, &Value::Null)]
         };
-        let said = told(&pod("False", json!({})), 0);
+        let said = told(&pod("False", "True", json!({})), 0);
         assert!(said.starts_with("NodeLost: pod web-1-x") && said.ends_with("kubectl describe node n1"), "{said}");
-        for (ready, spec) in
-            [("True", json!({})), ("False", json!({"readinessGates": [{"conditionType": "example.com/lb"}]}))]
+        let gate = json!({"readinessGates": [{"conditionType": "example.com/lb"}]});
+        // A sidecar among the init containers counts for its containers as well.
+        for (ready, containers, spec) in
+            [("True", "True", json!({})), ("False", "True", gate), ("False", "False", json!({}))]
         {
-            assert_eq!(told(&pod(ready, spec), 0), "");
+            assert_eq!(told(&pod(ready, containers, spec), 0), "");
         }
     }
 
@@ -456,7 +462,7 @@ mod tests {
     fn a_scheduler_that_says_nothing_is_named() {
         let made = json!({"creationTimestamp": at(0).to_string()});
         let pods = [seen("web-1-x", &json!({"schedulerName": "gpu"}), &json!({"phase": "Pending"}), &made)];
-        assert_eq!(problems(&pods, false, at(14)).count, 0);
+        assert_eq!(problems(&pods, false, at(59)).count, 0);
         let said = told(&pods, 1);
         assert!(
             said.starts_with("Unschedulable: pod web-1-x") && said.contains("no scheduler named gpu has said why"),
@@ -465,8 +471,8 @@ mod tests {
         // It may be busy with the pod's volume.
         let mounts = json!({"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]});
         let pods = [seen("web-1-x", &mounts, &json!({"phase": "Pending"}), &made)];
-        assert_eq!(problems(&pods, false, at(59)).count, 0);
-        assert!(told(&pods, 1).contains("What keeps its volumes: kubectl describe pvc data"), "{}", told(&pods, 1));
+        assert_eq!(problems(&pods, false, at(599)).count, 0);
+        assert!(told(&pods, 10).contains("What keeps its volume: kubectl describe pvc data"), "{}", told(&pods, 10));
         let pods = [seen("web-1-x", &json!({"nodeName": "n1"}), &json!({"phase": "Pending"}), &made)];
         assert_eq!(problems(&pods, false, at(60)).count, 0, "somebody gave it a node");
     }

@@ -25,6 +25,12 @@ impl Quantity {
     /// Nothing.
     pub const ZERO: Self = Self { nano: 0 };
 
+    /// The amount as Kubernetes keeps it in a list of resources: in thousandths, rounded up (`SetDefaults_ResourceList`).
+    pub const fn thousandths(self) -> i128 {
+        let (milli, nano) = (self.nano.div_euclid(NANO / 1_000), self.nano.rem_euclid(NANO / 1_000));
+        milli + if nano == 0 { 0 } else { 1 }
+    }
+
     /// The amount as a whole number (of bytes, where it is a size), rounded up.
     pub const fn bytes(self) -> i128 {
         self.nano.div_euclid(NANO) + if self.nano.rem_euclid(NANO) == 0 { 0 } else { 1 }

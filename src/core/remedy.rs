@@ -3,7 +3,7 @@
 /// What can be done about a refusal, by words of the API server or of an admission plugin.
 const REMEDIES: [(&str, &str); 9] = [
     ("exceeded quota", "Ask for less, or have the quota raised"),
-    ("must specify", "Set what it names in spec.resources, or have a LimitRange of the namespace give it a default"),
+    ("failed quota", "Set what it names in spec.resources, or have a LimitRange of the namespace give it a default"),
     (
         "usage per ",
         "Ask for what lies within the limits of the namespace (kubectl describe limitrange), or have them changed",

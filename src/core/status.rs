@@ -276,7 +276,7 @@ impl<'a> Running<'a> {
     fn refused(&self, refusal: &str) -> String {
         let is_surge = self.author.kind == ParentKind::App
             && refusal.contains("requested: pods=")
-            && self.workload.is_some_and(|workload| workload.available > 0);
+            && self.workload.is_some_and(|it| it.available > 0 && it.replicas > it.updated);
         let surge = if is_surge { "; spec.rollout.maxSurge: 0 rolls out without a pod more" } else { "" };
         format!("Deployment {}: {}{surge}", self.name, with_remedy(refusal))
     }
@@ -305,7 +305,7 @@ impl<'a> Running<'a> {
                 )
             }),
             (!rewritten.is_empty())
-                .then(|| format!("an admission policy or webhook changed {rewritten} and is left to it, as it does so for the whole cluster")),
+                .then(|| format!("an admission policy or webhook changed {rewritten}, which is left as it is")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let message = || format!("Deployment {name}: {}", parts.join("; "));

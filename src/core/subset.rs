@@ -102,7 +102,7 @@ fn compare(live: &Value, wanted: &Value, rules: &Rules, place: Place<'_>) -> Vec
         (Value::Array(wanted), Value::Array(live)) => return compare_items(live, wanted, rules, place),
         (_, Value::Null) => is_empty(wanted) && place.ours.holds(),
         _ if rules.quantity => match (quantity(wanted), quantity(live)) {
-            (Some(wanted), Some(live)) => wanted == live,
+            (Some(wanted), Some(live)) => wanted.thousandths() == live.thousandths(),
             _ => wanted == live,
         },
         (Value::Number(wanted), Value::Number(live)) => wanted.as_f64() == live.as_f64(),
@@ -154,7 +154,7 @@ fn compare_items(live: &[Value], wanted: &[Value], rules: &Rules, place: Place<'
 }
 
 /// The API server leaves out empty values of some fields, while they stay ours. One that was taken out is not.
-fn is_empty(value: &Value) -> bool {
+pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -246,6 +246,9 @@ mod tests {
         let limits = |memory: &str| deployment(&json!({"name": "a", "resources": {"limits": {"memory": memory}}}));
         assert!(agrees(Deployment, &limits("1Gi"), &limits("1024Mi"), Ours::All));
         assert!(!agrees(Deployment, &limits("1Gi"), &limits("1G"), Ours::All));
+        let cpu = |cpu: Value| deployment(&json!({"name": "a", "resources": {"limits": {"cpu": cpu}}}));
+        assert!(agrees(Deployment, &cpu(json!("63m")), &cpu(json!(0.0625)), Ours::All), "as the API server rounds it");
+        assert!(!agrees(Deployment, &cpu(json!("62m")), &cpu(json!(0.0625)), Ours::All));
         let selector = |value: &str| json!({"template": {"spec": {"nodeSelector": {"memory": value}}}});
         assert!(!agrees(Deployment, &selector("1Gi"), &selector("1024Mi"), Ours::All));
     }

@@ -8,8 +8,8 @@ use super::text::{WORD, cut, list};
 
 /// Most places told of one object.
 const PLACES: usize = 8;
-/// Fields of containers in which clusters put a mirror and a pull policy of their own, for every workload alike.
-const REWRITTEN: [&str; 2] = [".image", ".imagePullPolicy"];
+/// Fields of containers that platforms set for every workload alike: a mirror, a pull policy, sizes to choose from.
+const REWRITTEN: [&str; 3] = ["image", "imagePullPolicy", "resources"];
 
 /// Places, as they are told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,9 +40,14 @@ impl Unlike {
                 path.strip_prefix(place.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             })
         };
-        let changed = differing.iter().map(ToString::to_string).filter(|place| !lacks(place));
-        let (rewritten, changed) = changed
-            .partition(|place| place.contains("ontainers[") && REWRITTEN.iter().any(|field| place.ends_with(field)));
+        // What the API server puts in the place of nothing is a default, as / for an empty path.
+        let changed = differing.iter().filter(|path| !subset::is_empty(path.value(&wanted.body)));
+        let changed = changed.map(ToString::to_string).filter(|place| !lacks(place));
+        let (rewritten, changed) = changed.partition(|place| {
+            let field =
+                place.split_once("ontainers[").and_then(|(_, rest)| rest.split_once("].")).map(|(_, field)| field);
+            field.is_some_and(|field| REWRITTEN.contains(&field.split('.').next().unwrap_or_default()))
+        });
         let told = |places: Vec<String>| places.iter().take(PLACES).map(|place| cut(place, WORD)).collect();
         Some(Box::new(Self { dropped: told(dropped), changed: told(changed), rewritten: told(rewritten) }))
     }

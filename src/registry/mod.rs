@@ -18,7 +18,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::{problems, storage};
-use build::config::{config, config_map};
+use build::config::{config, config_map, worth_a_restart};
 use build::deployment::deployment;
 use build::secret::secret;
 use build::service::service;
@@ -60,7 +60,7 @@ impl Parent for Registry {
 
 fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettings) -> Plan {
     let mut plan = Plan::default();
-    let config = match config(registry) {
+    let (config, essence) = match config(registry).and_then(|text| Ok((text, worth_a_restart(registry)?))) {
         Ok(config) => config,
         Err(error) => {
             plan.invalid.push(format!("{}: {error}", ChildKind::ConfigMap));
@@ -71,7 +71,7 @@ fn plan(registry: &ValidRegistry<'_>, observed: &Observed, settings: &PlanSettin
     if let Some(claim) = storage_claim(registry) {
         plan.apply_declared(ChildKind::StorageClaim, &claim, "spec.storage.volume".to_owned());
     }
-    plan.apply(ChildKind::Deployment, &deployment(registry, observed, settings, &config));
+    plan.apply(ChildKind::Deployment, &deployment(registry, observed, settings, &essence));
     plan.apply(ChildKind::Service, &service(registry));
     if let Some(secret) = settings.secret_key.and_then(|key| secret(registry, &key)) {
         // Pods read it when they start; one that somebody deleted is made again then.

@@ -38,7 +38,7 @@ fn pending(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Obse
         .or_else(|| class_not_found(class?, observed))
         .or_else(|| no_default_class(name, class, observed))
         .or_else(|| provisioning_failed(name, observed))
-        .or_else(|| awaits_driver(name, volume))
+        .or_else(|| awaits_driver(name, volume, class, observed))
         .or_else(|| awaits_first_consumer(name, class?, observed))
         .unwrap_or_else(|| {
             Summary::Waiting(Reason::WaitingForVolume, format!("PersistentVolumeClaim {name} waits for a volume"))
@@ -132,7 +132,11 @@ fn no_default_class(name: &str, class: Option<&str>, observed: &Observed) -> Opt
 fn provisioning_failed(name: &str, observed: &Observed) -> Option<Summary> {
     let failure = observed.no_volume.as_ref().filter(|it| it.reason == Reason::ProvisioningFailed)?;
     let words = failure.message.trim_end_matches('.');
-    let advice = if ["ReadWrite", "ReadOnlyMany", "access mode"].iter().any(|mode| words.contains(mode)) {
+    let lower = words.to_lowercase();
+    let is_refused = ["only support", "not support", "unsupported"].iter().any(|refusal| lower.contains(refusal));
+    let is_of_modes =
+        ["readwrite", "readonlymany", "access mode", "accessmode"].iter().any(|mode| lower.contains(mode));
+    let advice = if is_refused && is_of_modes {
         format!(
             ". spec.accessModes can't be changed: as there is no data yet, delete both (kubectl delete storageclaim,pvc {name}) and make the \
              StorageClaim anew with modes that the driver can do"
@@ -146,8 +150,12 @@ fn provisioning_failed(name: &str, observed: &Observed) -> Option<Summary> {
 }
 
 /// Whether it is at work or not installed at all, nobody tells.
-fn awaits_driver(name: &str, volume: &Volume) -> Option<Summary> {
-    let driver = volume.provisioner.as_deref()?;
+fn awaits_driver(name: &str, volume: &Volume, class: Option<&str>, observed: &Observed) -> Option<Summary> {
+    let class = class.and_then(|class| observed.classes.as_ref()?.get(class));
+    let driver = volume
+        .provisioner
+        .as_deref()
+        .filter(|_| volume.node.is_some() || class.is_some_and(|class| !class.waits_for_consumer))?;
     let message = format!(
         "PersistentVolumeClaim {name} waits for the storage driver {driver} to make its volume; if that takes long, see whether the driver \
          is installed and runs (kubectl get csidrivers; kubectl get pods -A)"

@@ -168,7 +168,7 @@ fn start(deployment: &Value, parent: ParentKind, share: i64) -> Vec<Value> {
     ];
     let label = format!("moorage.dev/{}", parent.as_str().to_lowercase());
     let metadata = json!({
-        "name": format!("{}-1a-x", name.as_str().unwrap()), "namespace": "shop", "uid": "pod-uid", "creationTimestamp": within(15),
+        "name": format!("{}-1a-x", name.as_str().unwrap()), "namespace": "shop", "uid": "pod-uid", "creationTimestamp": within(60),
         "labels": {"app.kubernetes.io/managed-by": "moorage", label: name, "pod-template-hash": "1a"},
         "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{}-1a", name.as_str().unwrap()), "uid": "set", "controller": true}],
     });

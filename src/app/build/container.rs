@@ -1,12 +1,12 @@
 //! The main container.
 
 use super::volumes::{volume_devices, volume_mounts};
-use crate::api::app::{AppPort, AppSpec};
+use crate::api::app::AppSpec;
 use crate::api::common::PullPolicy;
-use crate::app::validate::ValidApp;
+use crate::app::validate::{ValidApp, container_ports};
 use crate::core::image::default_pull_policy;
 use crate::core::security;
-use k8s_openapi::api::core::v1::{Container, ContainerPort};
+use k8s_openapi::api::core::v1::Container;
 
 /// The container that runs the App's image, named after the App.
 pub fn container(app: &ValidApp<'_>) -> Container {
@@ -35,20 +35,6 @@ pub fn container(app: &ValidApp<'_>) -> Container {
 
 fn pull_policy(spec: &AppSpec) -> &'static str {
     spec.image_pull_policy.map_or_else(|| default_pull_policy(&spec.image), PullPolicy::as_str)
-}
-
-/// Several Service ports may lead to one container port, which is declared once, under the first of their names, so
-/// that probes may use it.
-fn container_ports(ports: &[AppPort]) -> Vec<ContainerPort> {
-    let mut made: Vec<ContainerPort> = Vec::new();
-    for port in ports {
-        let container_port = port.container_port();
-        let protocol = Some(port.protocol.as_str().to_owned());
-        if !made.iter().any(|other| other.container_port == container_port && other.protocol == protocol) {
-            made.push(ContainerPort { container_port, protocol, name: port.name.clone(), ..ContainerPort::default() });
-        }
-    }
-    made
 }
 
 fn some<T: Clone>(items: &[T]) -> Option<Vec<T>> {

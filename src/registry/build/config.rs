@@ -2,6 +2,7 @@
 //!
 //! Field names are those of <https://distribution.github.io/distribution/about/configuration/>.
 
+use crate::api::registry::LogLevel;
 use crate::core::meta;
 use crate::registry::validate::ValidRegistry;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -94,14 +95,25 @@ struct StorageDriver {
 /// # Errors
 /// Fails when it can't be expressed as YAML, which nothing in it provokes.
 pub fn config(registry: &ValidRegistry<'_>) -> Result<String, serde_saphyr::ser::Error> {
+    at_level(registry, registry.spec.log_level)
+}
+
+/// What of the configuration is worth a restart. Registries that leave the level open were all at `Info` once, and it would be an upgrade
+/// of the operator that restarts them: they get to the default with their next restart.
+///
+/// # Errors
+/// As [`config`].
+pub fn worth_a_restart(registry: &ValidRegistry<'_>) -> Result<String, serde_saphyr::ser::Error> {
+    let level = registry.spec.log_level;
+    let chosen = if level == LogLevel::default() { "" } else { level.as_str() };
+    Ok(format!("{}{chosen}", at_level(registry, LogLevel::Info)?))
+}
+
+fn at_level(registry: &ValidRegistry<'_>, level: LogLevel) -> Result<String, serde_saphyr::ser::Error> {
     let drain = (registry.grace_period() - SECONDS_TO_EXIT).max(1);
     serde_saphyr::to_string(&Config {
         version: "0.1",
-        log: Log {
-            level: registry.spec.log_level.as_str(),
-            formatter: "json",
-            accesslog: AccessLog { disabled: true },
-        },
+        log: Log { level: level.as_str(), formatter: "json", accesslog: AccessLog { disabled: true } },
         storage: Storage {
             filesystem: Filesystem { rootdirectory: DATA_PATH },
             delete: Switch { enabled: false },
