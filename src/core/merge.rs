@@ -170,11 +170,16 @@ impl Path {
         take(&mut self.0.iter(), fields)
     }
 
-    /// The value that stands there, if fields alone lead to it.
+    /// The value that stands there; null where there is nothing.
     pub fn value<'a>(&self, object: &'a Value) -> &'a Value {
+        let is =
+            |item: &Map<String, Value>, other: &Value| item.iter().all(|(key, value)| other.get(key) == Some(value));
         self.0.iter().fold(object, |value, step| match step {
             Step::Field(name) => &value[name.as_str()],
-            Step::Item(_) | Step::Index(_) => &Value::Null,
+            Step::Index(index) => value.get(index).unwrap_or(&Value::Null),
+            Step::Item(item) => {
+                value.as_array().and_then(|items| items.iter().find(|other| is(item, other))).unwrap_or(&Value::Null)
+            }
         })
     }
 

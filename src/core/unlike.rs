@@ -76,3 +76,48 @@ impl Unlike {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Unlike;
+    use crate::core::kind::ChildKind;
+    use crate::core::live::Live;
+    use crate::core::merge::Ours;
+    use crate::core::object::Object;
+    use crate::core::observed::differences;
+    use serde_json::{Value, json};
+
+    fn unlike(wanted: Value, live: Value) -> Unlike {
+        let body = |container: Value| json!({"metadata": {"name": "web"}, "spec": {"replicas": 3, "template": {"spec": {"containers": [container]}}}});
+        let wanted = Object::new(ChildKind::Deployment, &body(wanted)).unwrap();
+        let mut stored = body(live);
+        stored["metadata"]["annotations"] = wanted.body["metadata"]["annotations"].clone();
+        let live = Live::new(stored);
+        Unlike::of(&live, &wanted, &differences(&live, &wanted, Ours::All)).map(|unlike| *unlike).unwrap_or_default()
+    }
+
+    /// Else every App that says it so would be told of a policy that there is not.
+    #[test]
+    fn what_the_api_server_rounds_or_fills_in_is_as_it_was_applied() {
+        let of = |cpu: Value, path: &str, scheme: &str| {
+            json!({"name": "web", "resources": {"limits": {"cpu": cpu}},
+                "readinessProbe": {"httpGet": {"path": path, "port": 80, "scheme": scheme}}})
+        };
+        for (cpu, stored) in [(json!(0.0625), "63m"), (json!("62.5m"), "63m"), (json!(0.3333), "334m"), (json!(1), "1")]
+        {
+            assert_eq!(unlike(of(cpu, "", ""), of(json!(stored), "/", "HTTP")), Unlike::default(), "{stored}");
+        }
+    }
+
+    #[test]
+    fn what_a_platform_sets_for_all_is_told_apart_from_what_a_policy_changes() {
+        let wanted = json!({"name": "web", "image": "web:1", "args": ["a"], "resources": {"limits": {"cpu": "1"}}});
+        let live =
+            json!({"name": "web", "image": "mirror/web:1", "args": ["b"], "resources": {"limits": {"cpu": "2"}}});
+        let unlike = unlike(wanted, live);
+        let container = "spec.template.spec.containers[name=web]";
+        assert_eq!(unlike.changed, [format!("{container}.args")]);
+        let rewritten = [format!("{container}.image"), format!("{container}.resources.limits.cpu")];
+        assert_eq!((unlike.rewritten.as_slice(), unlike.dropped.len()), (&rewritten[..], 0));
+    }
+}

@@ -153,7 +153,9 @@ async fn a_deletion_that_is_refused_says_so(control_plane: Arc<ControlPlane>) ->
 async fn all_that_was_told_keeps_the_rules(control_plane: Arc<ControlPlane>) -> Result<()> {
     let (mut reasons, mut failures) = (BTreeSet::new(), BTreeSet::new());
     for event in control_plane.audit().events()? {
-        let Some(body) = event.request_object else { continue };
+        // Tests of what a status may hold write some themselves, as administrators.
+        let is_operators = event.user.starts_with("system:serviceaccount:");
+        let Some(body) = event.request_object.filter(|_| is_operators) else { continue };
         let mut note = |what: &Value, message: &str, rules: Vec<&str>| {
             failures.extend(rules.into_iter().map(|rule| format!("{what} {rule}: {message}")));
         };

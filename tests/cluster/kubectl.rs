@@ -66,8 +66,30 @@ async fn what_a_pod_may_say_is_taken_however_it_is_applied(control_plane: Arc<Co
         ensure!(container["resources"]["requests"]["cpu"] == "500m", "{name}: {container}");
     }
     ensure!(templates[0] == templates[1], "{templates:?}");
+    // What may not change is compared with what it was at each write, the operator's own ones included.
+    let path = sandbox.work_dir().join("claim.yaml");
+    std::fs::write(&path, LOOSE_CLAIM)?;
+    sandbox.kubectl(&["apply", "--server-side", "-f", &path.display().to_string()]).await?;
+    patch(&sandbox, "StorageClaim", "loose", &json!({"metadata": {"labels": {"a": "b"}}})).await?;
+    until(&sandbox, "StorageClaim", "loose", "to have a status", |claim| condition(claim, "Ready").is_some()).await?;
+    sandbox.kubectl(&["delete", "storageclaim", "loose"]).await?;
     Ok(())
 }
+
+/// Every field that may have no value has none.
+const LOOSE_CLAIM: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: StorageClaim
+metadata: {name: loose}
+spec:
+  size: 1Gi
+  storageClassName:
+  accessModes:
+  selector:
+  volumeName:
+  adopt:
+  deletionPolicy: Delete
+";
 
 async fn rollout_restart_is_kept(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "kubectl-restart").await?;

@@ -33,6 +33,9 @@ const PATIENCE_FOR_UPDATE: Duration = Duration::from_secs(8);
 const READS: [&str; 6] =
     ["kubectl get", "kubectl describe", "kubectl logs", "kubectl events", "kubectl top", "kubectl rollout history"];
 
+/// A line of kubectl's own log, as klog writes it. Once in a while one comes when a `kubectl wait` ends its watch.
+static LOG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+\.go:\d+\] ").ok());
+
 pub async fn the_lab(cluster: Arc<NodeCluster>) -> Result<()> {
     tokio::task::spawn_blocking(move || run(&cluster, "docs/tutorials/lab.md")).await?
 }
@@ -133,7 +136,8 @@ impl Shell {
         let output = shell.output()?;
         ensure!(output.status.code() != Some(124), "not done after {LIMIT} s: {line}");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(printed.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n"))
+        let told = printed.lines().filter(|line| !LOG.as_ref().is_some_and(|log| log.is_match(line)));
+        Ok(told.fold(String::new(), |text, line| text + line.trim_end() + "\n"))
     }
 }
 
