@@ -20,8 +20,6 @@ pub struct Mention<'a> {
     pub named: Named<'a>,
     /// What of it the pods read.
     pub reads: Reads<'a>,
-    /// The one file of it that is mounted, where only one is.
-    pub file: Option<&'a str>,
     /// Whether pods start without it.
     pub optional: bool,
 }
@@ -33,6 +31,8 @@ pub enum Reads<'a> {
     Nothing,
     /// All of it.
     All,
+    /// Likewise, of which they see the one file that is mounted.
+    File(&'a str),
     /// These keys.
     Keys(Vec<&'a str>),
 }
@@ -55,7 +55,6 @@ fn of_account(account: &ServiceAccountSettings) -> Vec<Mention<'_>> {
         field: "spec.serviceAccount.name".to_owned(),
         named: Named::ServiceAccount(name),
         reads: Reads::Nothing,
-        file: None,
         optional: false,
     });
     name.chain(pull_secrets("spec.serviceAccount.imagePullSecrets", image_pull_secrets)).collect()
@@ -66,7 +65,6 @@ fn pull_secrets<'a>(field: &str, secrets: &'a [LocalObjectReference]) -> Vec<Men
         field: format!("{field}[{index}].name"),
         named: Named::Secret(&secret.name),
         reads: Reads::Nothing,
-        file: None,
         optional: false,
     };
     secrets.iter().enumerate().map(mention).collect()
@@ -82,7 +80,6 @@ fn of_variable((index, variable): (usize, &EnvVar)) -> Vec<Mention<'_>> {
         field: format!("spec.env[{index}].valueFrom.{source}.name"),
         named,
         reads: Reads::Keys(vec![key]),
-        file: None,
         optional: optional.unwrap_or(false),
     };
     let secret = secret_key_ref.iter().map(|SecretKeySelector { name, key, optional }| {
@@ -100,7 +97,6 @@ fn of_variables((index, source): (usize, &EnvFromSource)) -> Vec<Mention<'_>> {
         field: format!("spec.envFrom[{index}].{source}.name"),
         named,
         reads: Reads::All,
-        file: None,
         optional: optional.unwrap_or(false),
     };
     let secret = secret_ref.iter().map(|secret| mention("secretRef", Named::Secret(&secret.name), secret.optional));
@@ -156,21 +152,24 @@ fn files<'a>(
     let reads = items
         .filter(|items| !items.is_empty())
         .map_or(Reads::All, |items| Reads::Keys(items.iter().map(|item| item.key.as_str()).collect()));
-    Mention { field, named, reads, file: None, optional: optional.unwrap_or(false) }
+    Mention { field, named, reads, optional: optional.unwrap_or(false) }
 }
 
 impl<'a> Mention<'a> {
     /// Of all files the one at that path is mounted. Where there is none Kubernetes mounts an empty folder in its place.
     fn only(self, path: Option<&'a str>) -> Self {
         let key = path.and_then(|path| path.split('/').next()).filter(|key| !key.is_empty() && *key != ".");
-        Self { file: key.filter(|_| self.reads == Reads::All), ..self }
+        match (self.reads, key) {
+            (Reads::All, Some(key)) => Self { reads: Reads::File(key), ..self },
+            (reads, _) => Self { reads, ..self },
+        }
     }
 }
 
 /// What the pods read, by object.
 pub fn readings(spec: &AppSpec) -> BTreeMap<Reference, Reading> {
     let mut readings: BTreeMap<Reference, Reading> = BTreeMap::new();
-    for Mention { field: _, named, reads, file, optional } in references(spec) {
+    for Mention { field: _, named, reads, optional } in references(spec) {
         let (kind, name) = match named {
             Named::ConfigMap(name) => (ReferenceKind::ConfigMap, name),
             Named::Secret(name) => (ReferenceKind::Secret, name),
@@ -182,10 +181,13 @@ pub fn readings(spec: &AppSpec) -> BTreeMap<Reference, Reading> {
         let reference = Reference::new(kind, name);
         let reading = readings.entry(reference).or_insert_with(|| Reading { optional: true, ..Reading::default() });
         reading.optional &= optional;
-        reading.files.extend(file.filter(|_| !optional).map(str::to_owned));
         match reads {
             Reads::Nothing => {}
             Reads::All => reading.whole = true,
+            Reads::File(key) => {
+                reading.whole = true;
+                reading.files.extend((!optional).then(|| key.to_owned()));
+            }
             Reads::Keys(keys) => {
                 for key in keys {
                     *reading.keys.entry(key.to_owned()).or_insert(true) &= optional;

@@ -280,6 +280,10 @@ mod tests {
             let told = said(ParentKind::App, container, reason, "");
             assert!(told.starts_with(". ") && !told.ends_with('.'), "{reason}: {told}");
         }
+    }
+
+    #[test]
+    fn advice_goes_by_what_was_said() {
         for (reason, message, expected) in [
             ("Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.", ". Lower spec.resources.requests or"),
             (
@@ -298,6 +302,15 @@ mod tests {
                 "The node was low on resource: memory. Threshold quantity: 100Mi, available: 9Mi. ",
                 "set spec.resources.requests",
             ),
+            (
+                "StartError",
+                "unable to start container process: exec: \"serve\": executable file not found in $PATH",
+                "spec.command",
+            ),
+            ("StartError", "error during container init: error mounting \"/x\" to rootfs at \"/proc\"", "spec.volumes"),
+            ("StartError", "error during container init: mkdir /etc/passwd: not a directory", "spec.workingDir"),
+            ("CreateContainerError", "cannot load seccomp profile \"/p/audit.json\": no such file", "seccompProfile"),
+            ("CreateContainerError", "context deadline exceeded", "The node's container runtime has the log"),
             ("Evicted", "Usage of EmptyDir volume \"scratch\" exceeds the limit \"1Mi\". ", "sizeLimit"),
             (
                 "Evicted",

@@ -195,9 +195,7 @@ impl Reading {
             }
         }
     }
-}
 
-impl Reading {
     /// The files that pods have not, though they run.
     pub fn lacking(&self, reference: &Reference, known: &Known<&Content>) -> Vec<String> {
         let Known::Known(content) = known else { return Vec::new() };

@@ -96,7 +96,9 @@ impl Child {
         let added = wanted.map(|wanted| additions(live, wanted)).unwrap_or_default();
         match (agreed, wanted) {
             (Some(wanted), _) => {
-                let unlike = if trust == Some(Trust::Changed) { unlike(live, wanted) } else { None };
+                let is_changed = trust == Some(Trust::Changed);
+                let unlike =
+                    is_changed.then(|| Unlike::of(live, wanted, &differences(live, wanted, Ours::All))).flatten();
                 Self { added, unlike, ..self.good_as(wanted, trust.unwrap_or(Trust::Seen)) }
             }
             (None, Some(wanted)) => Self { verdict: Verdict::Differs(wanted.hash), good, added, ..self },
@@ -122,8 +124,10 @@ impl Child {
     /// The answer to an apply of what is wanted, which it is by definition.
     #[must_use]
     pub fn applied(self, live: &Live, wanted: &Object) -> Self {
-        let trust = if agrees(live, wanted, Ours::All) { Trust::Applied } else { Trust::Changed };
-        Self { added: additions(live, wanted), unlike: unlike(live, wanted), ..self.good_as(wanted, trust) }
+        let differing = differences(live, wanted, Ours::All);
+        let trust = if differing.is_empty() { Trust::Applied } else { Trust::Changed };
+        let unlike = Unlike::of(live, wanted, &differing);
+        Self { added: additions(live, wanted), unlike, ..self.good_as(wanted, trust) }
     }
 
     fn good_as(self, wanted: &Object, trust: Trust) -> Self {
@@ -181,10 +185,6 @@ pub fn differences(live: &Live, wanted: &Object, ours: Ours<'_>) -> Vec<Path> {
         found.into_iter().map(|path| path.within_field(field))
     });
     found.collect()
-}
-
-fn unlike(live: &Live, wanted: &Object) -> Option<Box<Unlike>> {
-    Unlike::of(live, wanted, &differences(live, wanted, Ours::All))
 }
 
 /// Hash of what can make a live object differ from what is wanted: all but status and volatile metadata.

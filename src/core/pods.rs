@@ -195,12 +195,14 @@ fn lost(live: &Live) -> Option<Trouble> {
     let spec = &live.body["spec"];
     let node = text(&spec["nodeName"]);
     let was_ready = has_condition(live, "ContainersReady", "True");
-    let is_lost = was_ready && has_condition(live, "Ready", "False") && spec.get("readinessGates").is_none();
+    if !was_ready || !has_condition(live, "Ready", "False") || spec.get("readinessGates").is_some() {
+        return None;
+    }
     let message = format!(
         "its node {node} does not report any more, so how the pod is nobody knows; another takes its place after five minutes, unless its \
          volume or spec.pod.tolerations keep it. Look at the node: kubectl describe node {node}"
     );
-    is_lost.then(|| problem(live.name(), "", Reason::NodeLost.as_str(), &message).into())
+    Some(problem(live.name(), "", Reason::NodeLost.as_str(), &message).into())
 }
 
 /// States of a container that every start passes through.

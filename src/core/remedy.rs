@@ -1,7 +1,7 @@
 //! What can be done about a refusal of the API server's, by its words.
 
 /// What can be done about a refusal, by words of the API server or of an admission plugin.
-const REMEDIES: [(&str, &str); 9] = [
+const REMEDIES: [(&str, &str); 7] = [
     ("exceeded quota", "Ask for less, or have the quota raised"),
     ("failed quota", "Set what it names in spec.resources, or have a LimitRange of the namespace give it a default"),
     (
@@ -13,6 +13,12 @@ const REMEDIES: [(&str, &str); 9] = [
         "Bring limits and requests in spec.resources nearer to each other, or have the LimitRange changed",
     ),
     ("error looking up service account", "Create that ServiceAccount, or have the spec name one that exists"),
+    ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
+    (" cannot ", "Give the operator that right: apply the manifests of its version again"),
+];
+
+/// Likewise by words of answers that are no refusal for lack of rights.
+const REMEDIES_OF_ANY: [(&str, &str); 2] = [
     (
         "failed calling webhook",
         "Whoever runs that webhook has to mend it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
@@ -21,18 +27,16 @@ const REMEDIES: [(&str, &str); 9] = [
         "provided port is already allocated",
         "Name another nodePort, or none, to be given one; who has it: kubectl get services -A",
     ),
-    ("ownerRef", "Give the operator that right: kubectl apply -k deploy/components/owner-references"),
-    (" cannot ", "Give the operator that right: apply the manifests of its version again"),
 ];
 
 /// Whether something can be done about an answer that is no refusal for lack of rights.
 pub fn has_remedy(answer: &str) -> bool {
-    ["failed calling webhook", "provided port is already allocated"].iter().any(|words| answer.contains(words))
+    REMEDIES_OF_ANY.iter().any(|(words, _)| answer.contains(words))
 }
 
 /// A refusal in the API server's own words, with what can be done about it.
 pub fn with_remedy(refusal: &str) -> String {
-    let found = REMEDIES.iter().find(|(words, _)| refusal.contains(words));
+    let found = REMEDIES_OF_ANY.iter().chain(&REMEDIES).find(|(words, _)| refusal.contains(words));
     let remedy = found.map_or("Suit the spec to what refuses it, or have that changed", |(_, remedy)| remedy);
     // What an admission plugin of Kubernetes' own prints of an empty field and no error.
     let refusal = refusal.trim_end_matches(": , <nil>").trim_end_matches('.');

@@ -51,7 +51,7 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     if let Some(notice) = plan.notice.as_ref().filter(is_true) {
         return Some(notice.clone());
     }
-    let Some(differing) = differing else { return of_dropped(plan, observed) };
+    let Some(differing) = differing else { return of_unlike(plan, observed) };
     Some(if plan.paused {
         Summary::Impaired(
             Reason::Paused,
@@ -65,8 +65,8 @@ pub fn of_outcome(plan: &Plan, outcome: &Outcome, observed: &Observed) -> Option
     })
 }
 
-/// That something which is declared was taken out on its way to the store.
-fn of_dropped(plan: &Plan, observed: &Observed) -> Option<Summary> {
+/// That something which is declared was taken out or changed on its way to the store.
+fn of_unlike(plan: &Plan, observed: &Observed) -> Option<Summary> {
     plan.objects.iter().find_map(|object| {
         let message = format!("{} {}: {}", object.kind, object.name, observed.unlike(object)?.message()?);
         Some(Summary::Stalled(Reason::FieldsDropped, message))
