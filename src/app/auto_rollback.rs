@@ -60,7 +60,8 @@ pub fn auto_rollback(choice: &Choice<'_>) -> Rollback {
     let before = choice.workload.and_then(guard);
     let guard = choice.next_guard(before.clone());
     let Some(failed) = guard.failed.clone().or_else(|| choice.failure(&guard, before.as_ref())) else {
-        return Rollback::default().remembering(AUTO_ROLLBACK, &guard);
+        let rejudges = choice.is_mistaken(&guard);
+        return Rollback { rejudges, ..Rollback::default() }.remembering(AUTO_ROLLBACK, &guard);
     };
     let Failed { revision: number, why } = &failed;
     let is_back = guard.failed.is_some();
@@ -110,7 +111,7 @@ impl Choice<'_> {
 
     /// The `ReplicaSet` of the template that the Deployment has, once that is rolled out to the end.
     fn runs_well(&self) -> Option<String> {
-        self.workload.filter(|workload| workload.succeeded && workload.is_complete())?;
+        self.workload.filter(|workload| workload.is_complete() && workload.desired > 0)?;
         Some(self.current()?.replica_set.to_string())
     }
 
@@ -129,6 +130,14 @@ impl Choice<'_> {
         let worst = worst(&self.observed.pods, &current.replica_set);
         let why = worst.map_or_else(|| stuck.to_owned(), |problem| sentence(problem, author));
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
+    }
+
+    /// Whether the Deployment controller would never say that the declared template failed.
+    fn is_mistaken(&self, guard: &Guard) -> bool {
+        let current = self.workload.zip(self.current());
+        !guard.done
+            && !runs_what_was_asked(self)
+            && current.is_some_and(|(workload, current)| workload.is_mistaken(&current.replica_set))
     }
 
     /// The revision that the Deployment is at.

@@ -25,6 +25,8 @@ pub struct Rollback {
     pub template: Option<Value>,
     /// What runs is kept, whatever that is.
     pub keeps: bool,
+    /// The Deployment controller has to judge the rollout anew.
+    pub rejudges: bool,
     /// What has to be looked up first.
     pub want: Option<Want>,
     /// What is told of it; of a Ready one only if nothing else is amiss.

@@ -11,12 +11,19 @@ use crate::core::observed::Observed;
 use crate::core::plan::{Plan, PlanSettings};
 use serde_json::Value;
 
+/// With this `progressDeadlineSeconds` the Deployment controller forgets what it said of the rollout; with another it judges it from then
+/// on.
+const NO_DEADLINE: i32 = i32::MAX;
+
 /// Plans the Deployment.
 pub fn run(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed, settings: &PlanSettings) {
     let mut deployment = serde_json::to_value(deployment(app, observed, settings)).unwrap_or_default();
     let rollback = rollback(app, &deployment["spec"]["template"], observed, settings);
     for (annotation, text) in rollback.remembered {
         deployment["metadata"]["annotations"][annotation] = text.into();
+    }
+    if rollback.rejudges {
+        deployment["spec"]["progressDeadlineSeconds"] = NO_DEADLINE.into();
     }
     if let Some(template) = rollback.template {
         deployment["spec"]["template"] = template;

@@ -79,8 +79,9 @@ pub struct Workload {
     pub refused: Option<String>,
     /// Number of the revision that the Deployment controller has made of its template.
     pub revision: Option<i32>,
-    /// The current template reached every pod once, and each was available.
-    pub succeeded: bool,
+    /// The `ReplicaSet` of which the Deployment controller last said that every pod was available. Under Recreate it may never say it of
+    /// the current one: it takes the word on the one before for it.
+    pub succeeded: Option<Box<str>>,
     /// Of which revision's template it was made in place of the declared one, from our annotation.
     pub rolled_back: Option<Box<str>>,
     /// What goes back by itself remembers, from our annotation.
@@ -95,6 +96,17 @@ impl Workload {
     /// Whether every declared pod runs the current template and is available, and no other is left.
     pub fn is_complete(&self) -> bool {
         self.observed && self.updated == self.desired && self.available == self.desired && self.replicas == self.desired
+    }
+
+    /// Whether the template of the current `ReplicaSet`, of that name, was rolled out to the end.
+    pub fn has_succeeded(&self, replica_set: &str) -> bool {
+        self.observed && (self.is_complete() || self.succeeded.as_deref() == Some(replica_set))
+    }
+
+    /// Whether the Deployment controller takes its word on another `ReplicaSet` for one on the current, of that name, and so never says
+    /// that its deadline has passed.
+    pub fn is_mistaken(&self, replica_set: &str) -> bool {
+        !self.is_complete() && self.succeeded.as_deref().is_some_and(|other| other != replica_set)
     }
 
     /// Whether somebody paused it before the current template reached every pod.
@@ -220,7 +232,8 @@ fn workload(live: &Live) -> Workload {
         .filter(|condition| condition["reason"] == "ProgressDeadlineExceeded");
     let refused = true_condition(status, "ReplicaFailure", "True");
     let succeeded = true_condition(status, "Progressing", "True")
-        .is_some_and(|condition| condition["reason"] == "NewReplicaSetAvailable");
+        .filter(|condition| condition["reason"] == "NewReplicaSetAvailable")
+        .and_then(|condition| condition["message"].as_str()?.split('"').nth(1));
     // Conditions of a spec that has been replaced say nothing about the new one.
     let observed = status["observedGeneration"].as_i64().unwrap_or(0) >= live.generation();
     Workload {
@@ -239,7 +252,7 @@ fn workload(live: &Live) -> Workload {
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),
         revision: revision(live),
-        succeeded: succeeded && observed,
+        succeeded: succeeded.map(Into::into),
         rolled_back: live.annotation(super::meta::ROLLED_BACK).map(Into::into),
         auto_rollback: live.annotation(super::meta::AUTO_ROLLBACK).map(Into::into),
         default_image: live.annotation(super::meta::DEFAULT_IMAGE).map(Into::into),

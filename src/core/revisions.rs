@@ -212,7 +212,7 @@ pub fn told(
             created: Time(revision.created),
             changed: before.map_or_else(changed, |before| before.changed.clone()),
             replicas: replicas(revision, is_current, workload),
-            outcome: outcome(is_current, workload, before.and_then(|before| before.outcome)),
+            outcome: outcome(revision, is_current, workload, before.and_then(|before| before.outcome)),
         }
     };
     all.iter().take(kept).map(one).collect()
@@ -227,13 +227,17 @@ fn replicas(revision: &Revision, is_current: bool, workload: &Workload) -> i32 {
     }
 }
 
-fn outcome(is_current: bool, workload: &Workload, before: Option<RevisionOutcome>) -> Option<RevisionOutcome> {
+fn outcome(
+    revision: &Revision,
+    is_current: bool,
+    workload: &Workload,
+    before: Option<RevisionOutcome>,
+) -> Option<RevisionOutcome> {
     match before {
-        _ if is_current && workload.observed => Some(match (&workload.stuck, workload.succeeded) {
-            (Some(_), _) => RevisionOutcome::Failed,
-            (None, true) => RevisionOutcome::Succeeded,
-            (None, false) => RevisionOutcome::Progressing,
-        }),
+        _ if is_current && workload.observed && workload.stuck.is_some() => Some(RevisionOutcome::Failed),
+        _ if is_current && workload.has_succeeded(&revision.replica_set) => Some(RevisionOutcome::Succeeded),
+        Some(RevisionOutcome::Succeeded) if workload.is_mistaken(&revision.replica_set) => before,
+        _ if is_current && workload.observed => Some(RevisionOutcome::Progressing),
         Some(RevisionOutcome::Progressing) if !is_current && workload.observed => Some(RevisionOutcome::Superseded),
         before => before,
     }
@@ -338,7 +342,7 @@ mod tests {
     }
 
     fn rolled_out(revision: i32) -> Workload {
-        Workload { observed: true, succeeded: true, revision: Some(revision), ..complete() }
+        Workload { observed: true, succeeded: Some("web-6d4".into()), revision: Some(revision), ..complete() }
     }
 
     fn complete() -> Workload {
@@ -360,7 +364,7 @@ mod tests {
             told(&[one.clone(), two.clone()], Some(&begun), None, &first)[1],
             RevisionStatus { replicas: 2, ..first[0].clone() }
         );
-        let moving = Workload { succeeded: false, updated: 0, ..rolled_out(2) };
+        let moving = Workload { succeeded: None, updated: 0, ..rolled_out(2) };
         let second = told(&[one.clone(), two.clone()], Some(&moving), None, &first);
         assert_eq!(outcomes(&second), [(2, Some(Progressing)), (1, Some(Succeeded))]);
         assert_eq!(second[0].changed, ["image"]);
@@ -369,6 +373,20 @@ mod tests {
         let third = told(&[two, three, one], Some(&rolled_out(3)), None, &second);
         assert_eq!(outcomes(&third), [(3, Some(Succeeded)), (2, Some(Superseded)), (1, Some(Succeeded))]);
         assert_eq!(third.iter().map(|revision| revision.replicas).collect::<Vec<_>>(), [1, 0, 0]);
+    }
+
+    /// Under Recreate the Deployment controller's word may be about the template before.
+    #[test]
+    fn what_is_said_of_another_revision_is_no_outcome() {
+        use RevisionOutcome::{Progressing, Succeeded};
+        let two = [numbered(2, "web:2")];
+        let other = Workload { succeeded: Some("web-other".into()), ..rolled_out(2) };
+        let lacking = Workload { available: 0, ..other.clone() };
+        let first = told(&two, Some(&lacking), None, &[]);
+        assert_eq!(outcomes(&first), [(2, Some(Progressing))]);
+        let second = told(&two, Some(&other), None, &first);
+        assert_eq!(outcomes(&second), [(2, Some(Succeeded))], "every pod is available");
+        assert_eq!(told(&two, Some(&lacking), None, &second), second, "it was once");
     }
 
     /// One that runs again has a new number; why the one after it was made is told by the number that it had.

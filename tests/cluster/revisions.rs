@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 crate::cases![
     a_failed_rollout_goes_back_by_itself,
     a_failed_rollout_under_recreate_comes_back,
+    a_failed_rollout_to_what_ran_before_comes_back,
     revisions_are_told,
     a_former_revision_runs_until_it_is_unset_or_the_template_changes
 ];
@@ -250,5 +251,44 @@ async fn a_failed_rollout_under_recreate_comes_back(control_plane: Arc<ControlPl
     let (app, lacked) = goes_back(&sandbox).await?;
     ensure!(lacked, "under Recreate no old pod stays");
     ensure!(app["spec"]["image"] == "registry.example.com/team/shop:1.5", "the spec was written");
+    Ok(())
+}
+
+/// Under Recreate the Deployment controller takes its word on the template before for one on a template that ran once: it never says that
+/// its rollout failed, however long its pods find no node.
+async fn a_failed_rollout_to_what_ran_before_comes_back(control_plane: Arc<ControlPlane>) -> Result<()> {
+    const SHELF: &str = "example.com/auto-again";
+    let sandbox = sandbox(&control_plane, "auto-again").await?;
+    let label = async |value: &str| -> Result<()> {
+        sandbox.kubectl(&["label", "nodes", "--all", "--overwrite", &format!("{SHELF}{value}")]).await.map(drop)
+    };
+    let becomes = async |tag: &str, selector: Value| -> Result<()> {
+        let image = format!("registry.example.com/team/shop:{tag}");
+        let spec = json!({"spec": {"image": image, "pod": {"nodeSelector": selector}}});
+        patch(&sandbox, "App", "shop", &spec).await
+    };
+    label("=yes").await?;
+    sandbox.apply(DOCUMENTED).await?;
+    let rollout = json!({"autoRollback": true, "progressDeadlineSeconds": 3, "strategy": "Recreate"});
+    patch(&sandbox, "App", "shop", &json!({"spec": {"rollout": rollout}})).await?;
+    for (tag, selector) in [("1.3", json!({SHELF: "yes"})), ("1.4", json!(null))] {
+        becomes(tag, selector).await?;
+        until(&sandbox, "App", "shop", "to run it", |app| {
+            let newest = &app["status"]["revisions"][0];
+            let image = newest["image"].as_str().is_some_and(|image| image.ends_with(tag));
+            image && newest["outcome"] == "Succeeded" && is_true(app, "Ready")
+        })
+        .await?;
+    }
+    label("-").await?;
+    becomes("1.3", json!({SHELF: "yes"})).await?;
+    let app = until(&sandbox, "App", "shop", "to run 1.4 again", |app| {
+        has_reason(app, "Degraded", "RolledBack") && app["status"]["readyReplicas"] == 1
+    })
+    .await?;
+    let revisions = &app["status"]["revisions"];
+    ensure!(revisions[1]["outcome"] == "Failed", "{revisions}");
+    let deployment = runs(&sandbox, "1.4").await?;
+    ensure!(deployment["spec"]["progressDeadlineSeconds"] == 3, "{}", deployment["spec"]);
     Ok(())
 }
