@@ -111,8 +111,9 @@ impl Choice<'_> {
 
     /// The `ReplicaSet` of the template that the Deployment has, once that is rolled out to the end.
     fn runs_well(&self) -> Option<String> {
-        self.workload.filter(|workload| workload.is_complete() && workload.desired > 0)?;
-        Some(self.current()?.replica_set.to_string())
+        let workload = self.workload.filter(|workload| workload.is_complete() && workload.desired > 0)?;
+        let current = self.current().filter(|current| workload.has_succeeded(&current.replica_set))?;
+        Some(current.replica_set.to_string())
     }
 
     /// Why the declared template failed, if it did and another can run in its place. The Deployment controller names what failed: its

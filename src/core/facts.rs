@@ -100,7 +100,7 @@ impl Workload {
 
     /// Whether the template of the current `ReplicaSet`, of that name, was rolled out to the end.
     pub fn has_succeeded(&self, replica_set: &str) -> bool {
-        self.observed && (self.is_complete() || self.succeeded.as_deref() == Some(replica_set))
+        self.observed && self.stuck.is_none() && (self.is_complete() || self.succeeded.as_deref() == Some(replica_set))
     }
 
     /// Whether the Deployment controller takes its word on another `ReplicaSet` for one on the current, of that name, and so never says

@@ -199,7 +199,7 @@ fn lost(live: &Live) -> Option<Trouble> {
         return None;
     }
     let message = format!(
-        "its node {node} does not report any more, so how the pod is nobody knows; another takes its place after five minutes, unless its \
+        "its node {node} does not report any more, so nobody knows how the pod is; another takes its place after five minutes, unless its \
          volume or spec.pod.tolerations keep it. Look at the node: kubectl describe node {node}"
     );
     Some(problem(live.name(), "", Reason::NodeLost.as_str(), &message).into())

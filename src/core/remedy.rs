@@ -18,7 +18,11 @@ const REMEDIES: [(&str, &str); 7] = [
 ];
 
 /// Likewise by words of answers that are no refusal for lack of rights.
-const REMEDIES_OF_ANY: [(&str, &str); 2] = [
+const REMEDIES_OF_ANY: [(&str, &str); 3] = [
+    (
+        "because it is being terminated",
+        "Nothing new can be made in a namespace that is being deleted; what holds it: kubectl describe namespace",
+    ),
     (
         "failed calling webhook",
         "Whoever runs that webhook has to mend it: kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
@@ -72,6 +76,10 @@ mod tests {
             (
                 "Internal error occurred: failed calling webhook \"v.example.com\": no endpoints available",
                 "validatingwebhook",
+            ),
+            (
+                "serviceaccounts \"a\" is forbidden: unable to create new content in namespace b because it is being terminated",
+                "being deleted",
             ),
             ("spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated", "another nodePort"),
             ("is forbidden: violates PodSecurity \"restricted:latest\": privileged.", "Suit the spec"),

@@ -101,7 +101,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
         Ok(live) => {
             context.metrics.status_write(key.kind);
             let mut reported = context.reported();
-            let next = Reported::next(reported.remove(key));
+            let next = Reported::next(reported.remove(key), &parent.identity().uid);
             reported.insert(key.clone(), next);
             drop(reported);
             let wake = status_written(context, key, live);

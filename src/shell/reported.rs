@@ -15,6 +15,8 @@ const CALM: Duration = Duration::from_secs(10);
 /// When a status was last written.
 #[derive(Clone, Debug)]
 pub struct Reported {
+    /// UID of what it is the status of.
+    uid: Box<str>,
     at: Instant,
     /// How many writes before it belong to the same burst.
     before: u32,
@@ -23,11 +25,12 @@ pub struct Reported {
 }
 
 impl Reported {
-    /// One more write, now.
-    pub fn next(last: Option<Self>) -> Self {
+    /// One more write, now. What had the same name before is another: its alarm is none of this one.
+    pub fn next(last: Option<Self>, uid: &str) -> Self {
+        let last = last.filter(|last| *last.uid == *uid);
         let same_burst = last.as_ref().filter(|last| last.at.elapsed() < CALM);
         let before = same_burst.map_or(0, |last| last.before.saturating_add(1));
-        Self { at: Instant::now(), before, alarm: last.and_then(|last| last.alarm) }
+        Self { uid: uid.into(), at: Instant::now(), before, alarm: last.and_then(|last| last.alarm) }
     }
 
     /// How long the next write is to wait.
@@ -43,7 +46,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn small_news_wait_and_what_is_urgent_does_not() {
-        let first = Reported::next(None);
+        let first = Reported::next(None, "u");
         assert_eq!((first.rest(false), first.rest(true)), (Some(GATHERING), None));
         tokio::time::advance(GATHERING).await;
         assert_eq!(first.rest(false), None);
@@ -51,17 +54,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_urgent_again_and_again_waits_too_until_it_is_calm() {
-        let mut last = Reported::next(None);
+        let mut last = Reported::next(None, "u");
         for _ in 0..BURST {
             assert_eq!(last.rest(true), None);
-            last = Reported::next(Some(last));
+            last = Reported::next(Some(last), "u");
         }
         for _ in 0..10 {
             assert_eq!(last.rest(true), Some(GATHERING));
             tokio::time::advance(GATHERING + Duration::from_millis(1)).await;
-            last = Reported::next(Some(last));
+            last = Reported::next(Some(last), "u");
         }
         tokio::time::advance(CALM).await;
-        assert_eq!(Reported::next(Some(last)).rest(true), None);
+        assert_eq!(Reported::next(Some(last), "u").rest(true), None);
+    }
+
+    /// A late answer about what was deleted may bring it back.
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_later_under_its_name_has_no_part_in_it() {
+        let mut first = Reported::next(None, "first");
+        first.alarm = Some("ErrImagePull".to_owned());
+        assert_eq!(Reported::next(Some(first.clone()), "second").alarm, None);
+        assert_eq!(Reported::next(Some(first), "first").alarm.as_deref(), Some("ErrImagePull"));
     }
 }

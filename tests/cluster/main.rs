@@ -13,6 +13,7 @@ mod configuration;
 mod conflict;
 mod crds;
 mod deleting;
+mod down;
 mod drift;
 mod dropped;
 mod fence;
@@ -39,6 +40,7 @@ mod restored;
 mod reuse;
 mod revisions;
 mod secrets;
+mod situations;
 mod statuses;
 mod storage;
 mod unions;
@@ -106,6 +108,7 @@ fn cases() -> Vec<Case> {
         restored::cases(),
         configuration::cases(),
         secrets::cases(),
+        situations::cases(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),
@@ -134,10 +137,18 @@ const SIDE_BY_SIDE: usize = 8;
 /// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
 /// minutes to spend meanwhile.
 fn slow() -> Vec<Case> {
-    [many::cases(), large::cases(), quiet::cases(), crds::cases(), monitoring::own_cases(), olm::own_cases()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        many::cases(),
+        large::cases(),
+        quiet::cases(),
+        crds::cases(),
+        monitoring::own_cases(),
+        olm::own_cases(),
+        down::own_cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Tests that look back at all others.
