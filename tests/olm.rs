@@ -7,6 +7,8 @@
 
 #[path = "olm/catalog.rs"]
 mod catalog;
+#[path = "olm/preflight.rs"]
+mod preflight;
 
 use k8s_openapi::ByteString;
 use moorage::core::plan::PlanSettings;
