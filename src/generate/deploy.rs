@@ -13,6 +13,9 @@ const RBAC_API: &str = "rbac.authorization.k8s.io/v1";
 /// No image is published yet. This name can never be anybody's (RFC 2606), so nothing is pulled before the installer says whose.
 pub const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION"));
 
+/// No site is published yet. Like the image's name, this can never be anybody's (RFC 2606).
+pub const SITE: &str = "https://moorage.invalid";
+
 /// Every file, by its path below `deploy/`.
 pub fn manifests() -> Vec<File> {
     let base = rbac::base();

@@ -12,9 +12,16 @@ pub mod reference;
 pub mod render;
 mod rule_check;
 pub mod rules;
+pub mod self_monitoring;
 
 pub use crds::crds;
 pub use deploy::{install_for, manifests};
 pub use files::emit;
 pub use olm::bundle;
 pub use reference::reference;
+pub use self_monitoring::self_monitoring;
+
+/// Every file, by its path below `deploy/`.
+pub fn installs() -> Vec<files::File> {
+    [manifests(), bundle(), self_monitoring()].concat()
+}

@@ -40,6 +40,7 @@ mod restored;
 mod reuse;
 mod revisions;
 mod secrets;
+mod self_monitoring;
 mod situations;
 mod statuses;
 mod storage;
@@ -109,6 +110,7 @@ fn cases() -> Vec<Case> {
         configuration::cases(),
         secrets::cases(),
         situations::cases(),
+        with(&["prometheus", "promtool"], self_monitoring::cases()),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),
@@ -117,7 +119,7 @@ fn cases() -> Vec<Case> {
         problems::cases(),
         revisions::cases(),
         render::cases(),
-        registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
+        with(&["registry", "crane"], registry::cases()),
         leader::cases(),
         generation::cases(),
         install::cases(),
@@ -129,6 +131,11 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Tests that need these binaries.
+fn with(needs: &'static [&'static str], cases: Vec<Case>) -> Vec<Case> {
+    cases.into_iter().map(|case| Case { needs, ..case }).collect()
 }
 
 /// So many tests at once, as each waits most of its time.

@@ -2,7 +2,7 @@
 
 use super::descriptors::{owned, samples};
 use crate::core::kind::ParentKind;
-use crate::generate::deploy::{self, IMAGE, NAME, NAMESPACE, field, labels};
+use crate::generate::deploy::{self, IMAGE, NAME, NAMESPACE, SITE, field, labels};
 use crate::generate::rbac::{Grant, Place};
 use crate::shell::settings::REGISTRY_IMAGE;
 use k8s_openapi::ByteString;
@@ -16,8 +16,7 @@ pub const CSV: &str = concat!("moorage.v", env!("CARGO_PKG_VERSION"));
 const CREATED: &str = "2026-11-27T00:00:00Z";
 /// The oldest Kubernetes that works, as OLM wants it: in three parts.
 const KUBERNETES: &str = "1.33.0";
-/// No site is published yet. Like the image's name, these can never be anybody's (RFC 2606).
-const SITE: &str = "https://moorage.invalid";
+/// Nobody's either.
 const MAIL: &str = "maintainers@moorage.invalid";
 /// Every way in which OLM has an operator watch namespaces, and all of them work.
 const MODES: [&str; 4] = ["OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces"];

@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{go, progress::Progress};
+use crate::{debian, go, progress::Progress};
 
 /// What is built in one go out of one folder of `tests/rig`.
 pub(crate) struct Module {
@@ -118,7 +118,7 @@ pub struct Assets {
 
 impl Assets {
     /// The binary of that name: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
-    /// `kubectl`, `kwok`, `registry` or `crane`; a node's also `kubelet`, `containerd` and so on.
+    /// `kubectl`, `kwok`, `registry`, `crane`, `prometheus` or `promtool`; a node's also `kubelet`, `containerd` and so on.
     pub fn bin(&self, name: &str) -> Result<PathBuf> {
         self.binaries.get(name).cloned().with_context(|| {
             format!(
@@ -167,7 +167,13 @@ pub fn target_dir() -> PathBuf {
 ///
 /// Blocks for minutes when everything has to be built; `progress` shows what is going on.
 pub fn assets(progress: Progress) -> Result<Assets> {
-    find(&|module| module.purpose != Purpose::Node, &|module| module.purpose == Purpose::ControlPlane, progress)
+    let mut found =
+        find(&|module| module.purpose != Purpose::Node, &|module| module.purpose == Purpose::ControlPlane, progress)?;
+    match debian::programs(&target_dir().join("rig"), progress) {
+        Ok(programs) => found.binaries.extend(programs),
+        Err(why) => progress.line(&format!("the rig is without Prometheus: {why:#}")),
+    }
+    Ok(found)
 }
 
 /// Finds the binaries of a real node's cluster, and builds those that are missing, for minutes too.
