@@ -1,5 +1,6 @@
 //! The committed artefacts, made of the code: `crds/`, `deploy/`, `docs/reference/`. `tests/generated.rs` holds that they agree.
 
+pub mod argocd;
 pub mod crds;
 pub mod deploy;
 pub mod fence;
@@ -14,6 +15,7 @@ mod rule_check;
 pub mod rules;
 pub mod self_monitoring;
 
+pub use argocd::argocd;
 pub use crds::crds;
 pub use deploy::{install_for, manifests};
 pub use files::emit;
@@ -23,5 +25,5 @@ pub use self_monitoring::self_monitoring;
 
 /// Every file, by its path below `deploy/`.
 pub fn installs() -> Vec<files::File> {
-    [manifests(), bundle(), self_monitoring()].concat()
+    [manifests(), bundle(), argocd(), self_monitoring()].concat()
 }

@@ -13,6 +13,8 @@
 mod cluster;
 mod defaults;
 mod hashes;
+#[path = "../gitops/kstatus.rs"]
+mod kstatus;
 mod live;
 mod order;
 mod specs;

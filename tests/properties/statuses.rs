@@ -1,5 +1,6 @@
 //! Whatever is in the cluster, a status is one that the API server takes.
 
+use crate::kstatus::kstatus;
 use crate::{Outcome, Paper, as_listed, check, create, json, prop_assert, server};
 use moorage::core::parent::Parent;
 use moorage::core::plan::{self, ErrorClass, Failure, Plan};
@@ -124,27 +125,12 @@ impl Hostile {
     }
 }
 
-/// What kstatus makes of a status: the rules for conditions of its standard (sigs.k8s.io/cli-utils, `pkg/kstatus`).
-fn kstatus(status: &Value, generation: &Value) -> &'static str {
-    let conditions = || status["conditions"].as_array().into_iter().flatten();
-    let is = |type_: &str, value: &str| conditions().any(|one| one["type"] == type_ && one["status"] == value);
-    if status["observedGeneration"] != *generation || is("Reconciling", "True") {
-        "InProgress"
-    } else if is("Stalled", "True") {
-        "Failed"
-    } else if conditions().any(|one| one["type"] == "Ready") && !is("Ready", "True") {
-        "InProgress"
-    } else {
-        "Current"
-    }
-}
-
 /// Tools that wait by kstatus neither go on too early nor wait for what can't come: it is Current only if Ready says True, Failed if
 /// the author must act, and never of a former generation.
 fn is_read_rightly(status: &Value, generation: &Value, must_act: bool) -> Outcome {
     let conditions = || status["conditions"].as_array().into_iter().flatten();
     let is_true = |type_: &str| conditions().any(|one| one["type"] == type_ && one["status"] == "True");
-    let read = kstatus(status, generation);
+    let read = kstatus(&json!({"metadata": {"generation": generation}, "status": status}));
     prop_assert!((read == "Current") == is_true("Ready"), "{read}\n{status}");
     prop_assert!(!is_true("Stalled") || read == "Failed", "{read}\n{status}");
     // What is on its way out is told first: nothing could be applied to it.
