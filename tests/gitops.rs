@@ -7,6 +7,10 @@
 mod actions;
 #[path = "gitops/argocd.rs"]
 mod argocd;
+#[path = "gitops/examples.rs"]
+mod examples;
+#[path = "gitops/flux.rs"]
+mod flux;
 #[path = "gitops/kstatus.rs"]
 mod kstatus;
 #[path = "gitops/lua.rs"]
