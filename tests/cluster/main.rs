@@ -19,6 +19,7 @@ mod dropped;
 mod fence;
 mod fixed;
 mod generation;
+mod gitops;
 mod install;
 mod kubectl;
 mod large;
@@ -122,6 +123,7 @@ fn cases() -> Vec<Case> {
         with(&["registry", "crane"], registry::cases()),
         leader::cases(),
         generation::cases(),
+        gitops::cases(),
         install::cases(),
         metrics_auth::cases(),
         monitoring::cases(),

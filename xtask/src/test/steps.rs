@@ -90,7 +90,8 @@ pub fn steps(effort: &str, seed: Option<u64>) -> Result<Vec<Step>> {
     on_cluster.extend(
         with_rig.iter().map(|name| Step { needs_rig: true, ..Step::tests(name, &[&format!("--test={name}")]) }),
     );
-    steps.extend(on_cluster.into_iter().map(|step| {
+    steps.extend(on_cluster.into_iter().map(|mut step| {
+        step.command.env("MOORAGE_EFFORT", effort);
         let needs_node = step.name.contains("node");
         step.unless(no_rig.clone()).unless(no_node.clone().filter(|_| needs_node))
     }));
