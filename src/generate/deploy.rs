@@ -13,9 +13,6 @@ const RBAC_API: &str = "rbac.authorization.k8s.io/v1";
 /// No image is published yet. This name can never be anybody's (RFC 2606), so nothing is pulled before the installer says whose.
 pub const IMAGE: &str = concat!("registry.invalid/moorage:", env!("CARGO_PKG_VERSION"));
 
-/// No site is published yet. Like the image's name, this can never be anybody's (RFC 2606).
-pub const SITE: &str = "https://moorage.invalid";
-
 /// Every file, by its path below `deploy/`.
 pub fn manifests() -> Vec<File> {
     let base = rbac::base();
@@ -136,7 +133,8 @@ pub fn namespace() -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
 }
 
-fn service_account() -> Value {
+/// The operator's account, whose token only its pods have.
+pub fn service_account() -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(NAME), "automountServiceAccountToken": false})
 }
 

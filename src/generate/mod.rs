@@ -1,11 +1,13 @@
 //! The committed artefacts, made of the code: `crds/`, `deploy/`, `docs/reference/`. `tests/generated.rs` holds that they agree.
 
+mod about;
 pub mod argocd;
 pub mod crds;
 pub mod deploy;
 pub mod fence;
 pub mod files;
 pub mod fixed;
+pub mod helm;
 pub mod lint;
 pub mod olm;
 pub mod rbac;
@@ -19,11 +21,12 @@ pub use argocd::argocd;
 pub use crds::crds;
 pub use deploy::{install_for, manifests};
 pub use files::emit;
+pub use helm::chart;
 pub use olm::bundle;
 pub use reference::reference;
 pub use self_monitoring::self_monitoring;
 
 /// Every file, by its path below `deploy/`.
 pub fn installs() -> Vec<files::File> {
-    [manifests(), bundle(), argocd(), self_monitoring()].concat()
+    [manifests(), bundle(), chart(), argocd(), self_monitoring()].concat()
 }

@@ -37,18 +37,44 @@ pub enum Place {
 pub struct Component {
     /// Its folder below `deploy/components`.
     pub name: &'static str,
+    /// What an admin gets by it.
+    pub what: &'static str,
     /// What it grants.
     pub grants: fn() -> Vec<Grant>,
 }
 
 /// Every component.
 pub static COMPONENTS: &[Component] = &[
-    Component { name: "config-secrets", grants: config_secrets },
-    Component { name: "events", grants: events },
-    Component { name: "metrics-auth", grants: metrics_auth },
-    Component { name: "monitoring", grants: || vec![optional("moorage-monitoring", "monitoring")] },
-    Component { name: "owner-references", grants: owner_references },
-    Component { name: "registry-secrets", grants: registry_secrets },
+    Component {
+        name: "config-secrets",
+        what: "An App is rolled out anew when a Secret changes that it reads.",
+        grants: config_secrets,
+    },
+    Component {
+        name: "events",
+        what: "`kubectl describe` shows what the operator did, and statuses tell what kubelets and storage drivers complain of.",
+        grants: events,
+    },
+    Component {
+        name: "metrics-auth",
+        what: "Metrics are for accounts only that may get the path /metrics.",
+        grants: metrics_auth,
+    },
+    Component {
+        name: "monitoring",
+        what: "Apps with `monitoring` are scraped, where prometheus-operator is installed.",
+        grants: || vec![optional("moorage-monitoring", "monitoring")],
+    },
+    Component {
+        name: "owner-references",
+        what: "What OpenShift asks for, and every cluster with the admission plugin OwnerReferencesPermissionEnforcement.",
+        grants: owner_references,
+    },
+    Component {
+        name: "registry-secrets",
+        what: "Registries may have several replicas, whose pods share a Secret.",
+        grants: registry_secrets,
+    },
 ];
 
 fn rule(group: &str, resources: &[String], verbs: &[&str]) -> Value {

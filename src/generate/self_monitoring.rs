@@ -1,6 +1,7 @@
 //! `deploy/components/self-monitoring/`: how the operator itself is watched. Each alert has its page in `docs/runbooks/`.
 
-use super::deploy::{NAME, NAMESPACE, SITE, labels};
+use super::about::SITE;
+use super::deploy::{NAME, NAMESPACE, labels};
 use super::files::{File, yaml};
 use serde_json::{Value, json};
 

@@ -4,7 +4,8 @@
 //! that promises compatibility. In each channel a version `replaces` the one before it there, so that there is one way through and one
 //! head; one that nobody should get is in the `skips` of the next. So far there is one version, in the first of them.
 
-use super::csv::{CSV, VERSION};
+use super::csv::CSV;
+use crate::generate::about::VERSION;
 use crate::generate::deploy::NAME;
 use crate::generate::files::{File, document};
 use serde_json::{Value, json};

@@ -2,28 +2,22 @@
 
 use super::descriptors::{owned, samples};
 use crate::core::kind::ParentKind;
-use crate::generate::deploy::{self, IMAGE, NAME, NAMESPACE, SITE, field, labels};
+use crate::generate::about::{
+    CAPABILITIES, ICON, KEYWORDS, KUBERNETES, MAIL, MAINTAINERS, SITE, SUMMARY, TITLE, VERSION,
+};
+use crate::generate::deploy::{self, IMAGE, NAME, NAMESPACE, field, labels};
 use crate::generate::rbac::{Grant, Place};
 use crate::shell::settings::REGISTRY_IMAGE;
 use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
-/// The operator's version, and so the bundle's.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What that version is called.
 pub const CSV: &str = concat!("moorage.v", env!("CARGO_PKG_VERSION"));
 /// When the release was made. A constant, so that the same code gives the same bytes.
 const CREATED: &str = "2026-11-27T00:00:00Z";
-/// The oldest Kubernetes that works, as OLM wants it: in three parts.
-const KUBERNETES: &str = "1.33.0";
-/// Nobody's either.
-const MAIL: &str = "maintainers@moorage.invalid";
 /// Every way in which OLM has an operator watch namespaces, and all of them work.
 const MODES: [&str; 4] = ["OwnNamespace", "SingleNamespace", "MultiNamespace", "AllNamespaces"];
 const DESCRIPTION: &str = include_str!("description.md");
-const ICON: &str = include_str!("icon.svg");
-/// One line for lists of operators, which show 135 characters.
-const SUMMARY: &str = "A small application platform: apps, their storage and image registries, kept as declared, with a status that says why not.";
 
 /// The CSV of an operator with these rights.
 ///
@@ -34,15 +28,15 @@ pub fn csv(grants: &[Grant]) -> Value {
         "kind": "ClusterServiceVersion",
         "metadata": {"name": CSV, "labels": platforms(), "annotations": annotations()},
         "spec": {
-            "displayName": "Moorage",
+            "displayName": TITLE,
             "description": DESCRIPTION,
             "version": VERSION,
             "maturity": "alpha",
             "minKubeVersion": KUBERNETES,
-            "keywords": ["application", "platform", "deployment", "storage", "volume", "registry"],
-            "provider": {"name": "Moorage", "url": SITE},
-            "maintainers": [{"name": "The Moorage maintainers", "email": MAIL}],
-            "links": [{"name": "Moorage", "url": SITE}],
+            "keywords": KEYWORDS,
+            "provider": {"name": TITLE, "url": SITE},
+            "maintainers": [{"name": MAINTAINERS, "email": MAIL}],
+            "links": [{"name": TITLE, "url": SITE}],
             "icon": [{"base64data": ByteString(ICON.into()), "mediatype": "image/svg+xml"}],
             "installModes": MODES.map(|mode| json!({"type": mode, "supported": true})),
             "customresourcedefinitions": {"owned": ParentKind::ALL.map(owned)},
@@ -87,7 +81,7 @@ fn annotations() -> Map<String, Value> {
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     let mut annotations: Map<String, Value> = [
         ("alm-examples", pretty(&Value::Array(samples()))),
-        ("capabilities", "Seamless Upgrades".to_owned()),
+        ("capabilities", CAPABILITIES.to_owned()),
         ("categories", "Application Runtime, Developer Tools, Storage".to_owned()),
         ("containerImage", IMAGE.to_owned()),
         ("createdAt", CREATED.to_owned()),
@@ -95,7 +89,7 @@ fn annotations() -> Map<String, Value> {
         ("operatorframework.io/suggested-namespace", NAMESPACE.to_owned()),
         ("operatorframework.io/suggested-namespace-template", pretty(&deploy::namespace())),
         ("repository", SITE.to_owned()),
-        ("support", "The Moorage maintainers".to_owned()),
+        ("support", MAINTAINERS.to_owned()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), json!(value)))

@@ -9,6 +9,7 @@ mod catalog;
 mod csv;
 mod descriptors;
 
+use super::about::VERSION;
 use super::crds::crd;
 use super::deploy::{self, NAME};
 use super::files::{Compact, File, document};
@@ -16,6 +17,8 @@ use super::rbac::{self, COMPONENTS, Grant, Place};
 use crate::core::kind::ParentKind;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
+
+pub use descriptors::samples;
 
 /// What the tests of scorecard are in.
 const SCORECARD: &str = "quay.io/operator-framework/scorecard-test:v1.42.0";
@@ -31,7 +34,7 @@ pub fn bundle() -> Vec<File> {
     ];
     files.extend(ParentKind::ALL.into_iter().map(crd).map(|crd| (path(&crd), document(&Compact(&crd)))));
     files.extend(plain().iter().map(|object| (path(object), document(object))));
-    let folder = format!("{NAME}/{}", csv::VERSION);
+    let folder = format!("{NAME}/{VERSION}");
     let placed = |folder: &str, files: Vec<File>| -> Vec<File> {
         files.into_iter().map(|(path, text)| (format!("olm/{folder}/{path}"), text)).collect()
     };

@@ -50,11 +50,13 @@ enum Purpose {
     ControlPlane,
     /// A control plane starts without it.
     Tool,
+    /// Only tests of the chart ask for it, so only then is it built.
+    Chart,
     /// Only a real node asks for it, so only then is it built.
     Node,
 }
 
-const MODULES: [Module; 10] = [
+const MODULES: [Module; 11] = [
     module(
         "kubernetes",
         &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
@@ -85,6 +87,7 @@ const MODULES: [Module; 10] = [
     },
     module("registry", &["registry"], Purpose::Tool),
     module("crane", &["crane"], Purpose::Tool),
+    module(HELM, &[HELM], Purpose::Chart),
     Module {
         name: "kubernetes-node",
         folder: "kubernetes",
@@ -104,6 +107,8 @@ const fn module(name: &'static str, binaries: &'static [&'static str], purpose: 
     Module { name, folder: name, binaries, purpose, files: None }
 }
 
+/// What renders and installs the chart.
+const HELM: &str = "helm";
 /// The folder of kwok's stage files.
 pub(crate) const STAGES: &str = "stages";
 /// The folder of prometheus-operator's `CustomResourceDefinitions`.
@@ -167,8 +172,8 @@ pub fn target_dir() -> PathBuf {
 ///
 /// Blocks for minutes when everything has to be built; `progress` shows what is going on.
 pub fn assets(progress: Progress) -> Result<Assets> {
-    let mut found =
-        find(&|module| module.purpose != Purpose::Node, &|module| module.purpose == Purpose::ControlPlane, progress)?;
+    let simulated = |module: &Module| matches!(module.purpose, Purpose::ControlPlane | Purpose::Tool);
+    let mut found = find(&simulated, &|module| module.purpose == Purpose::ControlPlane, progress)?;
     match debian::programs(&target_dir().join("rig"), progress) {
         Ok(programs) => found.binaries.extend(programs),
         Err(why) => progress.line(&format!("the rig is without Prometheus: {why:#}")),
@@ -176,9 +181,19 @@ pub fn assets(progress: Progress) -> Result<Assets> {
     Ok(found)
 }
 
+/// Finds Helm, and builds it when missing, for minutes too.
+pub fn helm(progress: Progress) -> Result<PathBuf> {
+    find(&|module| module.purpose == Purpose::Chart, &|_| true, progress)?.bin(HELM)
+}
+
+/// Why Helm can't be had here, if so.
+pub fn helm_unavailable() -> Option<String> {
+    unless_go(&|module| module.purpose == Purpose::Chart)
+}
+
 /// Finds the binaries of a real node's cluster, and builds those that are missing, for minutes too.
 pub(crate) fn node_assets(progress: Progress) -> Result<Assets> {
-    find(&|module| module.name != "kwok", &|_| true, progress)
+    find(&of_node, &|_| true, progress)
 }
 
 /// Why no simulated cluster can run here, if so.
@@ -188,7 +203,12 @@ pub fn unavailable() -> Option<String> {
 
 /// Why a node's binaries can't be had here, if so.
 pub(crate) fn node_unavailable() -> Option<String> {
-    unless_go(&|module| module.name != "kwok")
+    unless_go(&of_node)
+}
+
+/// Whether a node's cluster asks for it.
+fn of_node(module: &Module) -> bool {
+    module.name != "kwok" && module.purpose != Purpose::Chart
 }
 
 /// What is wrong with Go, where something that was asked for has yet to be built with it.

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::hidden::without_node_programs;
 use crate::cargo::cargo;
 
-/// Test binaries that start a cluster.
-const NEED_RIG: [&str; 4] = ["cluster", "node", "node_ends", "rig"];
+/// Test binaries that start a cluster, or need a program of the rig.
+const NEED_RIG: [&str; 5] = ["cluster", "helm", "node", "node_ends", "rig"];
 
 const CLIPPY: [&str; 5] = ["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"];
 const DENY: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
@@ -81,7 +81,7 @@ pub fn steps(effort: &str, seed: Option<u64>) -> Result<Vec<Step>> {
     steps.extend(tests);
     steps.push(Step::tests("doc", &["--doc"]));
 
-    let (no_rig, no_node) = (build::unavailable(), node::unavailable());
+    let (no_rig, no_node, no_helm) = (build::unavailable(), node::unavailable(), build::helm_unavailable());
     let mut on_cluster = vec![
         Step::itself("build-rig", &["rig"])?,
         Step::itself("demo", &["demo", "--exit"])?,
@@ -92,8 +92,11 @@ pub fn steps(effort: &str, seed: Option<u64>) -> Result<Vec<Step>> {
     );
     steps.extend(on_cluster.into_iter().map(|mut step| {
         step.command.env("MOORAGE_EFFORT", effort);
-        let needs_node = step.name.contains("node");
-        step.unless(no_rig.clone()).unless(no_node.clone().filter(|_| needs_node))
+        let (needs_node, needs_helm) = (step.name.contains("node"), step.name == "helm");
+        let no_helm = no_helm.clone().filter(|_| needs_helm);
+        step.unless(no_rig.clone().filter(|_| !needs_helm))
+            .unless(no_helm)
+            .unless(no_node.clone().filter(|_| needs_node))
     }));
     Ok(steps)
 }
