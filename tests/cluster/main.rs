@@ -20,6 +20,7 @@ mod fence;
 mod fixed;
 mod generation;
 mod gitops;
+mod helm;
 mod install;
 mod kubectl;
 mod large;
@@ -48,7 +49,7 @@ mod storage;
 mod unions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use moorage_harness::ControlPlane;
+use moorage_harness::{ControlPlane, build};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -154,6 +155,7 @@ fn slow() -> Vec<Case> {
         monitoring::own_cases(),
         olm::own_cases(),
         down::own_cases(),
+        helm::own_cases().into_iter().map(|case| Case { needs: &["helm"], ..case }).collect(),
     ]
     .into_iter()
     .flatten()
@@ -185,7 +187,11 @@ fn main() -> ExitCode {
         };
         // Only a full run has used everything that is granted.
         let partial = arguments.filter.is_some() || !arguments.skip.is_empty();
-        let lacks = |case: &Case| case.needs.iter().copied().find(|name| control_plane.bin(name).is_err());
+        let is_there = |name: &str| match name {
+            "helm" => build::helm_unavailable().is_none(),
+            name => control_plane.bin(name).is_ok(),
+        };
+        let lacks = |case: &Case| case.needs.iter().copied().find(|name| !is_there(name));
         let mut failed = false;
         for (round, (cases, threads)) in rounds.into_iter().enumerate() {
             if round == 2 && (partial || failed) {

@@ -240,7 +240,8 @@ pub async fn run(sandbox: &Sandbox, line: &str) -> Result<String> {
     sandbox.kubectl(&arguments[1..]).await.with_context(|| line.to_owned())
 }
 
-fn words(line: &str) -> Vec<String> {
+/// The words of such a line.
+pub fn words(line: &str) -> Vec<String> {
     let (mut words, mut quoted) = (vec![String::new()], false);
     for letter in line.chars() {
         match (letter, words.last_mut()) {
