@@ -20,7 +20,7 @@ pub struct Arguments {
 /// Builds what is missing; stays when asked to.
 pub async fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.up {
-        let assets = spawn_blocking(|| build::assets(Progress::stderr())).await??;
+        let assets = spawn_blocking(build_all).await??;
         println!("the rig is built: {}", assets.bin("kubectl")?.display());
         return Ok(());
     }
@@ -30,4 +30,13 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     println!("{}", rig.exports()?);
     guard::exit_code_on_interrupt(0);
     pending().await
+}
+
+/// What a control plane is made of, and what only tests need, if it can be had.
+fn build_all() -> Result<build::Assets> {
+    let assets = build::assets(Progress::stderr())?;
+    if build::helm_unavailable().is_none() {
+        build::helm(Progress::stderr())?;
+    }
+    Ok(assets)
 }
