@@ -131,6 +131,27 @@ pub async fn a_failing_readiness_probe_is_named(cluster: Arc<NodeCluster>) -> Re
     Ok(())
 }
 
+/// The kubelet stops it again and again, although it serves well.
+pub async fn a_liveness_probe_that_kills_is_named_in_the_kubelets_words(cluster: Arc<NodeCluster>) -> Result<()> {
+    namespace(&cluster, "alive").await?;
+    let probe = "livenessProbe: {httpGet: {path: /nothing, port: 8080}, periodSeconds: 1, failureThreshold: 2}";
+    cluster.apply(&WEB.replace("replicas: 2", probe), "alive").await?;
+    let app = until(&cluster, ("alive", "web"), "to name the probe", |app| {
+        let said = condition(app, "Degraded")["message"].clone();
+        let names_it = |said: &str| said.contains("Liveness probe failed") && said.contains("statuscode: 404");
+        problem(app, &["LivenessFailing"]).is_some() && said.as_str().is_some_and(names_it)
+    })
+    .await?;
+    ensure!(condition(&app, "Ready")["status"] == "False", "it is killed again and again: {}", app["status"]);
+    let said = condition(&app, "Ready")["message"].clone();
+    ensure!(said.as_str().is_some_and(|said| said.contains("spec.livenessProbe")), "it says {said}");
+    let mended = json!({"spec": {"livenessProbe": null}});
+    cluster
+        .run_kubectl(&["patch", "mapp", "web", "--namespace=alive", "--type=merge", &format!("--patch={mended}")])
+        .await?;
+    recovers(&cluster, "alive").await
+}
+
 /// Waits until the App is Ready, and tells of no problem then.
 async fn recovers(cluster: &NodeCluster, namespace: &str) -> Result<()> {
     let app = ready(cluster, namespace, "web").await?;

@@ -23,6 +23,9 @@ pub use descriptors::samples;
 /// What the tests of scorecard are in.
 const SCORECARD: &str = "quay.io/operator-framework/scorecard-test:v1.42.0";
 
+/// How the community's catalogs find what follows a version: by the `replaces` of its CSV, as in our own catalog.
+const UPDATES: &str = "replaces-mode";
+
 /// Every file, by its path below `deploy/`.
 pub fn bundle() -> Vec<File> {
     let csv = csv::csv(&grants());
@@ -38,7 +41,8 @@ pub fn bundle() -> Vec<File> {
     let placed = |folder: &str, files: Vec<File>| -> Vec<File> {
         files.into_iter().map(|(path, text)| (format!("olm/{folder}/{path}"), text)).collect()
     };
-    [placed(&folder, files), placed("catalog", catalog::catalog(&csv))].concat()
+    let settings = vec![("ci.yaml".to_owned(), document(&json!({"updateGraph": UPDATES})))];
+    [placed(&folder, files), placed(NAME, settings), placed("catalog", catalog::catalog(&csv))].concat()
 }
 
 /// One object, one file: OLM reads no more of any.
