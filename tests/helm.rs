@@ -34,7 +34,7 @@ fn chart() -> PathBuf {
 fn helm(arguments: &[&str], values: &Value) -> Result<String, String> {
     let mut command = Command::new(&*HELM);
     for folder in ["CACHE", "CONFIG", "DATA"] {
-        command.env(format!("HELM_{folder}_HOME"), std::env::temp_dir().join("moorage-helm"));
+        command.env(format!("HELM_{folder}_HOME"), Path::new(env!("CARGO_TARGET_TMPDIR")).join("helm"));
     }
     command.env("KUBECONFIG", "/dev/null").args(arguments).args(["--values", "-"]);
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -133,12 +133,14 @@ impl Choice<'_> {
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
 
-    /// Whether the Deployment controller would never say that the declared template failed.
+    /// Whether the Deployment controller would never say that the declared template failed, where another could run in its place.
     fn is_mistaken(&self, guard: &Guard) -> bool {
         let current = self.workload.zip(self.current());
-        !guard.done
-            && !runs_what_was_asked(self)
-            && current.is_some_and(|(workload, current)| workload.is_mistaken(&current.replica_set))
+        let is_so = current.is_some_and(|(workload, current)| {
+            let could_go_back = guard.good.as_deref().is_some_and(|good| *good != *current.replica_set);
+            could_go_back && workload.is_mistaken(&current.replica_set)
+        });
+        is_so && !guard.done && !runs_what_was_asked(self)
     }
 
     /// The revision that the Deployment is at.

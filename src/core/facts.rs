@@ -71,6 +71,8 @@ pub struct Workload {
     pub available: i32,
     /// Pods that are stopping, which the other counts leave out.
     pub terminating: i32,
+    /// Its rollout may take for ever: `spec.progressDeadlineSeconds` is as large as can be.
+    pub is_endless: bool,
     /// Somebody keeps new templates from reaching the pods (`spec.paused`).
     pub paused: bool,
     /// The rollout exceeded its deadline; the controller's message.
@@ -104,9 +106,10 @@ impl Workload {
     }
 
     /// Whether the Deployment controller takes its word on another `ReplicaSet` for one on the current, of that name, and so never says
-    /// that its deadline has passed.
+    /// that its deadline has passed: as it does while there are pods of no other. Without a deadline it stays so until it forgets.
     pub fn is_mistaken(&self, replica_set: &str) -> bool {
-        !self.is_complete() && self.succeeded.as_deref().is_some_and(|other| other != replica_set)
+        let is_about_another = self.succeeded.as_deref().is_some_and(|other| other != replica_set);
+        is_about_another && !self.is_complete() && (self.is_endless || self.observed && self.replicas == self.updated)
     }
 
     /// Whether somebody paused it before the current template reached every pod.
@@ -248,6 +251,7 @@ fn workload(live: &Live) -> Workload {
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
         terminating: count("terminatingReplicas"),
+        is_endless: live.body["spec"]["progressDeadlineSeconds"] == i32::MAX,
         paused: live.body["spec"]["paused"] == true,
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),

@@ -389,6 +389,25 @@ mod tests {
         assert_eq!(outcomes(&told(&two, Some(&lacking), None, &second)), [(2, Some(Succeeded))], "it was once");
     }
 
+    /// A rolling update whose status is not there yet looks alike, and so does one that has begun.
+    #[test]
+    fn the_controller_errs_while_there_are_pods_of_no_other() {
+        let erring = Workload { succeeded: Some("web-other".into()), available: 0, ..rolled_out(2) };
+        let endless = Workload { is_endless: true, ..erring.clone() };
+        for (what, workload, expected) in [
+            ("no pod of another", erring.clone(), true),
+            ("no pod at all", Workload { replicas: 0, updated: 0, ..erring.clone() }, true),
+            ("it says so of this one", Workload { succeeded: Some("web-6d4".into()), ..erring.clone() }, false),
+            ("it has forgotten", Workload { succeeded: None, ..endless.clone() }, false),
+            ("every pod is available", Workload { available: 1, ..erring.clone() }, false),
+            ("pods of another are left", Workload { replicas: 2, ..erring.clone() }, false),
+            ("the status is of the spec before", Workload { observed: false, ..erring }, false),
+            ("the deadline is off, and not yet seen to be", Workload { observed: false, ..endless }, true),
+        ] {
+            assert_eq!(workload.is_mistaken("web-6d4"), expected, "{what}");
+        }
+    }
+
     /// One that runs again has a new number; why the one after it was made is told by the number that it had.
     #[test]
     fn what_changed_is_told_from_the_one_that_came_before() {

@@ -58,7 +58,7 @@ pub const ALERTS: [Alert; 7] = [
     },
     Alert {
         name: "MoorageWatchErrors",
-        expr: "sum by (resource, code) (increase(moorage_watch_errors_total[15m])) > 5",
+        expr: "sum by (resource, code) (increase(moorage_watch_errors_total{code!=\"403\"}[15m])) > 5",
         lasts: "15m",
         severity: "warning",
         summary: "Watches of {{ $labels.resource }} fail again and again (code {{ $labels.code }}), so changes are noticed late.",
@@ -87,6 +87,7 @@ pub const PANELS: [Panel; 9] = [
     ),
     ("Objects of plans", "sum by (outcome) (rate(moorage_applies_total[5m]))", "{{outcome}}", "reqps"),
     ("Statuses written", "sum by (kind) (rate(moorage_status_writes_total[5m]))", "{{kind}}", "reqps"),
+    // There need be none.
     (
         "Failures of watches",
         "sum by (resource, code) (rate(moorage_watch_errors_total[5m])) or vector(0)",

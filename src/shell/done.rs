@@ -53,6 +53,19 @@ impl ReconcileResult {
         }
     }
 
+    /// Every result.
+    pub const ALL: [Self; 9] = [
+        Self::Settled,
+        Self::Again,
+        Self::Invalid,
+        Self::Conflict,
+        Self::Denied,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Panic,
+    ];
+
     /// The label's value.
     pub const fn label(self) -> &'static str {
         match self {

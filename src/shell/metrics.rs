@@ -104,7 +104,13 @@ impl Metrics {
     /// Counters at zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("moorage");
-        let reconciles = Family::default();
+        let reconciles = Family::<ByResult, Counter>::default();
+        // Prometheus sees that a count rises only if it was there before.
+        for (kind, result) in
+            ParentKind::ALL.into_iter().flat_map(|kind| ReconcileResult::ALL.map(|result| (kind, result)))
+        {
+            reconciles.get_or_create(&ByResult { kind: kind.as_str(), result: result.label() }).inc_by(0);
+        }
         let durations =
             Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.0001, 4.0, 10))) as fn() -> _);
         let (applies, prunes, status_writes) = (Family::default(), Family::default(), Family::default());

@@ -35,7 +35,9 @@ pub async fn report<P: Parent>(
     }
     let before = standing.map(P::conditions).unwrap_or_default();
     let after = P::conditions(status);
-    let rest = context.reported().get(key).and_then(|last| last.rest(is_urgent(before, after)));
+    let uid = &parent.identity().uid;
+    let last = context.reported().get(key).filter(|last| last.is_of(uid)).cloned();
+    let rest = last.and_then(|last| last.rest(is_urgent(before, after)));
     if rest.is_some() {
         return Ok(rest);
     }

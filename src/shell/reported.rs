@@ -27,10 +27,15 @@ pub struct Reported {
 impl Reported {
     /// One more write, now. What had the same name before is another: its alarm is none of this one.
     pub fn next(last: Option<Self>, uid: &str) -> Self {
-        let last = last.filter(|last| *last.uid == *uid);
+        let last = last.filter(|last| last.is_of(uid));
         let same_burst = last.as_ref().filter(|last| last.at.elapsed() < CALM);
         let before = same_burst.map_or(0, |last| last.before.saturating_add(1));
         Self { uid: uid.into(), at: Instant::now(), before, alarm: last.and_then(|last| last.alarm) }
+    }
+
+    /// Whether it is of what has that UID.
+    pub fn is_of(&self, uid: &str) -> bool {
+        *self.uid == *uid
     }
 
     /// How long the next write is to wait.

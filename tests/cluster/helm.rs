@@ -1,4 +1,4 @@
-//! The chart does what its page says: the page's commands install, upgrade and uninstall it as they stand, the operator works with the
+//! The chart does what its page says: the page's commands install, upgrade and uninstall it, the operator works with the
 //! rights that it gets by them and is refused nothing, and what users have outlives the release.
 
 use crate::rbac::SEVERAL;
@@ -102,7 +102,6 @@ async fn uninstalled(control_plane: &ControlPlane) -> Result<()> {
     let left = ours(control_plane).await?;
     ensure!(left.is_empty(), "left are\n{left}");
     ensure!(self::definitions(control_plane).await? == definitions, "the definitions were {definitions}");
-    // Kept is kept, and nothing is collected later.
     let after = users(control_plane, "shop").await?;
     ensure!(after == before, "it was\n{before}\nand is\n{after}");
     Ok(())

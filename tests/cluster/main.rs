@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
         configuration::cases(),
         secrets::cases(),
         situations::cases(),
-        with(&["prometheus", "promtool"], self_monitoring::cases()),
+        self_monitoring::cases(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         problems::cases(),
         revisions::cases(),
         render::cases(),
-        with(&["registry", "crane"], registry::cases()),
+        registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
         leader::cases(),
         generation::cases(),
         gitops::cases(),
@@ -134,11 +134,6 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// Tests that need these binaries.
-fn with(needs: &'static [&'static str], cases: Vec<Case>) -> Vec<Case> {
-    cases.into_iter().map(|case| Case { needs, ..case }).collect()
 }
 
 /// So many tests at once, as each waits most of its time.

@@ -3,9 +3,11 @@
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
 use moorage::generate::self_monitoring::{ALERTS, PANELS, alerts};
-use moorage_harness::{ControlPlane, Sandbox, build::workspace, eventually, free_port, http_get};
+use moorage_harness::build::{self, workspace};
+use moorage_harness::{ControlPlane, Progress, Sandbox, eventually, free_port, http_get};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::process::{Child, Command};
@@ -21,7 +23,7 @@ async fn every_alert_fires_when_it_should_and_only_then(control_plane: Arc<Contr
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("rules.yaml"), serde_saphyr::to_string(&alerts()["spec"])?)?;
     std::fs::write(folder.join("test.yaml"), page("tests/cluster/alerts.yaml")?)?;
-    let promtool = control_plane.bin("promtool")?;
+    let promtool = programs().await?.join("promtool");
     for arguments in [["check", "rules", "--lint-fatal", "rules.yaml"].as_slice(), &["test", "rules", "test.yaml"]] {
         let output = Command::new(&promtool).args(arguments).current_dir(&folder).output().await?;
         let said = [output.stdout, output.stderr].concat();
@@ -39,6 +41,11 @@ async fn every_alert_fires_when_it_should_and_only_then(control_plane: Arc<Contr
     Ok(())
 }
 
+/// Where Prometheus' programs are.
+async fn programs() -> Result<PathBuf> {
+    tokio::task::spawn_blocking(|| build::prometheus(Progress::stderr())).await?
+}
+
 /// A Prometheus of its own; it ends with this.
 struct Prometheus {
     _child: Child,
@@ -46,7 +53,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    fn scraping(sandbox: &Sandbox) -> Result<Self> {
+    async fn scraping(sandbox: &Sandbox) -> Result<Self> {
         let folder = sandbox.work_dir().join("prometheus");
         std::fs::create_dir_all(&folder)?;
         let target = sandbox.operator.address();
@@ -57,7 +64,7 @@ impl Prometheus {
         );
         std::fs::write(folder.join("prometheus.yml"), config)?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let child = Command::new(sandbox.bin("prometheus")?)
+        let child = Command::new(programs().await?.join("prometheus"))
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"])
             .arg(format!("--web.listen-address={address}"))
             .current_dir(&folder)
@@ -97,7 +104,7 @@ fn form_urlencoded(text: &str) -> String {
 
 async fn every_panel_shows_what_the_operator_counts(control_plane: Arc<ControlPlane>) -> Result<()> {
     let sandbox = sandbox(&control_plane, "self-monitoring").await?;
-    let prometheus = Prometheus::scraping(&sandbox)?;
+    let prometheus = Prometheus::scraping(&sandbox).await?;
     sandbox.apply(WEB).await?;
     ready(&sandbox, "App", "web").await?;
     // A rate is one of what happens after it was seen first.
@@ -106,6 +113,17 @@ async fn every_panel_shows_what_the_operator_counts(control_plane: Arc<ControlPl
     ready(&sandbox, "App", "web").await?;
     for (title, expr, ..) in &PANELS {
         prometheus.shows(expr).await.context(*title)?;
+    }
+    // A query of a metric or label that is not there finds nothing, whatever happens.
+    let counted = sandbox.operator.metrics().await?;
+    let texts = ALERTS.iter().map(|alert| alert.expr).chain(PANELS.iter().map(|(_, expr, ..)| *expr));
+    for name in texts.flat_map(|text| text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')) {
+        let is_metric = name.starts_with("moorage_") && !name.starts_with("moorage_watch_errors");
+        ensure!(!is_metric || counted.contains(&format!("\n{name}")), "there is no {name}:\n{counted}");
+    }
+    for result in ["panic", "internal", "denied"] {
+        let before_it_happens = format!("moorage_reconciles_total{{kind=\"App\",result=\"{result}\"}} 0");
+        ensure!(counted.contains(&before_it_happens), "no {before_it_happens}:\n{counted}");
     }
     for alert in &ALERTS {
         let found = prometheus.query(alert.expr).await?;

@@ -46,9 +46,22 @@ struct Row {
 async fn every_situation_is_told_and_can_be_mended(control_plane: Arc<ControlPlane>) -> Result<()> {
     let rows: Vec<Row> = serde_saphyr::from_str(&page("tests/cluster/situations.yaml")?)?;
     let documented = page("docs/situations.md")?;
+    let table = documented.split("\n## ").nth(1).context("no table")?;
+    ensure!(
+        table.matches("\n| ").count() == rows.len() + 1,
+        "docs/situations.md has another number of rows than there are"
+    );
     let sandbox = sandbox(&control_plane, "situations").await?;
     for row in &rows {
-        ensure!(documented.contains(&format!("| {} |", row.name)), "docs/situations.md lacks the row {}", row.name);
+        let line = table.lines().find(|line| line.starts_with(&format!("| {} |", row.name)));
+        let told = line.with_context(|| format!("docs/situations.md lacks the row {}", row.name))?;
+        ensure!(
+            row.reason == "AsExpected"
+                || told.contains(&format!("| {}: ", row.reason))
+                || told.contains(&format!("| {}, ", row.reason)),
+            "{told}: {}",
+            row.reason
+        );
         row.holds(&sandbox).await.with_context(|| row.name.clone())?;
     }
     Ok(())

@@ -80,7 +80,7 @@ fn scope() -> Vec<Setting> {
             "watchNamespaces",
             json!([]),
             list(&namespace(), true),
-            "Watch these namespaces only, which must exist; rights are then granted by a Role in each and nowhere else. Unset, all \
+            "Watch these namespaces only, which must exist; rights are then granted by a Role in each, and beside it only in the release's own namespace (but for `components.metricsAuth`). Unset, all \
              are watched.",
         ),
         setting(
@@ -158,7 +158,7 @@ fn operator() -> Vec<Setting> {
         setting(
             "extraArgs",
             json!([]),
-            list(&text(1024), false),
+            list(&flags(), false),
             "Further flags of `moorage run`, such as `--workers=16`.",
         ),
         setting(
@@ -171,6 +171,14 @@ fn operator() -> Vec<Setting> {
 }
 
 /// A variable of a container that the chart does not set itself.
+/// A flag of none of these variables.
+fn flags() -> Value {
+    let ours: Vec<String> = variables().iter().map(|name| name.trim_start_matches("MOORAGE_").to_lowercase()).collect();
+    let mut flag = text(1024);
+    flag["not"] = json!({"pattern": format!("^--({})(=|$)", ours.join("|").replace('_', "-"))});
+    flag
+}
+
 fn variable() -> Value {
     let mut variable = of::<EnvVar>();
     let ours = variables();
@@ -264,6 +272,8 @@ fn labels() -> Value {
     let ours = ["name", "component", "instance", "version", "managed-by"];
     let mut ours: Vec<String> = ours.iter().map(|part| format!("app.kubernetes.io/{part}")).collect();
     ours.push("helm.sh/chart".to_owned());
+    // By these the rights of a role become those of everybody who may view, edit or administer.
+    ours.extend(["view", "edit", "admin"].map(|role| format!("rbac.authorization.k8s.io/aggregate-to-{role}")));
     let mut labels = map(&text(63));
     // `propertyNames` would say it better, but Helm's validator names another value where that fails.
     labels["properties"] = ours.into_iter().map(|label| (label, json!(false))).collect();

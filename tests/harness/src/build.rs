@@ -123,7 +123,7 @@ pub struct Assets {
 
 impl Assets {
     /// The binary of that name: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`,
-    /// `kubectl`, `kwok`, `registry`, `crane`, `prometheus` or `promtool`; a node's also `kubelet`, `containerd` and so on.
+    /// `kubectl`, `kwok`, `registry` or `crane`; a node's also `kubelet`, `containerd` and so on.
     pub fn bin(&self, name: &str) -> Result<PathBuf> {
         self.binaries.get(name).cloned().with_context(|| {
             format!(
@@ -173,12 +173,16 @@ pub fn target_dir() -> PathBuf {
 /// Blocks for minutes when everything has to be built; `progress` shows what is going on.
 pub fn assets(progress: Progress) -> Result<Assets> {
     let simulated = |module: &Module| matches!(module.purpose, Purpose::ControlPlane | Purpose::Tool);
-    let mut found = find(&simulated, &|module| module.purpose == Purpose::ControlPlane, progress)?;
-    match debian::programs(&target_dir().join("rig"), progress) {
-        Ok(programs) => found.binaries.extend(programs),
-        Err(why) => progress.line(&format!("the rig is without Prometheus: {why:#}")),
-    }
-    Ok(found)
+    find(&simulated, &|module| module.purpose == Purpose::ControlPlane, progress)
+}
+
+/// Finds `prometheus` and `promtool`, and fetches them when missing.
+pub fn prometheus(progress: Progress) -> Result<PathBuf> {
+    let rig = target_dir().join("rig");
+    fs::create_dir_all(&rig)?;
+    let lock = fs::File::create(rig.join(".lock"))?;
+    lock.lock()?;
+    debian::folder(&rig, progress)
 }
 
 /// Finds Helm, and builds it when missing, for minutes too.

@@ -8,36 +8,39 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{process::find_in, progress::Progress};
+use crate::progress::Progress;
 
 /// A package, and the programs of it that the rig has.
-pub(crate) const PROMETHEUS: (&str, [&str; 2]) = ("prometheus", ["prometheus", "promtool"]);
+const PROMETHEUS: (&str, [&str; 2]) = ("prometheus", ["prometheus", "promtool"]);
 
-/// Its programs: those of this machine, else out of the package, which is kept below `out`.
-pub(crate) fn programs(out: &Path, progress: Progress) -> Result<Vec<(&'static str, PathBuf)>> {
+/// The folder of its programs, which is kept below `rig`.
+pub(crate) fn folder(rig: &Path, progress: Progress) -> Result<PathBuf> {
     let (package, names) = PROMETHEUS;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = || names.iter().map(|name| Some((*name, find_in(&path, name)?))).collect::<Option<Vec<_>>>();
-    if let Some(installed) = installed() {
-        return Ok(installed);
-    }
-    let folder = out.join(format!("debian-{package}"));
-    let programs: Vec<_> = names.iter().map(|name| (*name, folder.join("usr/bin").join(name))).collect();
-    if !programs.iter().all(|(_, path)| path.is_file()) {
+    let folder = rig.join(format!("debian-{package}"));
+    let programs = folder.join("usr/bin");
+    let is_complete = || names.iter().all(|name| programs.join(name).is_file());
+    if !is_complete() {
         progress.line(&format!("fetching Debian's package {package}"));
-        unpack(package, &folder)?;
+        unpack(package, &folder).with_context(|| format!("Debian's package {package} can't be had"))?;
     }
-    ensure!(programs.iter().all(|(_, path)| path.is_file()), "Debian's package {package} lacks its programs");
+    ensure!(is_complete(), "Debian's package {package} lacks its programs");
     Ok(programs)
 }
 
 fn unpack(package: &str, folder: &Path) -> Result<()> {
     let fetched = folder.with_extension("new");
-    let _ = fs::remove_dir_all(&fetched);
+    for old in [folder, &fetched] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| format!("removing {}", old.display()))?;
+        }
+    }
     fs::create_dir_all(&fetched).with_context(|| format!("making {}", fetched.display()))?;
-    // An old list of packages may still name what can be fetched.
-    let _ = run(Command::new("apt-get").args(["--quiet=2", "update"]));
-    run(Command::new("apt-get").args(["--quiet=2", "download", package]).current_dir(&fetched))?;
+    let download = || run(Command::new("apt-get").args(["--quiet=2", "download", package]).current_dir(&fetched));
+    // A machine that is new has no list of packages yet, and an old list may name what is gone.
+    if download().is_err() {
+        run(Command::new("apt-get").args(["--quiet=2", "update"]))?;
+        download()?;
+    }
     let file = fs::read_dir(&fetched)?.next().context("apt-get fetched nothing")??.path();
     run(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(&fetched))?;
     fs::remove_file(file)?;
