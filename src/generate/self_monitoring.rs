@@ -1,4 +1,4 @@
-//! `deploy/components/self-monitoring/`: how the operator itself is watched. Each alert has its page in `docs/runbooks/`.
+//! `deploy/self-monitoring/`: how the operator itself is watched. Each alert has its page in `docs/runbooks/`.
 
 use super::about::SITE;
 use super::deploy::{NAME, NAMESPACE, labels};
@@ -101,7 +101,7 @@ pub const PANELS: [Panel; 9] = [
 
 /// Its files, by their paths below `deploy/`.
 pub fn self_monitoring() -> Vec<File> {
-    let folder = "components/self-monitoring";
+    let folder = "self-monitoring";
     let resources = ["monitor.yaml", "alerts.yaml", "dashboard.yaml"];
     let kustomization =
         json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources});

@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
         configuration::cases(),
         secrets::cases(),
         situations::cases(),
-        self_monitoring::cases(),
+        self_monitoring::cases().into_iter().map(|case| Case { needs: &["prometheus"], ..case }).collect(),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),
@@ -184,6 +184,7 @@ fn main() -> ExitCode {
         let partial = arguments.filter.is_some() || !arguments.skip.is_empty();
         let is_there = |name: &str| match name {
             "helm" => build::helm_unavailable().is_none(),
+            "prometheus" => build::prometheus_unavailable().is_none(),
             name => control_plane.bin(name).is_ok(),
         };
         let lacks = |case: &Case| case.needs.iter().copied().find(|name| !is_there(name));

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 crate::cases![
     every_alert_fires_when_it_should_and_only_then,
     every_panel_shows_what_the_operator_counts,
-    the_component_finds_the_operator_and_has_a_page_per_alert
+    the_monitor_finds_the_operator_and_each_alert_has_a_page
 ];
 
 async fn every_alert_fires_when_it_should_and_only_then(control_plane: Arc<ControlPlane>) -> Result<()> {
@@ -136,8 +136,8 @@ async fn every_panel_shows_what_the_operator_counts(control_plane: Arc<ControlPl
     Ok(())
 }
 
-async fn the_component_finds_the_operator_and_has_a_page_per_alert(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let folder = "deploy/components/self-monitoring";
+async fn the_monitor_finds_the_operator_and_each_alert_has_a_page(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let folder = "deploy/self-monitoring";
     let monitor: Value = serde_saphyr::from_str(&page(&format!("{folder}/monitor.yaml"))?)?;
     let deployment: Value = serde_saphyr::from_str(&page("deploy/deployment.yaml")?)?;
     let pod = &deployment["spec"]["template"];

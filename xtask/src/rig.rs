@@ -35,8 +35,8 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
 /// What a control plane is made of, and what only tests need, if it can be had.
 fn build_all() -> Result<build::Assets> {
     let assets = build::assets(Progress::stderr())?;
-    if let Err(why) = build::prometheus(Progress::stderr()) {
-        eprintln!("the rig is without Prometheus: {why:#}");
+    if build::prometheus_unavailable().is_none() {
+        build::prometheus(Progress::stderr())?;
     }
     if build::helm_unavailable().is_none() {
         build::helm(Progress::stderr())?;

@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{debian, go, progress::Progress};
+use crate::{debian, go, process::find_in_path, progress::Progress};
 
 /// What is built in one go out of one folder of `tests/rig`.
 pub(crate) struct Module {
@@ -198,6 +198,14 @@ pub fn helm_unavailable() -> Option<String> {
 /// Finds the binaries of a real node's cluster, and builds those that are missing, for minutes too.
 pub(crate) fn node_assets(progress: Progress) -> Result<Assets> {
     find(&of_node, &|_| true, progress)
+}
+
+/// Why Prometheus can't be had here, if so.
+pub fn prometheus_unavailable() -> Option<String> {
+    let can_fetch = ["apt-get", "dpkg-deb"].iter().all(|program| find_in_path(program).is_some());
+    let is_there = debian::is_there(&target_dir().join("rig"));
+    (!is_there && !can_fetch)
+        .then(|| "it is fetched as a package of Debian's, for which this machine lacks apt-get".to_owned())
 }
 
 /// Why no simulated cluster can run here, if so.

@@ -13,18 +13,28 @@ use crate::progress::Progress;
 /// A package, and the programs of it that the rig has.
 const PROMETHEUS: (&str, [&str; 2]) = ("prometheus", ["prometheus", "promtool"]);
 
+/// Where a package has its programs.
+const PROGRAMS: &str = "usr/bin";
+
 /// The folder of its programs, which is kept below `rig`.
 pub(crate) fn folder(rig: &Path, progress: Progress) -> Result<PathBuf> {
-    let (package, names) = PROMETHEUS;
-    let folder = rig.join(format!("debian-{package}"));
-    let programs = folder.join("usr/bin");
-    let is_complete = || names.iter().all(|name| programs.join(name).is_file());
-    if !is_complete() {
+    let (package, _) = PROMETHEUS;
+    let folder = unpacked(rig);
+    if !is_there(rig) {
         progress.line(&format!("fetching Debian's package {package}"));
         unpack(package, &folder).with_context(|| format!("Debian's package {package} can't be had"))?;
     }
-    ensure!(is_complete(), "Debian's package {package} lacks its programs");
-    Ok(programs)
+    ensure!(is_there(rig), "Debian's package {package} lacks its programs");
+    Ok(folder.join(PROGRAMS))
+}
+
+/// Whether its programs are there.
+pub(crate) fn is_there(rig: &Path) -> bool {
+    PROMETHEUS.1.iter().all(|name| unpacked(rig).join(PROGRAMS).join(name).is_file())
+}
+
+fn unpacked(rig: &Path) -> PathBuf {
+    rig.join(format!("debian-{}", PROMETHEUS.0))
 }
 
 fn unpack(package: &str, folder: &Path) -> Result<()> {

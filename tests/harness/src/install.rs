@@ -49,14 +49,13 @@ async fn wait_until_served(access: &Access, crd: &Value) -> Result<()> {
     .await
 }
 
-/// Applies all that the operator's process needs to be somebody: `<deploy>/service-account.yaml`, `<deploy>/rbac/*.yaml` and the rights of
-/// every component, creating the namespaces that they name. The fence is put around the operator of every sandbox.
+/// Applies all that the operator's process needs to be somebody: `<deploy>/service-account.yaml`, `<deploy>/rbac/*.yaml` and every
+/// component, creating the namespaces that they name. The fence is put around the operator of every sandbox.
 pub async fn rbac(access: &Access, deploy: &Path) -> Result<()> {
     let mut manifests = manifests(&deploy.join("rbac"))?;
     for component in fs::read_dir(deploy.join("components"))? {
         manifests.extend(self::manifests(&component?.path())?);
     }
-    manifests.retain(|manifest| manifest["apiVersion"] == "rbac.authorization.k8s.io/v1");
     // What is for namespaces that an admin chooses.
     manifests.retain(|manifest| manifest["kind"] != "RoleBinding" || manifest["metadata"]["namespace"].is_string());
     manifests.extend(documents(&fs::read_to_string(deploy.join("service-account.yaml"))?)?);
