@@ -111,20 +111,17 @@ impl Choice<'_> {
 
     /// The `ReplicaSet` of the template that the Deployment has, once that is rolled out to the end.
     fn runs_well(&self) -> Option<String> {
-        let workload = self.workload.filter(|workload| workload.is_complete() && workload.desired > 0)?;
-        let current = self.current().filter(|current| workload.has_succeeded(&current.replica_set))?;
-        Some(current.replica_set.to_string())
+        let is_so = |workload: &&Workload| workload.is_complete() && workload.stuck.is_none() && workload.desired > 0;
+        self.workload.filter(is_so)?;
+        Some(self.current()?.replica_set.to_string())
     }
 
     /// Why the declared template failed, if it did and another can run in its place. The Deployment controller names what failed: its
     /// word may still be about another template.
     fn failure(&self, guard: &Guard, before: Option<&Guard>) -> Option<Failed> {
-        let stuck = self.workload?.stuck.as_deref()?;
-        if before != Some(guard) || guard.done || runs_what_was_asked(self) {
-            return None;
-        }
-        let (current, good) = (self.current()?, guard.good.as_deref()?);
-        if *current.replica_set == *good || !stuck.contains(&format!("\"{}\"", current.replica_set)) {
+        let stuck = self.workload?.stuck.as_deref().filter(|_| before == Some(guard))?;
+        let current = self.on_trial(guard)?;
+        if !stuck.contains(&format!("\"{}\"", current.replica_set)) {
             return None;
         }
         let author = Author { kind: ParentKind::App, container: &self.app.identity.name };
@@ -133,14 +130,16 @@ impl Choice<'_> {
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })
     }
 
-    /// Whether the Deployment controller would never say that the declared template failed, where another could run in its place.
+    /// Whether the Deployment controller would never say that the declared template failed.
     fn is_mistaken(&self, guard: &Guard) -> bool {
-        let current = self.workload.zip(self.current());
-        let is_so = current.is_some_and(|(workload, current)| {
-            let could_go_back = guard.good.as_deref().is_some_and(|good| *good != *current.replica_set);
-            could_go_back && workload.is_mistaken(&current.replica_set)
-        });
-        is_so && !guard.done && !runs_what_was_asked(self)
+        let mistaken = |workload: &Workload| Some(workload.is_mistaken(&self.on_trial(guard)?.replica_set));
+        self.workload.and_then(mistaken).unwrap_or(false)
+    }
+
+    /// The revision of the declared template, as long as that is not judged and another could run in its place.
+    fn on_trial(&self, guard: &Guard) -> Option<&Revision> {
+        let good = guard.good.as_deref().filter(|_| !guard.done && !runs_what_was_asked(self))?;
+        self.current().filter(|current| *current.replica_set != *good)
     }
 
     /// The revision that the Deployment is at.

@@ -9,11 +9,8 @@ use super::validate::ValidApp;
 use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;
 use crate::core::plan::{Plan, PlanSettings};
+use crate::core::rollout::NO_DEADLINE;
 use serde_json::Value;
-
-/// With this `progressDeadlineSeconds` the Deployment controller forgets what it said of the rollout; with another it judges it from then
-/// on.
-const NO_DEADLINE: i32 = i32::MAX;
 
 /// Plans the Deployment.
 pub fn run(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed, settings: &PlanSettings) {

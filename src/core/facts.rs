@@ -4,6 +4,7 @@ use super::conditions::Outlook;
 use super::configuration::Configuration;
 use super::kind::ChildKind;
 use super::live::{Live, items};
+use super::rollout::NO_DEADLINE;
 use super::text::{QUOTE, WORD, cut};
 use crate::api::app::NodePort;
 use serde_json::Value;
@@ -71,7 +72,7 @@ pub struct Workload {
     pub available: i32,
     /// Pods that are stopping, which the other counts leave out.
     pub terminating: i32,
-    /// Its rollout may take for ever: `spec.progressDeadlineSeconds` is as large as can be.
+    /// Its rollout may take for ever: `spec.progressDeadlineSeconds` is [`NO_DEADLINE`].
     pub is_endless: bool,
     /// Somebody keeps new templates from reaching the pods (`spec.paused`).
     pub paused: bool,
@@ -251,7 +252,7 @@ fn workload(live: &Live) -> Workload {
         ready: count("readyReplicas"),
         available: count("availableReplicas"),
         terminating: count("terminatingReplicas"),
-        is_endless: live.body["spec"]["progressDeadlineSeconds"] == i32::MAX,
+        is_endless: live.body["spec"]["progressDeadlineSeconds"] == NO_DEADLINE,
         paused: live.body["spec"]["paused"] == true,
         stuck: stuck.filter(|_| observed).map(message),
         refused: refused.filter(|_| observed).map(message),

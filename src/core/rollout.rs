@@ -3,6 +3,10 @@
 use k8s_openapi::api::apps::v1::{DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+/// With this `progressDeadlineSeconds` a rollout may take for ever: the Deployment controller forgets what it said of it, and with another
+/// one judges it from then on.
+pub const NO_DEADLINE: i32 = i32::MAX;
+
 /// Old pods go before new ones come.
 pub fn recreate() -> DeploymentStrategy {
     DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }

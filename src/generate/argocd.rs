@@ -5,10 +5,10 @@
 //! A `StorageClaim` has no actions, as nothing that is done to one is worth a button; a Registry can't be paused.
 
 use super::files::{File, document, yaml};
+use crate::api::GROUP;
 use crate::core::kind::ParentKind;
 use serde_json::{Map, Value, json};
 
-const GROUP: &str = "moorage.dev";
 const HEALTH: &str = include_str!("argocd/health.lua");
 const PAUSE: (&str, &str) = ("pause", include_str!("argocd/pause.lua"));
 const RESUME: (&str, &str) = ("resume", include_str!("argocd/resume.lua"));

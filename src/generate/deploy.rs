@@ -26,7 +26,7 @@ pub fn manifests() -> Vec<File> {
         ("deployment.yaml".to_owned(), yaml(&[deployment(None)])),
         ("disruption-budget.yaml".to_owned(), yaml(&[disruption_budget()])),
         // kustomize reads nothing above its own folder, and so not `../crds`.
-        ("kustomization.yaml".to_owned(), yaml(&[kustomization("install.yaml")])),
+        ("kustomization.yaml".to_owned(), yaml(&[kustomization(&["install.yaml"])])),
         ("install.yaml".to_owned(), yaml(&install())),
         ("namespaced/operator.yaml".to_owned(), yaml(&namespaced(&[]))),
         ("namespaced/tenant.yaml".to_owned(), yaml(&tenant(None))),
@@ -34,7 +34,7 @@ pub fn manifests() -> Vec<File> {
     for component in COMPONENTS {
         let (folder, grants) = (format!("components/{}", component.name), (component.grants)());
         let objects: Vec<Value> = grants.iter().flat_map(granted).collect();
-        files.push((format!("{folder}/kustomization.yaml"), yaml(&[kustomization("rbac.yaml")])));
+        files.push((format!("{folder}/kustomization.yaml"), yaml(&[kustomization(&["rbac.yaml"])])));
         files.push((format!("{folder}/rbac.yaml"), yaml(&objects)));
         let chosen: Vec<Value> = grants.iter().filter(|grant| grant.place == Place::Chosen).map(bound_here).collect();
         if !chosen.is_empty() {
@@ -44,8 +44,9 @@ pub fn manifests() -> Vec<File> {
     files
 }
 
-fn kustomization(resource: &str) -> Value {
-    json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": [resource]})
+/// What has kustomize take these files.
+pub fn kustomization(resources: &[&str]) -> Value {
+    json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources})
 }
 
 /// Everything but the components, for all namespaces.
@@ -120,7 +121,8 @@ pub fn labels() -> Value {
     json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "operator"})
 }
 
-fn metadata(name: &str) -> Value {
+/// Of an object of that name in the operator's namespace.
+pub fn metadata(name: &str) -> Value {
     json!({"name": name, "namespace": NAMESPACE, "labels": labels()})
 }
 

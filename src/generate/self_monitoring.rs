@@ -1,8 +1,9 @@
 //! `deploy/self-monitoring/`: how the operator itself is watched. Each alert has its page in `docs/runbooks/`.
 
 use super::about::SITE;
-use super::deploy::{NAME, NAMESPACE, labels};
+use super::deploy::{NAME, kustomization, labels, metadata};
 use super::files::{File, yaml};
+use crate::shell::metrics_auth::PATH;
 use serde_json::{Value, json};
 
 /// When somebody has to look after the operator.
@@ -101,29 +102,17 @@ pub const PANELS: [Panel; 9] = [
 
 /// Its files, by their paths below `deploy/`.
 pub fn self_monitoring() -> Vec<File> {
-    let folder = "self-monitoring";
-    let resources = ["monitor.yaml", "alerts.yaml", "dashboard.yaml"];
-    let kustomization =
-        json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources});
-    [
-        ("kustomization.yaml", kustomization),
-        (resources[0], monitor()),
-        (resources[1], alerts()),
-        (resources[2], board()),
-    ]
-    .map(|(name, object)| (format!("{folder}/{name}"), yaml(&[object])))
-    .into()
-}
-
-fn metadata(name: &str) -> Value {
-    json!({"name": name, "namespace": NAMESPACE, "labels": labels()})
+    let objects = [("monitor.yaml", monitor()), ("alerts.yaml", alerts()), ("dashboard.yaml", board())];
+    let resources = objects.each_ref().map(|(name, _)| *name);
+    let all = [("kustomization.yaml", kustomization(&resources))].into_iter().chain(objects);
+    all.map(|(name, object)| (format!("self-monitoring/{name}"), yaml(&[object]))).collect()
 }
 
 /// What has Prometheus scrape every replica.
-fn monitor() -> Value {
+pub fn monitor() -> Value {
     json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": metadata(NAME),
-        "spec": {"selector": {"matchLabels": labels()}, "podMetricsEndpoints": [{"port": "http", "path": "/metrics"}]},
+        "spec": {"selector": {"matchLabels": labels()}, "podMetricsEndpoints": [{"port": "http", "path": PATH}]},
     })
 }
 
@@ -151,7 +140,7 @@ fn board() -> Value {
 }
 
 /// The dashboard as Grafana keeps it.
-pub fn dashboard() -> Value {
+fn dashboard() -> Value {
     let source = json!({"type": "prometheus", "uid": "${datasource}"});
     let panel = |(index, (title, expr, legend, unit)): (usize, &Panel)| {
         json!({

@@ -35,14 +35,14 @@ pub async fn report<P: Parent>(
     }
     let before = standing.map(P::conditions).unwrap_or_default();
     let after = P::conditions(status);
-    let uid = &parent.identity().uid;
-    let last = context.reported().get(key).filter(|last| last.is_of(uid)).cloned();
-    let rest = last.and_then(|last| last.rest(is_urgent(before, after)));
+    let identity = parent.identity();
+    let is_same = |last: &&Reported| last.is_of(&identity.uid);
+    let rest = context.reported().get(key).filter(is_same).and_then(|last| last.rest(is_urgent(before, after)));
     if rest.is_some() {
         return Ok(rest);
     }
-    if write(context, key, parent, status).await? {
-        tell(context, key, &parent.identity(), before, after).await;
+    if write::<P>(context, key, &identity, status).await? {
+        tell(context, key, &identity, before, after).await;
     }
     Ok(None)
 }
@@ -96,14 +96,19 @@ fn state(conditions: &[Condition]) -> String {
 }
 
 /// Writes a status; whether there still is what it is about.
-async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status: &P::Status) -> Result<bool, Error> {
+async fn write<P: Parent>(
+    context: &Context,
+    key: &ParentKey,
+    parent: &Identity,
+    status: &P::Status,
+) -> Result<bool, Error> {
     let value = serde_json::to_value(status)
         .map_err(|error| Error::Decode { object: key.to_string(), source: error.into() })?;
-    match context.writer.status(&parent.identity(), &value).await {
+    match context.writer.status(parent, &value).await {
         Ok(live) => {
             context.metrics.status_write(key.kind);
             let mut reported = context.reported();
-            let next = Reported::next(reported.remove(key), &parent.identity().uid);
+            let next = Reported::next(reported.remove(key), &parent.uid);
             reported.insert(key.clone(), next);
             drop(reported);
             let wake = status_written(context, key, live);
@@ -112,7 +117,7 @@ async fn write<P: Parent>(context: &Context, key: &ParentKey, parent: &P, status
         }
         Err(error) if error.is_gone() => {
             // Until its watch says so too, whatever the collector takes of its children would be made again and again.
-            let wake = context.caches().remove_parent_of(key, &parent.identity().uid);
+            let wake = context.caches().remove_parent_of(key, &parent.uid);
             context.wake(wake, Lane::Edit);
             Ok(false)
         }

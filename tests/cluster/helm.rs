@@ -37,7 +37,7 @@ async fn the_page_installs_upgrades_and_uninstalls(_shared: Arc<ControlPlane>) -
 
 /// With what is granted by default, whatever needs no component is Ready.
 async fn installed(control_plane: &ControlPlane) -> Result<()> {
-    for command in section("## Install")? {
+    for command in commands("Install")? {
         run(control_plane, &command).await?;
     }
     let operator = start(control_plane).await?;
@@ -55,7 +55,7 @@ async fn installed(control_plane: &ControlPlane) -> Result<()> {
 
 /// With the components of the page, the operator is refused nothing.
 async fn with_components(control_plane: &ControlPlane) -> Result<()> {
-    for command in section("## Values")? {
+    for command in commands("Values")? {
         run(control_plane, &command).await?;
     }
     let mark = control_plane.audit().mark()?;
@@ -77,7 +77,7 @@ async fn upgraded(control_plane: &ControlPlane) -> Result<()> {
     let before = (users(control_plane, "shop").await?, ours(control_plane).await?);
     ensure!(before.0.contains("Deployment web ") && before.1.contains("Deployment moorage "), "{before:?}");
     let mark = control_plane.audit().mark()?;
-    for command in section("## Upgrade")? {
+    for command in commands("Upgrade")? {
         run(control_plane, &command).await?;
     }
     let values = helm_says(control_plane, &["get", "values", "moorage", "--namespace", OWN]).await?;
@@ -95,7 +95,7 @@ async fn uninstalled(control_plane: &ControlPlane) -> Result<()> {
     let before = users(control_plane, "shop").await?;
     let definitions = definitions(control_plane).await?;
     ensure!(definitions.lines().count() == 3, "{definitions}");
-    let commands = section("## Uninstall")?;
+    let commands = commands("Uninstall without losing data")?;
     let command = commands.first().context("no command")?;
     ensure!(command.starts_with("helm uninstall "), "{command}");
     run(control_plane, command).await?;
@@ -110,7 +110,7 @@ async fn uninstalled(control_plane: &ControlPlane) -> Result<()> {
 /// Installed again for some namespaces, the release takes the definitions back; the operator works in these and nowhere else.
 async fn for_some(control_plane: &ControlPlane) -> Result<()> {
     let before = users(control_plane, "shop").await?;
-    for command in section("## Some namespaces only")? {
+    for command in commands("Some namespaces only")? {
         run(control_plane, &command).await?;
     }
     let bindings = control_plane.run_kubectl(&["get", "clusterrolebindings", "-o=name"]).await?;
@@ -139,7 +139,7 @@ async fn taken_over(control_plane: &ControlPlane) -> Result<()> {
     control_plane
         .run_kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path.display().to_string()])
         .await?;
-    let commands = section("## What kubectl installed")?;
+    let commands = commands("What kubectl installed")?;
     let command = commands.first().context("no command")?;
     let plain = command.replace("--take-ownership ", "").replace("--force-conflicts ", "");
     let refused = run(control_plane, &plain).await.err().context("it was taken without a word")?;
@@ -158,7 +158,7 @@ async fn removed(control_plane: &ControlPlane) -> Result<()> {
         ["get", "deployments,persistentvolumeclaims", "-A", "-l=app.kubernetes.io/managed-by=moorage", "-o=name"];
     let before = control_plane.run_kubectl(&kept).await?;
     ensure!(before.contains("/database-data\n") && before.contains("/web\n"), "{before}");
-    for command in section("## Uninstall")?.iter().skip(1) {
+    for command in commands("Uninstall without losing data")?.iter().skip(1) {
         run(control_plane, command).await?;
     }
     ensure!(control_plane.run_kubectl(&kept).await? == before, "not kept: {before}");
@@ -169,11 +169,8 @@ async fn removed(control_plane: &ControlPlane) -> Result<()> {
 }
 
 /// The commands of a section of the page, one per line.
-fn section(title: &str) -> Result<Vec<String>> {
-    let page = page(PAGE)?;
-    let sections = page.split("\n## ").map(|section| format!("## {section}"));
-    let section = sections.into_iter().find(|section| section.starts_with(title));
-    let commands = blocks(&section.with_context(|| format!("no {title}"))?, "sh").concat();
+fn commands(title: &str) -> Result<Vec<String>> {
+    let commands = blocks(&section(PAGE, title)?, "sh").concat();
     ensure!(!commands.is_empty(), "no command in {title}");
     Ok(commands.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
         configuration::cases(),
         secrets::cases(),
         situations::cases(),
-        self_monitoring::cases().into_iter().map(|case| Case { needs: &["prometheus"], ..case }).collect(),
+        with(&["prometheus"], self_monitoring::cases()),
         conflict::cases(),
         kubectl::cases(),
         statuses::cases(),
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         problems::cases(),
         revisions::cases(),
         render::cases(),
-        registry::cases().into_iter().map(|case| Case { needs: &["registry", "crane"], ..case }).collect(),
+        with(&["registry", "crane"], registry::cases()),
         leader::cases(),
         generation::cases(),
         gitops::cases(),
@@ -134,6 +134,11 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Tests that are skipped without these programs.
+fn with(needs: &'static [&'static str], cases: Vec<Case>) -> Vec<Case> {
+    cases.into_iter().map(|case| Case { needs, ..case }).collect()
 }
 
 /// So many tests at once, as each waits most of its time.
@@ -150,7 +155,7 @@ fn slow() -> Vec<Case> {
         monitoring::own_cases(),
         olm::own_cases(),
         down::own_cases(),
-        helm::own_cases().into_iter().map(|case| Case { needs: &["helm"], ..case }).collect(),
+        with(&["helm"], helm::own_cases()),
     ]
     .into_iter()
     .flatten()

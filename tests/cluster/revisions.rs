@@ -28,13 +28,6 @@ spec:
 const CONCEPT: &str = "docs/concepts/app.md";
 const RECIPE: &str = "docs/recipes/rollback.md";
 
-/// A section of a page.
-fn section(page: &str, title: &str) -> Result<String> {
-    let page = self::page(page)?;
-    let (_, text) = page.split_once(&format!("\n## {title}\n")).context("no such section")?;
-    Ok(text.split("\n## ").next().unwrap_or_default().to_owned())
-}
-
 /// The commands of a section of a page, each with what it prints.
 fn documented(page: &str, title: &str) -> Result<Vec<(String, String)>> {
     let blocks = blocks(&section(page, title)?, "console");

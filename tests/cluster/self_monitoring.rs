@@ -77,7 +77,7 @@ impl Prometheus {
 
     /// What a query finds: series with their values.
     async fn query(&self, expr: &str) -> Result<Vec<Value>> {
-        let query: String = form_urlencoded(expr);
+        let query: String = form_urlencoded::byte_serialize(expr.as_bytes()).collect();
         let (code, body) = http_get(self.address, &format!("/api/v1/query?query={query}")).await?;
         let answer: Value = serde_json::from_str(&body).with_context(|| format!("{code}: {body}"))?;
         ensure!(answer["status"] == "success", "{expr}: {body}");
@@ -93,13 +93,6 @@ impl Prometheus {
         })
         .await
     }
-}
-
-const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-
-/// A text as part of an address.
-fn form_urlencoded(text: &str) -> String {
-    text.bytes().flat_map(|byte| ['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).collect()
 }
 
 async fn every_panel_shows_what_the_operator_counts(control_plane: Arc<ControlPlane>) -> Result<()> {

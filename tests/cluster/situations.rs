@@ -45,8 +45,7 @@ struct Row {
 
 async fn every_situation_is_told_and_can_be_mended(control_plane: Arc<ControlPlane>) -> Result<()> {
     let rows: Vec<Row> = serde_saphyr::from_str(&page("tests/cluster/situations.yaml")?)?;
-    let documented = page("docs/situations.md")?;
-    let table = documented.split("\n## ").nth(1).context("no table")?;
+    let table = section("docs/situations.md", "Of objects")?;
     ensure!(
         table.matches("\n| ").count() == rows.len() + 1,
         "docs/situations.md has another number of rows than there are"

@@ -227,6 +227,13 @@ pub fn blocks(page: &str, language: &str) -> Vec<String> {
     page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
 
+/// A section of a page of the documentation.
+pub fn section(path: &str, title: &str) -> Result<String> {
+    let page = page(path)?;
+    let (_, text) = page.split_once(&format!("\n## {title}\n")).with_context(|| format!("{path} has no {title}"))?;
+    Ok(text.split("\n## ").next().unwrap_or_default().to_owned())
+}
+
 /// A page of the documentation.
 pub fn page(path: &str) -> Result<String> {
     Ok(std::fs::read_to_string(workspace().join(path))?)

@@ -8,6 +8,7 @@ use crate::generate::deploy::{self, NAME, labels};
 use crate::generate::fence::fence;
 use crate::generate::files::{Compact, File, yaml};
 use crate::generate::rbac::{self, COMPONENTS, Grant, Place};
+use crate::generate::self_monitoring::monitor;
 use serde_json::{Value, json};
 
 /// Every template, by its path below `templates/`.
@@ -139,14 +140,8 @@ fn deployment() -> Value {
 
 /// By which Prometheus finds the operator itself.
 fn pod_monitor() -> Value {
-    let metadata = json!({"name": NAME, "namespace": "HELM_NAMESPACE", "labels": "HELM_monitorLabels"});
-    json!({
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": metadata,
-        "spec": {
-            "selector": {"matchLabels": labels()},
-            "podMetricsEndpoints": [{"port": "http", "path": crate::shell::metrics_auth::PATH, "HELM_endpoint": null}],
-        },
-    })
+    let mut made = placed(monitor());
+    made["metadata"]["labels"] = json!("HELM_monitorLabels");
+    made["spec"]["podMetricsEndpoints"][0]["HELM_endpoint"] = Value::Null;
+    made
 }

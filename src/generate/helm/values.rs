@@ -80,8 +80,8 @@ fn scope() -> Vec<Setting> {
             "watchNamespaces",
             json!([]),
             list(&namespace(), true),
-            "Watch these namespaces only, which must exist; rights are then granted by a Role in each, and beside it only in the release's own namespace (but for `components.metricsAuth`). Unset, all \
-             are watched.",
+            "Watch these namespaces only, which must exist; rights are then granted by a Role in each, and beside it only in the \
+             release's own namespace (but for `components.metricsAuth`). Unset, all are watched.",
         ),
         setting(
             "crds.install",
@@ -170,8 +170,7 @@ fn operator() -> Vec<Setting> {
     ]
 }
 
-/// A variable of a container that the chart does not set itself.
-/// A flag of none of these variables.
+/// A flag of the operator's that sets none of what the chart's own variables do.
 fn flags() -> Value {
     let ours: Vec<String> = variables().iter().map(|name| name.trim_start_matches("MOORAGE_").to_lowercase()).collect();
     let mut flag = text(1024);
@@ -179,6 +178,7 @@ fn flags() -> Value {
     flag
 }
 
+/// A variable of a container that the chart does not set itself.
 fn variable() -> Value {
     let mut variable = of::<EnvVar>();
     let ours = variables();

@@ -178,10 +178,7 @@ pub fn assets(progress: Progress) -> Result<Assets> {
 
 /// Finds `prometheus` and `promtool`, and fetches them when missing.
 pub fn prometheus(progress: Progress) -> Result<PathBuf> {
-    let rig = target_dir().join("rig");
-    fs::create_dir_all(&rig)?;
-    let lock = fs::File::create(rig.join(".lock"))?;
-    lock.lock()?;
+    let (rig, _lock) = locked(progress)?;
     debian::folder(&rig, progress)
 }
 
@@ -328,14 +325,7 @@ fn build_all(to_build: &[(&Module, PathBuf)], progress: Progress) -> Result<()> 
         return Ok(());
     }
     go::check()?;
-    let rig = target_dir().join("rig");
-    fs::create_dir_all(&rig)?;
-    // Two runs that start together build once: the second waits here and then finds the work done.
-    let lock = fs::File::create(rig.join(".lock"))?;
-    if lock.try_lock().is_err() {
-        progress.line("another run is building the rig: waiting for it");
-        lock.lock()?;
-    }
+    let _lock = locked(progress)?;
     for (index, (module, out)) in to_build.iter().enumerate() {
         if is_complete(module, out) {
             continue;
@@ -344,6 +334,18 @@ fn build_all(to_build: &[(&Module, PathBuf)], progress: Progress) -> Result<()> 
         build(module, out, &label, progress).with_context(|| label.clone())?;
     }
     Ok(())
+}
+
+/// The rig's folder, for this run alone. Two that start together build once: the second waits here and then finds the work done.
+fn locked(progress: Progress) -> Result<(PathBuf, fs::File)> {
+    let rig = target_dir().join("rig");
+    fs::create_dir_all(&rig)?;
+    let lock = fs::File::create(rig.join(".lock"))?;
+    if lock.try_lock().is_err() {
+        progress.line("another run is building the rig: waiting for it");
+        lock.lock()?;
+    }
+    Ok((rig, lock))
 }
 
 fn build(module: &Module, out: &Path, label: &str, progress: Progress) -> Result<()> {

@@ -45,10 +45,10 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
         }
     }
     fs::create_dir_all(&fetched).with_context(|| format!("making {}", fetched.display()))?;
-    let download = || run(Command::new("apt-get").args(["--quiet=2", "download", package]).current_dir(&fetched));
+    let download = || run(apt_get().args(["download", package]).current_dir(&fetched));
     // A machine that is new has no list of packages yet, and an old list may name what is gone.
     if download().is_err() {
-        run(Command::new("apt-get").args(["--quiet=2", "update"]))?;
+        run(apt_get().arg("update"))?;
         download()?;
     }
     let file = fs::read_dir(&fetched)?.next().context("apt-get fetched nothing")??.path();
@@ -57,7 +57,15 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
     fs::rename(&fetched, folder).with_context(|| format!("moving to {}", folder.display()))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// `apt-get`, which asks nothing and says only what fails.
+pub(crate) fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// Runs a command to its end; the error has what it said.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());

@@ -5,12 +5,15 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{process::find_in, progress::Progress};
+use crate::{
+    debian::{apt_get, run},
+    process::find_in,
+    progress::Progress,
+};
 
 /// Programs, and the Debian package that has each.
 const NEEDED: [(&str, &str); 11] = [
@@ -66,9 +69,9 @@ pub fn install_missing(progress: Progress) -> Result<()> {
     let list = packages.join(" ");
     progress.line(&format!("installing {list} with apt-get"));
     // An old list of packages may still name what can be fetched, so that only the installation has to succeed.
-    let _ = apt_get(&["update"]);
+    let _ = run(apt_get().arg("update"));
     let arguments = [&["install", "--yes", "--no-install-recommends", "--no-remove"], packages.as_slice()].concat();
-    apt_get(&arguments).with_context(|| format!("install {list} by hand"))?;
+    run(apt_get().args(arguments)).with_context(|| format!("install {list} by hand"))?;
     match missing().as_slice() {
         [] => Ok(()),
         left => bail!("apt-get installed {list}, and yet the programs of {} are not there", left.join(" ")),
@@ -81,16 +84,6 @@ fn missing() -> Vec<&'static str> {
     let mut packages: Vec<_> = missing.map(|(_, package)| package).collect();
     packages.dedup();
     packages
-}
-
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    let mut command = Command::new("apt-get");
-    command.arg("--quiet=2").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-    let output = command.output().context("starting apt-get")?;
-    if !output.status.success() {
-        bail!("apt-get ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
 }
 
 /// Whether a 64-bit ELF file runs without a dynamic linker, and so in an image that holds nothing else.
