@@ -60,7 +60,7 @@ fn follow<'a>(
         return Followed { obstacle: Some(Obstacle::Denied), ..all };
     }
     match (reference.kind, settings.config_key) {
-        (ReferenceKind::StorageClaim | ReferenceKind::ConfigMap, _) => all,
+        (ReferenceKind::StorageClaim | ReferenceKind::PersistentVolumeClaim | ReferenceKind::ConfigMap, _) => all,
         (ReferenceKind::Secret, Known::Known(key)) => Followed { key: Some(key), ..all },
         (ReferenceKind::Secret, Known::Absent) => Followed { obstacle: Some(Obstacle::Keyless), ..all },
         (ReferenceKind::Secret, Known::Unknown) => Followed { known: Known::Unknown, ..all },

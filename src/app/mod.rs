@@ -16,10 +16,11 @@ pub mod validate;
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::object::Former;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
-use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::reference::Reference;
 use crate::core::{problems, storage};
 use build::{monitor::monitor, service::service, service_account::service_account, storage_claim::storage_claims};
 use configuration::unfollowed;
@@ -60,8 +61,7 @@ impl Parent for App {
 
     fn references(&self) -> Vec<Reference> {
         let Ok(valid) = validate(self) else { return references::readings(&self.spec).into_keys().collect() };
-        let claims = valid.claim_names().into_iter().map(|name| Reference::new(ReferenceKind::StorageClaim, &name));
-        claims.chain(valid.readings.into_keys()).collect()
+        valid.claims().into_iter().chain(valid.readings.into_keys()).collect()
     }
 }
 
@@ -88,10 +88,22 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
     if plan.lacking.is_empty() {
         plan.prune = observed.surplus(&app.identity, &plan.objects, PRUNABLE);
     }
+    remember_tokens(app, &mut plan, observed);
     let deployment = plan.object(ChildKind::Deployment, &app.identity.name);
     if !deployment.is_some_and(|deployment| observed.runs_only(deployment)) {
         // The token of a pod that runs, or is stopping, is worth nothing without its account.
         plan.prune.retain(|(kind, _)| *kind != ChildKind::ServiceAccount);
     }
     plan
+}
+
+/// Has it told, should the account be made while pods run that have tokens of a former one.
+fn remember_tokens(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed) {
+    let name = app.identity.name.as_str();
+    let runs = observed.workload(name).is_some_and(|workload| workload.replicas > 0);
+    let stands = plan.object(ChildKind::Deployment, name).is_some_and(|deployment| observed.agrees(deployment));
+    if runs && stands && app.has_token() {
+        let accounts = plan.objects.iter_mut().filter(|object| object.kind == ChildKind::ServiceAccount);
+        accounts.for_each(|account| account.follows = Some(Former::Tokens(name.into())));
+    }
 }

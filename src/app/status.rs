@@ -13,7 +13,7 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
-use crate::core::{leaving, meta, revisions, storage};
+use crate::core::{leaving, meta, revisions, storage, stray};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
@@ -58,13 +58,15 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
     if let Some(summary) = of_outcome(plan, outcome, observed).or_else(leaving) {
         return summary;
     }
-    let waits = storage::not_ready(&app.references(), plan, observed).or_else(|| of_children(plan, observed));
+    let waits =
+        storage::not_ready(&app.identity(), &app.references(), plan, observed).or_else(|| of_children(plan, observed));
     let missing = missing(&app.spec, observed);
     let summary = match (&plan.notice, running.summary()) {
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    let beside = of_doors(plan, observed).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
+    let strays = || stray::summary(&app.identity(), plan, &observed.strays);
+    let beside = of_doors(plan, observed).or_else(strays).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {

@@ -12,7 +12,8 @@ use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
 use crate::core::configuration::Reading;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
-use crate::core::reference::Reference;
+use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::storage;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
 };
@@ -107,6 +108,20 @@ impl ValidApp<'_> {
         self.spec.service_account.as_ref()?.name.as_deref()
     }
 
+    /// Whether its containers have a token of their `ServiceAccount`.
+    pub fn has_token(&self) -> bool {
+        let is_token = |volume: &ValidVolume<'_>| match volume.source {
+            Source::Projected(projected) => {
+                projected.sources.iter().flatten().any(|source| source.service_account_token.is_some())
+            }
+            Source::Storage(_) | Source::Claim(_) | Source::Secret(_) | Source::ConfigMap(_) | Source::EmptyDir(_) => {
+                false
+            }
+        };
+        let automount = self.spec.service_account.as_ref().is_some_and(|account| account.automount_token);
+        automount || self.volumes.iter().any(is_token)
+    }
+
     /// Name of the claim of a volume, if it has one.
     pub fn claim_name(&self, volume: &ValidVolume<'_>) -> Option<String> {
         match volume.source {
@@ -123,9 +138,20 @@ impl ValidApp<'_> {
         self.spec.ports.iter().find(is_same)?.name.as_deref()
     }
 
-    /// Names of all claims that the App mounts.
-    pub fn claim_names(&self) -> Vec<String> {
-        self.volumes.iter().filter_map(|volume| self.claim_name(volume)).collect()
+    /// All claims that the App mounts.
+    pub fn claims(&self) -> Vec<Reference> {
+        let claims = self.volumes.iter().flat_map(|volume| match volume.source {
+            Source::Claim(name) => storage::existing(name).to_vec(),
+            Source::Storage(_)
+            | Source::Secret(_)
+            | Source::ConfigMap(_)
+            | Source::EmptyDir(_)
+            | Source::Projected(_) => {
+                let own = self.claim_name(volume);
+                own.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
+            }
+        });
+        claims.collect()
     }
 }
 

@@ -2,11 +2,8 @@
 //! while they are decoded, and never kept; no error quotes one.
 
 use super::known::Known;
-use super::live::{dynamic_resource, version};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,84 +61,13 @@ impl Content {
         }
     }
 
-    fn extend(&mut self, others: Self) {
+    /// Adds what another part of the same object holds.
+    pub fn extend(&mut self, others: Self) {
         self.hash = self.hash.wrapping_add(others.hash);
         self.keys = self.keys.take().zip(others.keys).map(|(mut keys, others)| {
             keys.extend(others);
             keys
         });
-    }
-}
-
-/// A `ConfigMap` or a Secret off the wire, without its content.
-#[derive(Clone, Debug)]
-pub struct Holder {
-    meta: ObjectMeta,
-    /// What is remembered of it.
-    pub content: Content,
-}
-
-impl Holder {
-    /// `metadata.name`.
-    pub fn name(&self) -> &str {
-        self.meta.name.as_deref().unwrap_or_default()
-    }
-
-    /// `metadata.namespace`.
-    pub fn namespace(&self) -> &str {
-        self.meta.namespace.as_deref().unwrap_or_default()
-    }
-
-    /// `metadata.resourceVersion`
-    pub fn version(&self) -> u64 {
-        version(&self.meta)
-    }
-}
-
-dynamic_resource!(Holder);
-
-impl Serialize for Holder {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({"metadata": {"name": self.name(), "namespace": self.namespace()}}).serialize(serializer)
-    }
-}
-
-/// The only metadata that is read: an annotation of `kubectl apply` holds all of the content again.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: String,
-    #[serde(default)]
-    namespace: String,
-    resource_version: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    metadata: Metadata,
-    #[serde(default)]
-    data: Option<Content>,
-    #[serde(default)]
-    binary_data: Option<Content>,
-}
-
-impl<'de> Deserialize<'de> for Holder {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Wire { metadata, data, binary_data } = Wire::deserialize(deserializer)?;
-        let mut content = data.unwrap_or_default();
-        content.extend(binary_data.unwrap_or_default());
-        let meta = ObjectMeta {
-            name: Some(metadata.name),
-            namespace: Some(metadata.namespace),
-            resource_version: Some(metadata.resource_version),
-            ..ObjectMeta::default()
-        };
-        if version(&meta) == 0 {
-            let version = meta.resource_version.unwrap_or_default();
-            return Err(de::Error::custom(format!("metadata.resourceVersion: {version:?} is not a number from 1 on")));
-        }
-        Ok(Self { meta, content })
     }
 }
 
@@ -215,7 +141,8 @@ impl<'de> Visitor<'de> for Text {
 
 #[cfg(test)]
 mod tests {
-    use super::{Content, Holder, KEYS, Known};
+    use super::super::referent::Holder;
+    use super::{Content, KEYS, Known};
     use serde_json::{Value, json};
 
     fn read(fields: &Value) -> Holder {
@@ -313,12 +240,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_version_that_is_no_number_is_refused() {
-        let object = json!({"metadata": {"name": "a", "resourceVersion": "a7"}});
-        let error = serde_json::from_value::<Holder>(object).unwrap_err().to_string();
-        assert!(error.starts_with("metadata.resourceVersion"), "{error}");
     }
 }

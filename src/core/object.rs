@@ -24,8 +24,17 @@ pub struct Object {
     pub held: bool,
     /// The field of the parent's spec that declares its spec, where there is one.
     pub declared: Option<Box<str>>,
-    /// The volume that went before it, of whose data it has none: to be told once it is made.
-    pub follows: Option<Box<str>>,
+    /// What it lacks of one that was there before: to be told once it is made.
+    pub follows: Option<Former>,
+}
+
+/// What an object lacks that is made in place of one that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Former {
+    /// The data of that `PersistentVolume`.
+    Volume(Box<str>),
+    /// The tokens that pods of that Deployment have.
+    Tokens(Box<str>),
 }
 
 impl Object {

@@ -16,8 +16,10 @@ use super::object::Object;
 use super::offer::Offer;
 use super::owner::Owner;
 use super::pods::Pod;
-use super::reference::Reference;
+use super::reference::{Reference, ReferenceKind};
+use super::referent::{Mountable, Referent};
 use super::revisions::Revision;
+use super::stray::Stray;
 use super::subset;
 use super::unlike::Unlike;
 use super::want::{Answer, Want};
@@ -229,14 +231,16 @@ pub struct Observed {
     pub children: BTreeMap<(ChildKind, String), Child>,
     /// Pods of the parent.
     pub pods: Vec<Pod>,
+    /// Pods of others that carry its labels.
+    pub strays: Vec<Stray>,
     /// What was looked up for the parent's plans.
     pub answers: BTreeMap<Want, Answer>,
     /// Revisions of the App's Deployment.
     pub revisions: Vec<Arc<Revision>>,
     /// `StorageClaims` of the namespace that the parent mounts.
     pub claims: BTreeMap<String, Claim>,
-    /// What is known of the configuration that the parent refers to. What is not in here is unknown.
-    pub contents: BTreeMap<Reference, Known<Arc<Content>>>,
+    /// What is known of what of others the parent refers to. What is not in here is unknown.
+    pub referents: BTreeMap<Reference, Known<Arc<Referent>>>,
     /// What of it the operator may not look at.
     pub denied: BTreeSet<Reference>,
     /// `StorageClasses` of the cluster; `None` where the operator may not list them.
@@ -257,12 +261,30 @@ impl Observed {
         self.children.get(&(kind, name.to_owned()))
     }
 
-    /// What is known of the content of an object that the parent refers to.
-    pub fn content(&self, reference: &Reference) -> Known<&Content> {
-        match self.contents.get(reference) {
+    /// What is known of an object that the parent refers to.
+    fn referent(&self, reference: &Reference) -> Known<&Referent> {
+        match self.referents.get(reference) {
             None | Some(Known::Unknown) => Known::Unknown,
             Some(Known::Absent) => Known::Absent,
-            Some(Known::Known(content)) => Known::Known(content),
+            Some(Known::Known(referent)) => Known::Known(referent),
+        }
+    }
+
+    /// Likewise, of the content of a `ConfigMap` or a Secret.
+    pub fn content(&self, reference: &Reference) -> Known<&Content> {
+        match self.referent(reference) {
+            Known::Known(Referent::Content(content)) => Known::Known(content),
+            Known::Absent => Known::Absent,
+            Known::Unknown | Known::Known(Referent::Volume(_)) => Known::Unknown,
+        }
+    }
+
+    /// Likewise, of a `PersistentVolumeClaim`.
+    pub fn mountable(&self, name: &str) -> Known<&Mountable> {
+        match self.referent(&Reference::new(ReferenceKind::PersistentVolumeClaim, name)) {
+            Known::Known(Referent::Volume(volume)) => Known::Known(volume),
+            Known::Absent => Known::Absent,
+            Known::Unknown | Known::Known(Referent::Content(_)) => Known::Unknown,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::kind::{ChildKind, Identity, ParentKind};
 use super::live::{Live, items};
 use super::meta::{ADOPTABLE, APPLIED_HASH, CLAIM_UID, MANAGED_BY, MANAGER, parent_label};
+use super::text::{WORD, cut};
 use serde_json::Value;
 
 /// Whom a live object says it belongs to.
@@ -151,6 +152,14 @@ pub fn of_pod(live: &Live) -> Option<(ParentKind, Box<str>)> {
     let controller = controlling(&live.body)?;
     let is_of_apps = controller["apiVersion"].as_str()?.starts_with("apps/");
     (is_of_apps && controller["kind"] == "ReplicaSet" && controller["name"] == set).then_some((kind, name))
+}
+
+/// The App or Registry whose labels a pod carries without running for it, and who controls it, as `ReplicaSet web-6d4`.
+pub fn of_stray(live: &Live) -> Option<(ParentKind, Box<str>, Option<String>)> {
+    let Owner::Labelled { kind, name } = labelled(live).filter(|_| of_pod(live).is_none())? else { return None };
+    let text = |field: &Value| cut(field.as_str().unwrap_or_default(), WORD);
+    let controller = controlling(&live.body).map(|it| format!("{} {}", text(&it["kind"]), text(&it["name"])));
+    Some((kind, name, controller))
 }
 
 /// Whether we made a `PersistentVolumeClaim` and nobody else may have, as far as the API server's list of managers tells.

@@ -70,6 +70,8 @@ reasons! {
     ConfigurationMissing,
     /// The Service has no load balancer's address yet.
     WaitingForAddress,
+    /// The Service sends requests to pods of others as well.
+    ForeignPods,
     /// A storage claim is not ready.
     StorageNotReady,
     /// The `PersistentVolumeClaim` waits for a volume.

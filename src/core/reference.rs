@@ -7,6 +7,8 @@ use std::fmt;
 pub enum ReferenceKind {
     /// A `StorageClaim` that is mounted.
     StorageClaim,
+    /// A `PersistentVolumeClaim` that is mounted, by the name of which there may be a `StorageClaim` too.
+    PersistentVolumeClaim,
     /// A `ConfigMap` that pods read.
     ConfigMap,
     /// A Secret that pods read.
@@ -18,6 +20,7 @@ impl ReferenceKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::StorageClaim => "StorageClaim",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
         }
@@ -27,8 +30,16 @@ impl ReferenceKind {
     /// if the operator has that anyway.
     pub const fn component(self) -> Option<&'static str> {
         match self {
-            Self::StorageClaim | Self::ConfigMap => None,
+            Self::StorageClaim | Self::PersistentVolumeClaim | Self::ConfigMap => None,
             Self::Secret => Some("config-secrets"),
+        }
+    }
+
+    /// Whether whoever changes several objects of the kind, or one several times, means one change.
+    pub const fn changes_together(self) -> bool {
+        match self {
+            Self::StorageClaim | Self::PersistentVolumeClaim => false,
+            Self::ConfigMap | Self::Secret => true,
         }
     }
 }

@@ -360,8 +360,17 @@ impl<'a> Running<'a> {
             (Some(refused), _) => condition(Type::Degraded, true, Reason::PodsRefused, self.refused(refused)),
             (
                 None,
-                Summary::Impaired(reason @ (Reason::ConfigurationMissing | Reason::StorageNotReady), message)
-                | Summary::Stalled(reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded), message),
+                Summary::Impaired(
+                    reason @ (Reason::ConfigurationMissing
+                    | Reason::StorageNotReady
+                    | Reason::VolumeDeleting
+                    | Reason::ForeignPods),
+                    message,
+                )
+                | Summary::Stalled(
+                    reason @ (Reason::RolledBack | Reason::ProgressDeadlineExceeded | Reason::VolumeLost),
+                    message,
+                ),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
             (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
         }

@@ -1,8 +1,9 @@
 //! What Apps and Registries have in common about their storage.
 
 use super::conditions::Summary;
-use super::facts::Facts;
+use super::facts::{Claim, Facts};
 use super::kind::{ChildKind, Identity};
+use super::known::Known;
 use super::meta;
 use super::object::Object;
 use super::observed::{Child, Observed};
@@ -11,6 +12,7 @@ use super::plan::Plan;
 use super::readiness;
 use super::reason::Reason;
 use super::reference::{Reference, ReferenceKind};
+use super::referent::Mountable;
 use crate::api::StorageClaim;
 use crate::api::common::DeletionPolicy;
 use crate::api::storage_claim::StorageClaimSpec;
@@ -25,16 +27,38 @@ pub fn storage_claim(parent: &Identity, name: &str, spec: StorageClaimSpec) -> S
     StorageClaim { metadata, spec, status: None }
 }
 
+/// What is referred to by who mounts a claim that is there: a `StorageClaim`, or a `PersistentVolumeClaim` that is nobody's.
+pub fn existing(claim: &str) -> [Reference; 2] {
+    [ReferenceKind::StorageClaim, ReferenceKind::PersistentVolumeClaim].map(|kind| Reference::new(kind, claim))
+}
+
 /// Holds the workload back until each of the parent's own claims has said that its volume is its own. Pods mount a volume by
-/// name: they would read and write the data that the claim itself was refused. While somebody deletes the volume, a new template
-/// would stop the last pod, and with it go the data: only who scales to zero asks for that.
+/// name: they would read and write the data that the claim itself was refused. While somebody deletes a volume that is mounted, a new
+/// template would stop the last pod, and with it go the data: only who scales to zero asks for that.
 pub fn hold_until_owned(plan: &mut Plan, parent: &Identity, observed: &Observed) {
     let ends = |object: &Object| object.kind == ChildKind::Deployment && object.body["spec"]["replicas"] == 0;
     let may_go = plan.objects.iter().any(ends);
     let is_owned =
         |claim: &Object| observed.child(claim.kind, &claim.name).is_some_and(|child| owns(child, parent, may_go));
-    if !plan.objects.iter().filter(|object| object.kind == ChildKind::StorageClaim).all(is_owned) {
+    let owns_all = plan.objects.iter().filter(|object| object.kind == ChildKind::StorageClaim).all(is_owned);
+    if !owns_all || !may_go && is_any_going(observed) {
         plan.hold(ChildKind::Deployment);
+    }
+}
+
+/// Whether somebody deletes a volume that the parent mounts and that holds data.
+fn is_any_going(observed: &Observed) -> bool {
+    let is_going = |claim: &Claim| claim.reason == Reason::VolumeDeleting.as_str();
+    let mounted = observed.referents.keys().filter(|it| it.kind == ReferenceKind::PersistentVolumeClaim);
+    observed.claims.values().any(is_going)
+        || mounted.filter_map(|it| unkept(&it.name, observed)).any(|volume| volume.deleting && volume.volume.is_some())
+}
+
+/// What is known of a mounted `PersistentVolumeClaim` that no `StorageClaim` keeps.
+fn unkept<'a>(name: &str, observed: &'a Observed) -> Option<&'a Mountable> {
+    match observed.mountable(name) {
+        Known::Known(volume) if !observed.claims.contains_key(name) => Some(volume),
+        Known::Known(_) | Known::Absent | Known::Unknown => None,
     }
 }
 
@@ -47,18 +71,59 @@ fn owns(child: &Child, parent: &Identity, may_go: bool) -> bool {
     child.owner.to(parent) == Ownership::Ours && !child.deleting && !claim.reason.is_empty() && !refused && !goes
 }
 
-/// What the first of the mounted claims that is not ready waits for; `None` when all are, or are no `StorageClaims`, and
-/// nothing is held back.
-pub fn not_ready(mounted: &[Reference], plan: &Plan, observed: &Observed) -> Option<Summary> {
-    let claims = mounted.iter().filter(|reference| reference.kind == ReferenceKind::StorageClaim);
-    let waits = claims.map(|claim| &*claim.name).find_map(|name| {
-        Some(readiness::claim_unready(observed.claims.get(name)?)?.summary(ChildKind::StorageClaim, name))
+/// What the first of the claims waits for that `parent` mounts and that is not ready; `None` when all are, and nothing is held back.
+pub fn not_ready(parent: &Identity, mounted: &[Reference], plan: &Plan, observed: &Observed) -> Option<Summary> {
+    let waits = mounted.iter().find_map(|Reference { kind, name }| match kind {
+        ReferenceKind::StorageClaim => {
+            Some(readiness::claim_unready(observed.claims.get(&**name)?)?.summary(ChildKind::StorageClaim, name))
+        }
+        ReferenceKind::PersistentVolumeClaim => unkept_unready(parent, name, observed),
+        ReferenceKind::ConfigMap | ReferenceKind::Secret => None,
     });
     waits.or_else(|| {
         let held = plan.objects.iter().find(|object| object.held && !observed.agrees(object))?;
         let message = format!("{} {} {HELD}", held.kind, held.name);
         Some(Summary::Waiting(Reason::StorageNotReady, message))
     })
+}
+
+/// Why a mounted `PersistentVolumeClaim` is not ready that no `StorageClaim` keeps.
+fn unkept_unready(parent: &Identity, name: &str, observed: &Observed) -> Option<Summary> {
+    if observed.mountable(name) == Known::Absent && !observed.claims.contains_key(name) {
+        let message = format!(
+            "PersistentVolumeClaim {name} does not exist; create it, or a StorageClaim of that name, or mount another claim"
+        );
+        return Some(Summary::Waiting(Reason::StorageNotReady, message));
+    }
+    let Mountable { deleting, lost: is_lost, volume } = unkept(name, observed)?;
+    match volume {
+        Some(volume) if *deleting => {
+            let mounted = format!(" while {}/{} mounts it", parent.kind.as_str(), parent.name);
+            Some(Summary::Impaired(Reason::VolumeDeleting, going(name, &mounted, volume, "no other follows")))
+        }
+        None if *deleting => {
+            let message = format!("PersistentVolumeClaim {name} is being deleted; create another once it is gone");
+            Some(Summary::Waiting(Reason::WaitingForDeletion, message))
+        }
+        volume if *is_lost => {
+            let volume = volume.as_deref().unwrap_or_default();
+            Some(Summary::Stalled(Reason::VolumeLost, lost(name, volume, "create another claim and mount that")))
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// What is said of a volume with data that somebody deletes: Kubernetes holds it as long as a pod mounts it.
+pub fn going(name: &str, mounted: &str, volume: &str, then: &str) -> String {
+    format!(
+        "PersistentVolumeClaim {name} is being deleted{mounted}: its data goes when the last pod stops, and {then}. To keep it: copy it \
+         now, or set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain"
+    )
+}
+
+/// What is said of a volume claim whose volume is gone.
+pub fn lost(name: &str, volume: &str, or: &str) -> String {
+    format!("PersistentVolumeClaim {name} lost its PersistentVolume {volume}; restore that PersistentVolume, or {or}")
 }
 
 /// What is said of a workload that waits for its claims.

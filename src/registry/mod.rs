@@ -16,7 +16,7 @@ use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
-use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::reference::Reference;
 use crate::core::{problems, storage};
 use build::config::{config, config_map, worth_a_restart};
 use build::deployment::deployment;
@@ -25,7 +25,7 @@ use build::service::service;
 use build::storage_claim::storage_claim;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use validate::{ValidRegistry, claim_name, validate};
+use validate::{ValidRegistry, claims, validate};
 
 impl Parent for Registry {
     const KIND: ParentKind = ParentKind::Registry;
@@ -54,7 +54,7 @@ impl Parent for Registry {
     }
 
     fn references(&self) -> Vec<Reference> {
-        claim_name(self).iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
+        claims(self)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, of_children, of_outcome};
-use crate::core::{leaving, storage};
+use crate::core::{leaving, storage, stray};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -40,10 +40,15 @@ pub fn status(
 fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     of_outcome(plan, outcome, observed)
         .or_else(|| leaving::summary(&registry.identity(), &registry.metadata, observed, running.worst()))
-        .or_else(|| storage::not_ready(&registry.references(), plan, observed))
+        .or_else(|| storage::not_ready(&registry.identity(), &registry.references(), plan, observed))
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))
-        .unwrap_or_else(|| running.summary())
+        .unwrap_or_else(|| match running.summary() {
+            Summary::Ready(reason, message) => {
+                stray::summary(&registry.identity(), plan, &observed.strays).unwrap_or(Summary::Ready(reason, message))
+            }
+            summary => summary,
+        })
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read

@@ -10,6 +10,8 @@ use crate::core::checks::{NAME_LIMIT, image, name, size};
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
+use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::storage;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -106,9 +108,16 @@ pub fn secret_name(registry: &Identity) -> String {
     format!("{}-http-{:08x}", registry.name, xxh3_64(registry.uid.as_bytes()) >> 32)
 }
 
-/// Name of the claim that a Registry mounts, if it mounts one.
-pub fn claim_name(registry: &Registry) -> Option<String> {
-    source(&registry.spec.storage).ok()?.claim_name(&registry.identity().name)
+/// The claim that the Registry mounts, as far as it can be told.
+pub fn claims(registry: &Registry) -> Vec<Reference> {
+    match source(&registry.spec.storage) {
+        Ok(Source::Claim(name)) => storage::existing(name).to_vec(),
+        Ok(source) => {
+            let own = source.claim_name(&registry.identity().name);
+            own.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
+        }
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Checks a Registry against itself and against what is known of its claim.

@@ -10,7 +10,7 @@ use super::make::{fail, make};
 use super::metrics::ApplyOutcome;
 use super::progress::Moment;
 use super::repairs::Id;
-use super::words::{adoptable, emptied, kept, reverted, taken, unseen};
+use super::words::{adoptable, bereft, kept, reverted, taken, unseen};
 use super::writer::reference;
 use crate::core::changes::changes;
 use crate::core::copy::taken_over;
@@ -175,7 +175,7 @@ impl Applier<'_> {
             Ok(live) => {
                 self.context.repairs().made(self.id, Instant::now());
                 if let Some(former) = &self.object.follows {
-                    self.context.writer.tell(self.parent, emptied(self.object, former)).await;
+                    self.context.writer.tell(self.parent, bereft(self.object, former)).await;
                 }
                 Ok(self.told(&live, sent, Some(Deed::Created)))
             }

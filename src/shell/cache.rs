@@ -360,10 +360,11 @@ impl Caches {
         Observed {
             children,
             pods: self.troubles.pods(parent),
+            strays: self.troubles.strays(parent),
             answers: BTreeMap::new(),
             revisions: self.revisions(parent),
             claims: claims.filter_map(|it| Some((it.name.to_string(), self.claim(parent, &it.name)?))).collect(),
-            contents: self.references.contents(parent, references),
+            referents: self.references.referents(parent, references),
             denied: self.references.denied(parent, references),
             classes: self.classes.clone().filter(|_| is_claim),
             consumers: consumers

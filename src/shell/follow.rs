@@ -1,4 +1,4 @@
-//! Follows the configuration that Apps refer to: watched from the first reference to the last, and looked up once where a watch
+//! Follows what of others Apps and Registries refer to: watched from the first reference to the last, and looked up once where a watch
 //! has not shown it yet.
 
 use super::context::Context;
@@ -10,9 +10,9 @@ use super::queue::Lane;
 use super::references::subject;
 use super::scope::Watch;
 use super::watch::{Intake, WatchSettings, follow};
-use crate::core::content::{Content, Holder};
 use crate::core::known::Known;
 use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::referent::{Holder, Referent};
 use futures::StreamExt;
 use futures::stream::iter;
 use kube::Client;
@@ -43,7 +43,7 @@ impl Contents {
         Self { context, watch, kind, seen: BTreeSet::new() }
     }
 
-    fn take_holder(&self, holder: Holder, state: impl FnOnce(Holder) -> Known<Content>, lane: Lane) {
+    fn take_holder(&self, holder: Holder, state: impl FnOnce(Holder) -> Known<Referent>, lane: Lane) {
         let (key, version) = (Key::new(holder.namespace(), holder.name()), holder.version());
         let wake = caught(
             || format!("{} {key}", self.watch.subject),
@@ -60,7 +60,8 @@ impl Intake for Contents {
     type Object = Holder;
 
     fn take(&mut self, event: Event<Holder>) -> bool {
-        let known = |holder: Holder| Known::Known(holder.content);
+        let kind = self.kind;
+        let known = |holder: Holder| Known::Known(holder.referent(kind));
         match event {
             Event::Init => {
                 self.seen.clear();
@@ -179,9 +180,9 @@ async fn first_answers(context: &Context, parent: &ParentKey) {
 async fn look_up(context: &Context, parent: &ParentKey, reference: Reference) {
     let Some(subject) = subject(reference.kind) else { return };
     let key = parent.key.sibling(&reference.name);
-    match context.writer.read_content(subject, &key.namespace, &key.name).await {
+    match context.writer.read_referent(subject, &key.namespace, &key.name).await {
         Ok(found) => {
-            let found = found.map(|holder| (holder.version(), holder.content));
+            let found = found.map(|holder| (holder.version(), holder.referent(reference.kind)));
             // Others who refer to it are woken; this one is about to look.
             let wake = context.caches().references.answer(reference.kind, &key, found, Instant::now());
             context.wake(wake.into_iter().filter(|other| other != parent), Lane::Edit);

@@ -22,7 +22,7 @@ use crate::core::offer::Offer;
 use crate::core::parent::Parent;
 use crate::core::plan::Plan;
 use crate::core::reference::Reference;
-use crate::core::{pods, revisions};
+use crate::core::{pods, revisions, stray};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -189,7 +189,13 @@ pub fn take_pod(context: &Context, live: &Live) -> Wake {
             let parent = ParentKey::new(kind, key.sibling(&name));
             context.caches().troubles.set_pod(&key, &parent, &pod)
         }
-        None => context.caches().troubles.remove_pod(&key),
+        None => match caught(|| format!("Pod {key}"), || stray::stray(live)).flatten() {
+            Some((kind, name, stray)) => {
+                let parent = ParentKey::new(kind, key.sibling(&name));
+                context.caches().troubles.set_stray(&key, &parent, stray)
+            }
+            None => context.caches().troubles.remove_pod(&key),
+        },
     }
 }
 

@@ -204,7 +204,7 @@ pub enum Subject {
     Child(ChildKind),
     /// A kind that is only looked at.
     Observed(Observable),
-    /// Configuration that somebody refers to. It is watched as long as somebody does.
+    /// Objects of others that somebody refers to. They are watched as long as somebody does.
     Content(ReferenceKind),
 }
 
@@ -260,6 +260,9 @@ impl Subject {
             Self::Parent(kind) => (parent_resource(kind), true),
             Self::Child(kind) => (row(kind).api_resource(row(kind).versions[0]), true),
             Self::Content(ReferenceKind::StorageClaim) => Self::Child(ChildKind::StorageClaim).resource(),
+            Self::Content(ReferenceKind::PersistentVolumeClaim) => {
+                Self::Child(ChildKind::PersistentVolumeClaim).resource()
+            }
             Self::Content(ReferenceKind::ConfigMap) => Self::Child(ChildKind::ConfigMap).resource(),
             Self::Content(ReferenceKind::Secret) => Self::Child(ChildKind::Secret).resource(),
             Self::Observed(kind) => {
@@ -276,7 +279,7 @@ impl Subject {
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.resource().0.plural)?;
-        if matches!(self, Self::Content(_)) { formatter.write_str(" that Apps read") } else { Ok(()) }
+        if matches!(self, Self::Content(_)) { formatter.write_str(" that Apps refer to") } else { Ok(()) }
     }
 }
 

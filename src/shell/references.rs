@@ -6,9 +6,9 @@ use super::grants::Grants;
 use super::key::{Key, ParentKey, Wake};
 use super::kinds::Subject;
 use super::scope::{Place, Scope, Watch, is_unseen};
-use crate::core::content::Content;
 use crate::core::known::Known;
 use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::referent::Referent;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,9 +51,9 @@ pub struct References {
 #[derive(Debug, Default)]
 struct Entry {
     /// What plans see.
-    told: Known<Arc<Content>>,
+    told: Known<Arc<Referent>>,
     /// What it is by now, if that is something else.
-    latest: Option<Known<Arc<Content>>>,
+    latest: Option<Known<Arc<Referent>>>,
     /// The version of the newest state that was seen.
     version: u64,
     /// How many lists had begun when somebody began to refer to it, or it was seen since.
@@ -200,7 +200,7 @@ impl References {
     }
 
     /// What is known of each of these.
-    pub fn contents(&self, parent: &ParentKey, references: &[Reference]) -> BTreeMap<Reference, Known<Arc<Content>>> {
+    pub fn referents(&self, parent: &ParentKey, references: &[Reference]) -> BTreeMap<Reference, Known<Arc<Referent>>> {
         let known = |reference: &Reference| {
             let entry = self.contents.get(&(reference.kind, parent.key.sibling(&reference.name)))?;
             Some((reference.clone(), entry.told.clone()))
@@ -214,7 +214,7 @@ impl References {
         kind: ReferenceKind,
         key: &Key,
         version: u64,
-        content: Known<Content>,
+        content: Known<Referent>,
         now: Instant,
     ) -> Wake {
         let Some(entry) = self.contents.get_mut(&(kind, key.clone())) else { return Wake::new() };
@@ -228,7 +228,7 @@ impl References {
 
     /// Takes in the answer to a look-up that was sent after somebody began to refer to the object. What a watch has shown since is
     /// as new, or newer things of it are on their way.
-    pub fn answer(&mut self, kind: ReferenceKind, key: &Key, found: Option<(u64, Content)>, now: Instant) -> Wake {
+    pub fn answer(&mut self, kind: ReferenceKind, key: &Key, found: Option<(u64, Referent)>, now: Instant) -> Wake {
         match self.contents.get(&(kind, key.clone())) {
             Some(entry) if entry.told == Known::Unknown && entry.latest.is_none() => match found {
                 Some((version, content)) => self.take(kind, key, version, Known::Known(content), now),
@@ -238,8 +238,8 @@ impl References {
         }
     }
 
-    /// What is seen for the first time is told at once, a change when those of its namespace are.
-    fn see(&mut self, kind: ReferenceKind, key: &Key, content: Known<Content>, now: Instant) -> Wake {
+    /// What is seen for the first time is told at once, and a change of configuration when those of its namespace are.
+    fn see(&mut self, kind: ReferenceKind, key: &Key, content: Known<Referent>, now: Instant) -> Wake {
         let id = (kind, key.clone());
         let Some(entry) = self.contents.get_mut(&id) else { return Wake::new() };
         let content = match content {
@@ -251,7 +251,7 @@ impl References {
             entry.latest = None;
             return Wake::new();
         }
-        if entry.told == Known::Unknown || content == Known::Unknown {
+        if entry.told == Known::Unknown || content == Known::Unknown || !kind.changes_together() {
             entry.told = content;
             entry.latest = None;
             return self.referrers(kind, key).cloned().collect();
@@ -355,12 +355,14 @@ impl References {
     }
 }
 
-/// The watch that shows objects of that kind, if it is configuration.
+/// The watch that shows objects of that kind, if that is for who refers to them only.
 pub const fn subject(kind: ReferenceKind) -> Option<Subject> {
     match kind {
         // Those are parents.
         ReferenceKind::StorageClaim => None,
-        ReferenceKind::ConfigMap | ReferenceKind::Secret => Some(Subject::Content(kind)),
+        ReferenceKind::PersistentVolumeClaim | ReferenceKind::ConfigMap | ReferenceKind::Secret => {
+            Some(Subject::Content(kind))
+        }
     }
 }
 
@@ -377,7 +379,7 @@ fn watch_of(scope: &Scope, kind: ReferenceKind, key: &Key) -> Option<Watch> {
 mod tests {
     use super::super::grants::PROBE;
     use super::{
-        Content, GATHER, Instant, Key, Known, ParentKey, Place, Reference, ReferenceKind, References, Scope, Watch,
+        GATHER, Instant, Key, Known, ParentKey, Place, Reference, ReferenceKind, References, Referent, Scope, Watch,
         watch_of,
     };
     use crate::core::kind::ParentKind;
@@ -398,11 +400,11 @@ mod tests {
         watch_of(&Scope::default(), MAP, &key()).unwrap()
     }
 
-    fn content(value: &str) -> Content {
-        serde_json::from_value(serde_json::json!({"a": value})).unwrap()
+    fn content(value: &str) -> Referent {
+        Referent::Content(serde_json::from_value(serde_json::json!({"a": value})).unwrap())
     }
 
-    fn known(value: &str) -> Known<Content> {
+    fn known(value: &str) -> Known<Referent> {
         Known::Known(content(value))
     }
 
@@ -414,12 +416,12 @@ mod tests {
     }
 
     /// What a plan sees of `settings`.
-    fn seen(references: &References) -> Known<Content> {
-        let all = references.contents(&app("web"), &[Reference::new(MAP, "settings")]);
+    fn seen(references: &References) -> Known<Referent> {
+        let all = references.referents(&app("web"), &[Reference::new(MAP, "settings")]);
         match all.into_values().next().unwrap_or_default() {
             Known::Unknown => Known::Unknown,
             Known::Absent => Known::Absent,
-            Known::Known(content) => Known::Known(Content::clone(&content)),
+            Known::Known(content) => Known::Known(Referent::clone(&content)),
         }
     }
 
@@ -606,7 +608,7 @@ mod tests {
         assert!(!references.lacks(&web, &[&mail]), "it was planned by what is no longer so");
         references.end_list(SECRET, &secret_watch(), &BTreeSet::from([key().sibling("database")]), now);
         assert!(!references.awaits(&web, &secrets()) && *references.needs_key().borrow());
-        let contents = references.contents(&web, &secrets());
+        let contents = references.referents(&web, &secrets());
         assert!(matches!(contents[&database], Known::Known(_)) && contents[&mail] == Known::Absent);
     }
 

@@ -6,12 +6,15 @@ use super::key::{Key, ParentKey, Wake};
 use super::scope::Place;
 use crate::core::complaints::{Complaint, NoVolume, Subject, explained, no_volume};
 use crate::core::pods::Pod;
+use crate::core::stray::Stray;
 use std::collections::BTreeSet;
 
 /// Pods that matter, and complaints.
 #[derive(Debug, Default)]
 pub struct Troubles {
     pods: Belongings<ParentKey, Pod>,
+    /// Pods of others that carry the labels of a parent.
+    strays: Belongings<ParentKey, Stray>,
     /// What Events complain of.
     pub complaints: Complaints,
 }
@@ -24,9 +27,9 @@ impl Troubles {
 
     /// Remembers a pod, if it matters. Wakes its parent if it tells anything new.
     pub fn set_pod(&mut self, key: &Key, parent: &ParentKey, pod: &Pod) -> Wake {
-        let mut wake = Wake::new();
+        let mut wake = self.strays.remove(key);
         if !pod.matters || self.pods.get(key).is_some_and(|(_, known)| known.uid != pod.uid) {
-            wake = self.remove_pod(key);
+            wake.extend(self.forget_pod(key));
         }
         if pod.matters {
             let was_quiet = self.is_quiet(key);
@@ -41,8 +44,27 @@ impl Troubles {
         wake
     }
 
-    /// Forgets a pod, and what was complained of it.
+    /// Remembers a pod of others that carries the labels of that parent.
+    pub fn set_stray(&mut self, key: &Key, parent: &ParentKey, stray: Stray) -> Wake {
+        let mut wake = self.forget_pod(key);
+        wake.extend(self.strays.set(key, parent, stray));
+        wake
+    }
+
+    /// Pods of others that carry the labels of a parent.
+    pub fn strays(&self, parent: &ParentKey) -> Vec<Stray> {
+        self.strays.of(parent).cloned().collect()
+    }
+
+    /// Forgets a pod, whosever it is.
     pub fn remove_pod(&mut self, key: &Key) -> Wake {
+        let mut wake = self.strays.remove(key);
+        wake.extend(self.forget_pod(key));
+        wake
+    }
+
+    /// Forgets a pod of ours, and what was complained of it.
+    fn forget_pod(&mut self, key: &Key) -> Wake {
         let was_quiet = self.is_quiet(key);
         if let Some((_, pod)) = self.pods.get(key) {
             self.complaints.forget(&object(Subject::Pod, key, &pod.uid));
@@ -61,7 +83,7 @@ impl Troubles {
 
     /// Every pod in that place which is not in `seen`.
     pub fn unseen_pods(&self, place: &Place, seen: &BTreeSet<Key>) -> Vec<Key> {
-        self.pods.unseen(place, seen)
+        [self.pods.unseen(place, seen), self.strays.unseen(place, seen)].concat()
     }
 
     /// The pods of a parent of which there is something to tell, with what is complained of them.

@@ -6,7 +6,7 @@ use crate::core::facts::Volume;
 use crate::core::kind::{ChildKind, Identity, ParentKind};
 use crate::core::merge::Path;
 use crate::core::meta::{MANAGED_BY, MANAGER};
-use crate::core::object::Object;
+use crate::core::object::{Former, Object};
 use crate::core::owner;
 use crate::core::plan::{ErrorClass, Failure};
 use crate::core::text::list;
@@ -146,14 +146,27 @@ pub fn excluded(parent: &Identity, object: &Object, field: &Path, manager: &str)
     Event { reason: "FieldTakenOut".to_owned(), action: "Apply".to_owned(), ..about(parent, object, note, field) }
 }
 
-/// The Event about a volume that is made anew, of whose data it has none.
-pub fn emptied(object: &Object, former: &str) -> Event {
+/// The Event about an object that is made anew and lacks what the former one had.
+pub fn bereft(object: &Object, former: &Former) -> Event {
     let Object { kind, name, .. } = object;
-    let note = format!(
-        "{kind} {name} was made anew and is empty, as somebody deleted the former one. Its PersistentVolume {former} is gone with the data, \
-         unless its persistentVolumeReclaimPolicy is Retain: kubectl get pv {former}"
-    );
-    event(EventType::Warning, "VolumeEmptied", "Create", note)
+    let (reason, note) = match former {
+        Former::Volume(volume) => (
+            "VolumeEmptied",
+            format!(
+                "{kind} {name} was made anew and is empty, as somebody deleted the former one. Its PersistentVolume {volume} is gone with \
+                 the data, unless its persistentVolumeReclaimPolicy is Retain: kubectl get pv {volume}"
+            ),
+        ),
+        Former::Tokens(deployment) => (
+            "TokensInvalid",
+            format!(
+                "{kind} {name} was made anew, as somebody deleted the former one: the API server takes no token of that any more. The \
+                 kubelet gives the pods of Deployment {deployment} new ones within the hour; to have them now: kubectl -n NAMESPACE rollout \
+                 restart deployment/{deployment}"
+            ),
+        ),
+    };
+    event(EventType::Warning, reason, "Create", note)
 }
 
 /// The Event about a volume that was adopted and that a Helm release has still.

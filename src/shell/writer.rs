@@ -4,10 +4,10 @@ use super::apis::Apis;
 use super::error::Error;
 use super::kinds::{Observable, Subject, parent_resource};
 use super::leader::Leadership;
-use crate::core::content::Holder;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::live::Live;
 use crate::core::meta::FIELD_MANAGER;
+use crate::core::referent::Holder;
 use crate::core::text::cut;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -127,8 +127,8 @@ impl Writer {
         Ok(found.items.into_iter().next())
     }
 
-    /// Reads what is to be remembered of configuration.
-    pub async fn read_content(&self, subject: Subject, namespace: &str, name: &str) -> Result<Option<Holder>, Error> {
+    /// Reads what is to be remembered of an object that somebody refers to.
+    pub async fn read_referent(&self, subject: Subject, namespace: &str, name: &str) -> Result<Option<Holder>, Error> {
         let api: Api<Holder> = Api::namespaced_with(self.client.clone(), namespace, &subject.resource().0);
         api.get_opt(name).await.map_err(|error| failed(|| format!("read {name} of {subject}"), error))
     }

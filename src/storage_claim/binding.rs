@@ -7,6 +7,7 @@ use crate::core::facts::Volume;
 use crate::core::observed::Observed;
 use crate::core::readiness::volume_unready;
 use crate::core::reason::Reason;
+use crate::core::storage;
 use crate::core::text::list;
 
 /// Most `StorageClasses` named in one message.
@@ -21,14 +22,9 @@ pub fn unbound(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &
 }
 
 fn lost(name: &str, volume: &Volume) -> Summary {
-    let lost = volume.volume.as_deref().unwrap_or_default();
-    Summary::Stalled(
-        Reason::VolumeLost,
-        format!(
-            "PersistentVolumeClaim {name} lost its PersistentVolume {lost}; restore that PersistentVolume, \
-             or delete the PersistentVolumeClaim to start with an empty one"
-        ),
-    )
+    let volume = volume.volume.as_deref().unwrap_or_default();
+    let or = "delete the PersistentVolumeClaim to start with an empty one";
+    Summary::Stalled(Reason::VolumeLost, storage::lost(name, volume, or))
 }
 
 fn pending(name: &str, spec: &StorageClaimSpec, volume: &Volume, observed: &Observed) -> Summary {

@@ -15,6 +15,7 @@ pub mod validate;
 use crate::api::StorageClaim;
 use crate::api::storage_claim::StorageClaimStatus;
 use crate::core::kind::{ChildKind, ParentKind};
+use crate::core::object::Former;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
@@ -41,7 +42,7 @@ impl Parent for StorageClaim {
                 let former = retention::former(self, observed);
                 for object in &mut plan.objects {
                     object.declared = Some("spec".into());
-                    object.follows = former.map(Into::into);
+                    object.follows = former.map(|volume| Former::Volume(volume.into()));
                 }
                 Plan { finalizer: retention::finalizer(self), ..plan }
             }

@@ -17,6 +17,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, of_outcome};
+use crate::core::storage;
 use crate::core::text::{WORD, cut, list};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -198,7 +199,7 @@ fn leaving(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     Some(Summary::Waiting(Reason::Deleting, parts.join("; ")))
 }
 
-/// What a claim says whose volume somebody deletes. Kubernetes holds it as long as a pod mounts it.
+/// What a claim says whose volume somebody deletes.
 fn vanishing(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
     let Volume { phase, volume, .. } = retention::vanishing(claim, observed)?;
     let name = claim.identity().name;
@@ -213,10 +214,7 @@ fn vanishing(claim: &StorageClaim, observed: &Observed) -> Option<Summary> {
         [one] => format!(" while {one} mounts it"),
         several => format!(" while {} mount it", list(several, NAMED_CONSUMERS, ", ")),
     };
-    let message = format!(
-        "PersistentVolumeClaim {name} is being deleted{mounted}: its data goes when the last pod stops, and an empty volume follows. To \
-         keep it: copy it now, or set persistentVolumeReclaimPolicy of PersistentVolume {volume} to Retain"
-    );
+    let message = storage::going(&name, &mounted, volume, "an empty volume follows");
     Some(Summary::Impaired(Reason::VolumeDeleting, message))
 }
 

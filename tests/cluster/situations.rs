@@ -6,6 +6,7 @@ use moorage_harness::{ControlPlane, Sandbox, eventually};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Instant;
 
 crate::cases![every_situation_is_told_and_can_be_mended];
 
@@ -74,11 +75,13 @@ impl Row {
         }
         self.is_in_force(sandbox, true).await?;
         let resource = self.resource(kind);
+        let mut since = Instant::now();
         sandbox.apply(&serde_json::to_string(&resource)?).await?;
         let file = sandbox.work_dir().join("situation.json");
         std::fs::write(&file, serde_json::to_string(&resource)?)?;
         if !self.when.is_empty() {
             ready(sandbox, kind, "web").await?;
+            since = Instant::now();
         }
         for line in &self.when {
             run(sandbox, &line.replace("APP", &file.display().to_string())).await?;
@@ -89,6 +92,7 @@ impl Row {
             has_reason(object, &self.condition, &self.reason) && self.words.iter().all(|words| said.contains(words))
         })
         .await?;
+        println!("{}: told after {:.1} s", self.name, since.elapsed().as_secs_f64());
         for line in &self.mend {
             run(sandbox, line).await?;
             self.is_in_force(sandbox, false).await?;

@@ -1,5 +1,6 @@
 //! No pod starts before what it starts with is its parent's own, and as declared.
 
+use super::volumes::events;
 use super::watches::WEB;
 use super::world::World;
 use anyhow::{Context, Result, ensure};
@@ -150,4 +151,34 @@ async fn a_registry_that_may_have_no_secret_works_with_one_pod() -> Result<()> {
     tokio::time::sleep(std::time::Duration::from_secs(301)).await;
     world.rest(&mut replica).await?;
     world.expect_ready("Registry", "many")
+}
+
+/// Tokens are bound to the account's UID, so pods that run have none that is good. Whose pods have no token loses nothing, and a new
+/// account of a first start follows none.
+#[tokio::test(start_paused = true)]
+async fn tokens_that_end_with_a_deleted_account_are_told_where_pods_have_any() -> Result<()> {
+    let token = json!({"sources": [{"serviceAccountToken": {"path": "token"}}]});
+    let cases = [
+        (json!({}), false),
+        (json!({"serviceAccount": {"automountToken": true}}), true),
+        (json!({"volumes": [{"name": "token", "mountPath": "/token", "projected": token}]}), true),
+        (json!({"serviceAccount": {"automountToken": true}, "replicas": 0}), false),
+    ];
+    for (settings, is_told) in cases {
+        let world = World::new();
+        let mut app: Value = serde_saphyr::from_str(WEB)?;
+        app["spec"].as_object_mut().context("no spec")?.extend(settings.as_object().cloned().unwrap_or_default());
+        world.server.apply(&app.to_string())?;
+        let mut replica = world.start("first", Faults::default()).await;
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "web")?;
+        let told = || events(&world, "TokensInvalid", "web");
+        ensure!(told().is_empty(), "it is a first start: {:?}", told());
+        world.server.delete("ServiceAccount", "default", "web")?;
+        world.rest(&mut replica).await?;
+        ensure!(world.has("ServiceAccount", "web"));
+        let is_command = |event: &Value| event["note"].to_string().contains("rollout restart deployment/web");
+        ensure!(told().len() == usize::from(is_told) && told().iter().all(is_command), "{settings}: {:?}", told());
+    }
+    Ok(())
 }

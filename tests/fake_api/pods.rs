@@ -18,6 +18,17 @@ pub async fn degraded(world: &World, app: &str, status: &str) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the App has problems, or none.
+async fn has_problems(world: &World, app: &str, wanted: bool) -> Result<()> {
+    let since = Instant::now();
+    let problems = || world.server.get("App", "default", app).unwrap_or_default()["status"]["problems"].clone();
+    while problems().as_array().is_some_and(|problems| !problems.is_empty()) != wanted {
+        ensure!(since.elapsed() < Duration::from_secs(60), "{app} has problems: {}", problems());
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 /// A pod that can't pull its image.
 pub fn pod(name: &str, controller: &Value) -> Value {
     json!({
@@ -50,11 +61,48 @@ async fn a_relabelled_pod_leaves_no_ghost() -> Result<()> {
         };
         world.server.edit("Pod", "default", "stray", fails)?;
         sleep(Duration::from_secs(30)).await;
-        degraded(&world, "shop", "False").await?;
+        has_problems(&world, "shop", false).await?;
         world.server.edit("Pod", "default", "shop-1a-x", fails)?;
-        degraded(&world, "shop", "True").await?;
+        has_problems(&world, "shop", true).await?;
         world.server.edit("Pod", "default", "shop-1a-x", |pod| change(&mut pod["metadata"]["labels"]))?;
+        has_problems(&world, "shop", false).await?;
+    }
+    Ok(())
+}
+
+/// A pod of others that carries the labels is told while it may serve, wherever it comes from and however it goes.
+#[tokio::test(start_paused = true)]
+async fn pods_of_others_that_get_requests_are_told_until_they_get_none() -> Result<()> {
+    let ends: [fn(&World) -> Result<()>; 3] = [
+        |world| world.server.delete("Pod", "default", "stray").map(drop),
+        |world| {
+            world
+                .server
+                .edit("Pod", "default", "stray", |pod| pod["metadata"]["labels"]["moorage.dev/app"] = json!("none"))
+                .map(drop)
+        },
+        |world| {
+            world.server.edit("Pod", "default", "stray", |pod| pod["status"]["phase"] = json!("Succeeded")).map(drop)
+        },
+    ];
+    for end in ends {
+        let (world, mut replica) = SHOP.play(Faults::default()).await?;
+        world.server.apply_as("test", pod("stray", &json!([])))?;
+        degraded(&world, "shop", "True").await?;
+        let condition = world.condition("App", "shop", "Ready").unwrap_or_default();
+        let message = condition["message"].as_str().unwrap_or_default();
+        ensure!(
+            condition["reason"] == "ForeignPods" && message.contains("moorage.dev/app=shop: Pod stray"),
+            "{condition}"
+        );
+        world.rest(&mut replica).await?;
+        let cost = world.cost();
+        world.server.edit("Pod", "default", "stray", |pod| pod["status"]["phase"] = json!("Running"))?;
+        world.rest(&mut replica).await?;
+        ensure!(world.cost() == cost, "what becomes of a stranger's pod costs something");
+        end(&world)?;
         degraded(&world, "shop", "False").await?;
+        world.expect_ready("App", "shop")?;
     }
     Ok(())
 }

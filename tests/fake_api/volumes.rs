@@ -3,11 +3,13 @@
 use super::scenarios::{SHOP, adopt_volume, consent, create_volume};
 use super::world::World;
 use anyhow::{Context, Result, ensure};
-use moorage_fake::Faults;
+use moorage_fake::{Call, Faults};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The Events of that reason about an object of ours.
-fn events(world: &World, reason: &str, name: &str) -> Vec<Value> {
+pub fn events(world: &World, reason: &str, name: &str) -> Vec<Value> {
     let events = world.server.list("events.events.k8s.io").into_iter();
     events.filter(|event| event["reason"] == reason && event["regarding"]["name"] == name).collect()
 }
@@ -76,6 +78,54 @@ async fn a_volume_that_is_deleted_under_its_app_is_told_and_held_until_the_app_l
     world.rest(&mut replica).await?;
     told_once(&world, ("VolumeEmptied", "shop-data"), "Warning", &["made anew and is empty", bound, "kubectl get pv"])
 }
+
+/// Of a claim that is nobody's `StorageClaim` likewise: it is watched once somebody mounts it, and no longer.
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_others_is_watched_while_it_is_mounted_and_held_while_it_goes() -> Result<()> {
+    let world = World::new();
+    let is_watched = || world.server.count_requests(|entry| is_of_others(&entry.call));
+    world.server.apply(PLAIN)?;
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    ensure!(is_watched() == 0, "nobody mounts it");
+    world.server.apply(SHELF)?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "shelf")?;
+    let (asked, at_rest) = (is_watched(), world.cost());
+    ensure!(asked > 0, "nobody looked at it");
+    tokio::time::sleep(Duration::from_secs(240)).await;
+    ensure!(world.cost() == at_rest, "it costs something at rest");
+
+    world.server.delete("PersistentVolumeClaim", "default", "books")?;
+    let since = Instant::now();
+    while world.condition("App", "shelf", "Degraded").unwrap_or_default()["reason"] != "VolumeDeleting" {
+        ensure!(since.elapsed() < Duration::from_secs(5), "it is not told within five seconds: {}", world.summary());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let template = || world.server.get("Deployment", "default", "shelf").map(|it| it["spec"]["template"].clone());
+    let before = template();
+    world.server.edit_as("kubectl", "App", "default", "shelf", |app| app["spec"]["image"] = json!("shelf:2"))?;
+    world.rest(&mut replica).await?;
+    ensure!(template() == before, "its last pod was stopped: {}", world.summary());
+
+    // Who mounts another lets it go.
+    world.server.edit_as("kubectl", "App", "default", "shelf", |app| app["spec"]["volumes"] = json!([]))?;
+    world.rest(&mut replica).await?;
+    world.expect_ready("App", "shelf")?;
+    ensure!(template() != before, "it is held for ever: {}", world.summary());
+    Ok(())
+}
+
+/// A request by which claims are followed that others made.
+fn is_of_others(call: &Call) -> bool {
+    call.resource == "persistentvolumeclaims" && !call.selects
+}
+
+const PLAIN: &str = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: books, namespace: default, finalizers: [kubernetes.io/pvc-protection]}, \
+    spec: {volumeName: pv-books, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}";
+
+const SHELF: &str = "{apiVersion: moorage.dev/v1alpha1, kind: App, metadata: {name: shelf, namespace: default}, \
+    spec: {image: 'shelf:1', volumes: [{name: data, mountPath: /data, claim: {name: books}}]}}";
 
 /// By which policy data goes, and with which claim, is told once; what is kept is no news.
 #[tokio::test(start_paused = true)]

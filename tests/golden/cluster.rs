@@ -242,7 +242,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
         return Ok(());
     };
     if let Some(code) = document["code"].as_u64() {
-        contents(context, kind).context("only of configuration")?.failed(u16::try_from(code)?);
+        contents(context, kind).context("only of what is referred to")?.failed(u16::try_from(code)?);
         return Ok(());
     }
     if let Some(mut contents) = contents(context, kind) {
@@ -266,7 +266,7 @@ fn show(context: &Context, document: &Value) -> Result<()> {
 
 /// The watch that shows objects of a kind to those who refer to them.
 fn contents(context: &Context, kind: &str) -> Option<Contents> {
-    let kinds = [ReferenceKind::ConfigMap, ReferenceKind::Secret];
+    let kinds = [ReferenceKind::PersistentVolumeClaim, ReferenceKind::ConfigMap, ReferenceKind::Secret];
     let kind = kinds.into_iter().find(|known| known.as_str() == kind)?;
     let place = if kind.component().is_some() { Place::In(NAMESPACE.into()) } else { Place::Everywhere };
     let watch = Watch { place, subject: Subject::Content(kind) };

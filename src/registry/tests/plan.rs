@@ -101,15 +101,18 @@ fn claim_outlives_the_registry_unless_told_otherwise() {
 
 #[test]
 fn mounted_claims() {
-    for (storage, names) in
-        [(volume(&[]), vec!["images-storage"]), (claim("shared"), vec!["shared"]), (empty_dir(), vec![])]
-    {
+    let cases = [
+        (volume(&[]), Some("images-storage"), vec!["StorageClaim images-storage"]),
+        (claim("shared"), Some("shared"), vec!["StorageClaim shared", "PersistentVolumeClaim shared"]),
+        (empty_dir(), None, vec![]),
+    ];
+    for (storage, name, references) in cases {
         let images = registry(storage);
-        let mounted: Vec<String> = images.references().into_iter().map(|claim| claim.name.into()).collect();
-        assert_eq!(mounted, names);
+        let mounted: Vec<String> = images.references().iter().map(ToString::to_string).collect();
+        assert_eq!(mounted, references);
         let data = deployment_spec(&images, &Observed::default())["template"]["spec"]["volumes"][1].clone();
-        assert_eq!(data["persistentVolumeClaim"]["claimName"].as_str(), names.first().copied());
-        assert_eq!(data.get("emptyDir").is_some(), names.is_empty());
+        assert_eq!(data["persistentVolumeClaim"]["claimName"].as_str(), name);
+        assert_eq!(data.get("emptyDir").is_some(), name.is_none());
     }
 }
 
