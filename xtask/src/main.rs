@@ -1,9 +1,10 @@
-//! Moorage's developer commands: `cargo xtask demo | test | rig | generate | bench`.
+//! Moorage's developer commands: `cargo xtask demo | test | rig | generate | bench | release`.
 
 mod bench;
 mod cargo;
 mod demo;
 mod generate;
+mod release;
 mod rig;
 mod test;
 mod tree;
@@ -31,6 +32,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Write crds/, deploy/ and docs/reference/ from the code
     Generate,
+    /// Make everything that a release publishes, of what is committed: binary, image, manifests, chart, list of parts, hashes
+    Release(release::Arguments),
 }
 
 #[tokio::main]
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
         Command::Rig(arguments) => succeed(rig::run(&arguments).await),
         Command::Bench(arguments) => succeed(bench::run(&arguments).await),
         Command::Generate => succeed(generate::run()),
+        Command::Release(arguments) => succeed(release::run(&arguments)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -50,7 +50,7 @@ fn image() -> Vec<Setting> {
             "image.repository",
             "",
             text_like(REPOSITORY, 255),
-            "Where your image of the operator is, without tag or digest. It must be set, as none is published yet.",
+            "Where your image of the operator is, without tag or digest. It must be set where the chart names none.",
         ),
         setting(
             "image.tag",

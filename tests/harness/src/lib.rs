@@ -44,7 +44,7 @@ pub use http::get as http_get;
 pub use install::manifests;
 pub use operator::{Operator, OperatorOptions};
 pub use ports::free as free_port;
-pub use process::Process;
+pub use process::{Process, run, run_command};
 pub use progress::Progress;
 pub use sandbox::Sandbox;
 pub use wait::eventually;

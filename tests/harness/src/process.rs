@@ -182,14 +182,14 @@ pub(crate) fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
 }
 
 /// Runs a program to its end and returns its stdout; its stderr is the error.
-pub(crate) fn run<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Result<String> {
+pub fn run<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Result<String> {
     let mut command = Command::new(program);
     command.args(args);
     run_command(&mut command)
 }
 
 /// Runs a command to its end and returns its stdout; its stderr is the error.
-pub(crate) fn run_command(command: &mut Command) -> Result<String> {
+pub fn run_command(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("starting {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());

@@ -35,9 +35,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use components::components;
 pub use enter::{Place, enter, environment, shell, unavailable};
+pub use images::architecture;
 pub use leftovers::{Snapshot, processes};
-pub use operator::OPERATOR_NAMESPACE;
-pub use packages::{find, programs};
+pub use operator::{OPERATOR_NAMESPACE, build_from, make_image};
+pub use packages::{find, install_missing, programs};
 
 use crate::{build, cluster::Cluster, components as plan, http, progress::Progress, work_dir::WorkDir};
 

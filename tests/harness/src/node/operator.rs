@@ -2,9 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    env::consts,
+    env::{self, consts},
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 
-use super::{NodeCluster, packages::is_static};
+use super::{NodeCluster, packages, packages::is_static};
 use crate::{
     access::documents,
     build::{cargo, target_dir, workspace},
@@ -30,14 +31,25 @@ const COMPONENTS: &str = "deploy/components";
 /// Pulling, starting and electing takes seconds.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-/// Builds the operator as it is shipped, with the C library linked statically, as there is none in its image.
+/// Builds the operator as it is shipped, from the workspace's sources.
 pub fn build(progress: Progress) -> Result<PathBuf> {
+    build_from(&workspace(), &target_dir(), progress)
+}
+
+/// Builds the operator as it is shipped, from the sources in that folder: with the C library linked statically, as there is none in its
+/// image, and without a path of this machine in it, so that the same sources give the same bytes wherever they lie.
+pub fn build_from(source: &Path, into: &Path, progress: Progress) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", consts::ARCH);
     let mut command = cargo();
-    command.args(["build", "--release", "--package=moorage", "--bin=moorage", "--target", &target]);
-    command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    fs::create_dir_all(target_dir())?;
-    let log = target_dir().join("operator-image.log");
+    command.current_dir(source);
+    command.args(["build", "--release", "--locked", "--package=moorage", "--bin=moorage", "--target", &target]);
+    command.arg("--target-dir").arg(into);
+    let names = names_of_folders(source)?;
+    let renamed = |flag: &str| names.iter().map(|(from, to)| format!("{flag}={from}={to}")).collect::<Vec<_>>();
+    let flags = [vec!["-Ctarget-feature=+crt-static".to_owned()], renamed("--remap-path-prefix")].concat();
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env("CFLAGS", renamed("-ffile-prefix-map").join(" "));
+    fs::create_dir_all(into)?;
+    let log = into.join("operator-image.log");
     let _ = fs::remove_file(&log);
     let total = crates(&target)?;
     let cargo = Process::spawn("cargo build", &command, &log)?;
@@ -47,9 +59,19 @@ pub fn build(progress: Progress) -> Result<PathBuf> {
         format!("{compiled} of {total} crates, {}", logs.lines().last().unwrap_or_default().trim())
     })?;
     ensure!(status.success(), "cargo build ended with {status}:\n{}", cargo.tail(30));
-    let binary = target_dir().join(target).join("release/moorage");
+    let binary = into.join(target).join("release/moorage");
     ensure!(is_static(&binary), "{} needs a dynamic linker, which its image has not", binary.display());
     Ok(binary)
+}
+
+/// How the folders are called, in what is built, that a compiler writes into it.
+fn names_of_folders(source: &Path) -> Result<[(String, &'static str); 3]> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let home = home.context("there is neither CARGO_HOME nor HOME")?;
+    let sysroot = run_command(Command::new("rustc").args(["--print", "sysroot"]).current_dir(source))?;
+    let shown = |path: &Path| path.display().to_string();
+    Ok([(shown(source), "/source"), (shown(&home), "/cargo"), (sysroot.trim().to_owned(), "/rust")])
 }
 
 /// How many crates the operator is made of.
@@ -72,6 +94,29 @@ pub fn dockerfile() -> Result<String> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let last = text.rfind("\nFROM ").context("the Dockerfile has one stage only")?;
     Ok(format!("FROM scratch AS builder\nCOPY moorage /moorage\n{}", &text[last..]))
+}
+
+/// Makes the operator's image of that binary by the last stage of the project's Dockerfile, and has it put where `destination` says, in
+/// buildah's words. The same binary and the same time (Unix) give the same image. The folder is to be on a disk, as layers are large.
+pub fn make_image(binary: &Path, folder: &Path, name: &str, time: i64, destination: &str) -> Result<()> {
+    let context = folder.join("context");
+    fs::create_dir_all(&context)?;
+    fs::copy(binary, context.join("moorage")).with_context(|| binary.display().to_string())?;
+    fs::write(context.join("Dockerfile"), dockerfile()?)?;
+    let buildah = |arguments: &[&str]| -> Result<()> {
+        let mut command = Command::new(packages::find("buildah")?);
+        command.arg("--root").arg(folder.join("buildah")).args([
+            "--runroot",
+            "/run/buildah",
+            "--storage-driver",
+            "vfs",
+        ]);
+        command.args(arguments).current_dir(&context).env("TMPDIR", folder);
+        run_command(&mut command).map(|_| ())
+    };
+    let time = format!("--timestamp={time}");
+    buildah(&["build", "--isolation", "chroot", "--quiet", &time, "--tag", name, "."])?;
+    buildah(&["push", "--tls-verify=false", "--quiet", name, destination])
 }
 
 /// The image that the manifest names.

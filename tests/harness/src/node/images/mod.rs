@@ -162,7 +162,7 @@ impl Kitchen {
 }
 
 /// This machine's architecture, as images name it.
-fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -181,23 +181,11 @@ fn add_program(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The operator's image, built by the last stage of the project's Dockerfile and named as the manifest names it, less
-/// the registry.
+/// The operator's image, named as the manifest names it, less the registry.
 fn push_operator(work: &WorkDir) -> Result<()> {
-    let context = work.path().join("images/operator");
-    fs::create_dir_all(&context)?;
-    fs::rename(operator::binary(work.path()), context.join("moorage"))?;
-    fs::write(context.join("Dockerfile"), operator::dockerfile()?)?;
     let image = operator::image()?;
     let (_, name) = image.split_once('/').with_context(|| format!("{image} names no registry"))?;
     let target = reference(name);
-    let storage = work.path().join("buildah").display().to_string();
-    let buildah = |arguments: &[&str]| -> Result<()> {
-        let mut command = Command::new("buildah");
-        command.args(["--root", &storage, "--runroot", "/run/buildah", "--storage-driver", "vfs"]);
-        command.args(arguments).current_dir(&context).env("TMPDIR", work.path());
-        run_command(&mut command).map(|_| ())
-    };
-    buildah(&["build", "--isolation", "chroot", "--quiet", "--tag", &target, "."])?;
-    buildah(&["push", "--tls-verify=false", "--quiet", &target])
+    let folder = work.path().join("images/operator");
+    operator::make_image(&operator::binary(work.path()), &folder, &target, 0, &format!("docker://{target}"))
 }
