@@ -47,9 +47,10 @@ mod situations;
 mod statuses;
 mod storage;
 mod unions;
+mod upgrade;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use moorage_harness::{ControlPlane, build};
+use moorage_harness::{ControlPlane, build, former};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -155,6 +156,7 @@ fn slow() -> Vec<Case> {
         monitoring::own_cases(),
         olm::own_cases(),
         down::own_cases(),
+        with(&["history to upgrade from"], upgrade::own_cases()),
         with(&["helm"], helm::own_cases()),
     ]
     .into_iter()
@@ -189,6 +191,7 @@ fn main() -> ExitCode {
         let partial = arguments.filter.is_some() || !arguments.skip.is_empty();
         let is_there = |name: &str| match name {
             "helm" => build::helm_unavailable().is_none(),
+            "history to upgrade from" => former::unavailable().is_none(),
             "prometheus" => build::prometheus_unavailable().is_none(),
             name => control_plane.bin(name).is_ok(),
         };

@@ -15,6 +15,7 @@ use moorage::generate::{crds, deploy::IMAGE, emit, files::File, installs};
 use moorage_harness::{
     Progress,
     build::{helm, target_dir, workspace},
+    former::unpack,
     node::{architecture, build_from, install_missing, make_image},
     run as run_program, run_command,
 };
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let _ = fs::remove_dir_all(&work);
     let sources = [work.join("one"), work.join("two/elsewhere")];
     for source in &sources {
-        unpack(source)?;
+        unpack("HEAD", source)?;
     }
     let release = Release { image: arguments.image.clone(), output, work: work.clone(), time };
     release.binary(&sources, progress)?;
@@ -220,15 +221,6 @@ impl Release {
              cosign attest --type cyclonedx --predicate {output}/moorage-{VERSION}.cdx.json {reference}"
         )
     }
-}
-
-/// The committed sources, in that folder.
-fn unpack(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    let archive = folder.with_extension("tar");
-    git(&["archive", "--format=tar", "--output", &archive.display().to_string(), "HEAD"])?;
-    run_command(Command::new("tar").arg("--extract").arg("--file").arg(&archive).arg("--directory").arg(folder))?;
-    Ok(fs::remove_file(archive)?)
 }
 
 fn git(arguments: &[&str]) -> Result<String> {

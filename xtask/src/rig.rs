@@ -4,7 +4,7 @@ use std::future::pending;
 
 use anyhow::Result;
 use clap::Args;
-use moorage_harness::{ControlPlane, Options, Progress, build, guard};
+use moorage_harness::{ControlPlane, Options, Progress, build, former, guard};
 use tokio::task::spawn_blocking;
 
 #[derive(Args)]
@@ -40,6 +40,9 @@ fn build_all() -> Result<build::Assets> {
     }
     if build::helm_unavailable().is_none() {
         build::helm(Progress::stderr())?;
+    }
+    if former::unavailable().is_none() {
+        former::former(Progress::stderr())?;
     }
     Ok(assets)
 }

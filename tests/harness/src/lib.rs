@@ -22,6 +22,7 @@ mod cluster;
 mod components;
 mod control_plane;
 mod debian;
+pub mod former;
 mod go;
 pub mod guard;
 mod http;
