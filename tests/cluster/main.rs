@@ -20,7 +20,6 @@ mod fence;
 mod fixed;
 mod generation;
 mod gitops;
-mod helm;
 mod install;
 mod kubectl;
 mod large;
@@ -48,6 +47,7 @@ mod statuses;
 mod storage;
 mod unions;
 mod upgrade;
+mod ways;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use moorage_harness::{ControlPlane, build, former};
@@ -157,7 +157,7 @@ fn slow() -> Vec<Case> {
         olm::own_cases(),
         down::own_cases(),
         with(&["history to upgrade from"], upgrade::own_cases()),
-        with(&["helm"], helm::own_cases()),
+        with(&["helm"], ways::own_cases()),
     ]
     .into_iter()
     .flatten()

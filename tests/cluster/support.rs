@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use moorage_harness::build::workspace;
+pub use moorage_harness::page::{blocks, page, section};
 use moorage_harness::{AuditEvent, ControlPlane, Mark, OperatorOptions, Sandbox, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -186,9 +186,14 @@ pub async fn patch(sandbox: &Sandbox, kind: &str, name: &str, patch: &Value) -> 
     Ok(())
 }
 
-/// The operator's writes since the mark, but for its Lease and its Events.
+/// The writes of a sandbox's operator since the mark.
 pub fn writes(control_plane: &ControlPlane, sandbox: &Sandbox, mark: Mark) -> Result<Vec<AuditEvent>> {
-    let events = control_plane.audit().by_user(&sandbox.user(), mark)?;
+    writes_of(control_plane, &sandbox.user(), mark)
+}
+
+/// An operator's writes since the mark, but for its Lease and its Events.
+pub fn writes_of(control_plane: &ControlPlane, user: &str, mark: Mark) -> Result<Vec<AuditEvent>> {
+    let events = control_plane.audit().by_user(user, mark)?;
     // What is made unseen is asked for once by each process; the answer that it is there is no write.
     let is_there = |event: &AuditEvent| event.resource == "secrets" && event.code == 409;
     let counted = |event: &AuditEvent| {
@@ -219,24 +224,6 @@ pub async fn exactly(
     let log = sandbox.operator.process().tail(30);
     ensure!(events.len() == count, "expected {count} writes, found {}:\n{}\n{log}", events.len(), lines(&events));
     Ok(())
-}
-
-/// The code blocks of a page in that language.
-pub fn blocks(page: &str, language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
-}
-
-/// A section of a page of the documentation.
-pub fn section(path: &str, title: &str) -> Result<String> {
-    let page = page(path)?;
-    let (_, text) = page.split_once(&format!("\n## {title}\n")).with_context(|| format!("{path} has no {title}"))?;
-    Ok(text.split("\n## ").next().unwrap_or_default().to_owned())
-}
-
-/// A page of the documentation.
-pub fn page(path: &str) -> Result<String> {
-    Ok(std::fs::read_to_string(workspace().join(path))?)
 }
 
 /// Runs a documented line of kubectl, which quotes with `'` only; returns what it prints.

@@ -16,8 +16,8 @@ mod uninstall;
 
 use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
-use moorage_harness::Progress;
 use moorage_harness::node::{self, NodeCluster, Place};
+use moorage_harness::{Progress, Way};
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -83,7 +83,7 @@ fn inside(arguments: &Arguments, folder: std::path::PathBuf) -> Result<ExitCode>
     let cluster = Arc::new(runtime.block_on(NodeCluster::start(folder, Progress::stderr()))?);
     eprintln!("node ready in {:.1} s", cluster.start_time().as_secs_f64());
     let begin = Instant::now();
-    runtime.block_on(cluster.install_operator())?;
+    runtime.block_on(cluster.install_operator(Way::Kubectl, |_| ()))?;
     eprintln!("operator installed in {:.1} s", begin.elapsed().as_secs_f64());
     Ok(libtest_mimic::run(arguments, trials(Some(&(runtime, cluster)))).exit_code())
 }

@@ -110,6 +110,23 @@ fn the_pages_of_reasons_are_runbooks() {
     }
 }
 
+/// Whoever installs finds the same on the page of each way.
+#[test]
+fn the_pages_of_installs_are_alike() {
+    for path in files("docs/install", "md").iter().filter(|path| !path.ends_with("README.md")) {
+        let text = read(path);
+        let titles: Vec<&str> = text.split("\n## ").skip(1).filter_map(|part| part.lines().next()).collect();
+        assert!(
+            titles.starts_with(&["Install", "Components and settings", "Upgrade", "Uninstall"]),
+            "{}",
+            path.display()
+        );
+        let index = read(&path.with_file_name("README.md"));
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(index.contains(&format!("]({name})")), "docs/install/README.md does not name {name}");
+    }
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut pages = files("docs", "md");

@@ -9,13 +9,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use kube::api::DynamicObject;
 use moorage_harness::{
-    Access, ControlPlane, OperatorOptions, Options, Progress,
+    Access, ControlPlane, OperatorOptions, Options, Progress, Way,
     build::workspace,
     eventually, guard, manifests,
-    node::{self, NodeCluster, Place},
+    node::{self, NodeCluster, OPERATOR_NAMESPACE, Place},
 };
 
 use crate::{cargo::build_operator, tree};
@@ -27,12 +30,29 @@ const KINDS: [&str; 3] = ["App", "StorageClaim", "Registry"];
 
 #[derive(Args)]
 pub struct Arguments {
+    /// How Moorage is installed, by the commands of its page in docs/install
+    ///
+    /// All that this output has is really applied. With --node the operator is the Pod of its Deployment. Without, no kubelet runs
+    /// it: its pods are played, and beside them runs one process with the arguments, variables and `ServiceAccount` of such a pod,
+    /// and so with the rights that this output gives. Of olm it is what Operator Lifecycle Manager makes of the bundle, for all
+    /// namespaces; OLM itself is not there.
+    #[arg(long, default_value = "kubectl", value_parser = way())]
+    via: Way,
     /// Run on a real node (containerd, runc, kubelet) with the operator as a Pod from its own image; needs root on Linux
     #[arg(long)]
     node: bool,
     /// End as soon as everything is ready, with code 0, or when it fails to be, with code 1
     #[arg(long)]
     exit: bool,
+}
+
+fn way() -> impl TypedValueParser<Value = Way> {
+    PossibleValuesParser::new(Way::ALL.map(Way::name)).try_map(|name| name.parse())
+}
+
+/// Shows a command of a page before it is run.
+fn tell(command: &str) {
+    eprintln!("$ {command}");
 }
 
 /// Runs the demo.
@@ -45,10 +65,8 @@ async fn simulated(arguments: &Arguments) -> Result<()> {
     let binary = tokio::task::spawn_blocking(build_operator).await??;
     let rig = ControlPlane::start(Options::default()).await?;
     eprintln!("cluster ready after {:.1} s", rig.start_time().as_secs_f64());
-    let root = workspace();
-    rig.install(&root.join("crds"), &root.join("deploy")).await?;
-    let operator = rig.operator(OperatorOptions::new(binary)).await?;
-    operator.ready().await?;
+    rig.installer(arguments.via, tell).await?.install().await?;
+    let operator = rig.deployed_operator(OPERATOR_NAMESPACE, OperatorOptions::new(binary)).await?;
     let outcome = quickstart(&rig, || match operator.process().exited()? {
         Some(status) => bail!("the operator ended with {status}:\n{}", operator.process().tail(20)),
         None => Ok(()),
@@ -72,13 +90,19 @@ async fn on_node(arguments: &Arguments) -> Result<ExitCode> {
         // Outside, nobody learns when the run inside has done its work and only waits for Ctrl-C.
         guard::exit_code_on_interrupt(0);
     }
-    let folder = match tokio::task::spawn_blocking(|| node::enter(Progress::stderr())).await?? {
+    let via = arguments.via;
+    let entered = tokio::task::spawn_blocking(move || {
+        // Inside there is no network to build them from.
+        via.programs(Progress::stderr())?;
+        node::enter(Progress::stderr())
+    });
+    let folder = match entered.await?? {
         Place::Inside(folder) => folder,
         Place::Finished(code) => return Ok(code),
     };
     let cluster = NodeCluster::start(folder, Progress::stderr()).await?;
     eprintln!("node ready after {:.1} s", cluster.start_time().as_secs_f64());
-    cluster.install_operator().await?;
+    cluster.install_operator(via, tell).await?;
     let outcome = match quickstart(&cluster, || Ok(())).await {
         Ok(()) => answer(&cluster).await,
         Err(error) => Err(error.context(cluster.operator_report().await)),

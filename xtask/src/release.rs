@@ -109,7 +109,7 @@ impl Release {
         let name = self.reference();
         for folder in &archives {
             let archive = format!("oci-archive:{}:{name}", folder.join("image.tar").display());
-            make_image(binary, folder, &name, self.time, &archive)?;
+            make_image(binary, folder, &name, self.time, &[archive])?;
         }
         let [first, second] = &archives;
         let digest = |folder: &PathBuf| {

@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 use crate::{build::Assets, certificates::Pair, components::Plan, work_dir::WorkDir};
 
-/// How long one kubectl command may take.
-const KUBECTL_DEADLINE: Duration = Duration::from_mins(3);
+/// How long one command may take.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(3);
 
 /// The field manager of everything the rig applies.
 const FIELD_MANAGER: &str = "moorage-rig";
@@ -187,7 +187,7 @@ impl Access {
     /// that nobody carries out.
     pub async fn run_kubectl(&self, args: &[&str]) -> Result<String> {
         let output = tokio::process::Command::from(self.kubectl()?).args(args).kill_on_drop(true).output();
-        let output = tokio::time::timeout(KUBECTL_DEADLINE, output).await;
+        let output = tokio::time::timeout(DEADLINE, output).await;
         let output = output.with_context(|| format!("kubectl {}: not done in time", args.join(" ")))??;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr);

@@ -11,12 +11,11 @@ use crate::{
     control_plane::ControlPlane,
     install::namespace_object,
     operator::{Operator, OperatorOptions},
+    ways::OPERATOR_NAMESPACE,
 };
 
 /// Cluster-scoped reads, bound cluster-wide even for an operator that watches one namespace.
 const CLUSTER_ROLE: &str = "moorage-cluster";
-/// Where the generated manifests put these Roles.
-const OPERATOR_NAMESPACE: &str = "moorage-system";
 
 /// One test's namespace and operator. The namespace goes with the control plane.
 pub struct Sandbox {

@@ -37,8 +37,10 @@ pub(crate) use components::components;
 pub use enter::{Place, enter, environment, shell, unavailable};
 pub use images::architecture;
 pub use leftovers::{Snapshot, processes};
-pub use operator::{OPERATOR_NAMESPACE, build_from, make_image};
+pub use operator::{build_from, make_image};
 pub use packages::{find, install_missing, programs};
+
+pub use crate::ways::OPERATOR_NAMESPACE;
 
 use crate::{build, cluster::Cluster, components as plan, http, progress::Progress, work_dir::WorkDir};
 

@@ -20,14 +20,11 @@ use crate::{
     process::{Process, run_command},
     progress::Progress,
     wait::eventually,
+    ways::{OPERATOR_NAMESPACE, Way},
 };
 
-/// Where the manifests put the operator.
-pub const OPERATOR_NAMESPACE: &str = "moorage-system";
 /// The manifest that a user applies.
 const MANIFEST: &str = "deploy/install.yaml";
-/// What adds rights to it.
-const COMPONENTS: &str = "deploy/components";
 /// Pulling, starting and electing takes seconds.
 const DEADLINE: Duration = Duration::from_mins(2);
 
@@ -96,9 +93,9 @@ pub fn dockerfile() -> Result<String> {
     Ok(format!("FROM scratch AS builder\nCOPY moorage /moorage\n{}", &text[last..]))
 }
 
-/// Makes the operator's image of that binary by the last stage of the project's Dockerfile, and has it put where `destination` says, in
+/// Makes the operator's image of that binary by the last stage of the project's Dockerfile, and has it put to these destinations, in
 /// buildah's words. The same binary and the same time (Unix) give the same image. The folder is to be on a disk, as layers are large.
-pub fn make_image(binary: &Path, folder: &Path, name: &str, time: i64, destination: &str) -> Result<()> {
+pub fn make_image(binary: &Path, folder: &Path, name: &str, time: i64, destinations: &[String]) -> Result<()> {
     let context = folder.join("context");
     fs::create_dir_all(&context)?;
     fs::copy(binary, context.join("moorage")).with_context(|| binary.display().to_string())?;
@@ -116,7 +113,7 @@ pub fn make_image(binary: &Path, folder: &Path, name: &str, time: i64, destinati
     };
     let time = format!("--timestamp={time}");
     buildah(&["build", "--isolation", "chroot", "--quiet", &time, "--tag", name, "."])?;
-    buildah(&["push", "--tls-verify=false", "--quiet", name, destination])
+    destinations.iter().try_for_each(|to| buildah(&["push", "--tls-verify=false", "--quiet", name, to]))
 }
 
 /// The image that the manifest names.
@@ -128,16 +125,12 @@ pub fn image() -> Result<String> {
 }
 
 impl NodeCluster {
-    /// Installs the operator with `kubectl apply`, as its manifest and components stand in the repository, and waits until every
-    /// replica that it asks for is available.
-    pub async fn install_operator(&self) -> Result<()> {
-        let manifest = workspace().join(MANIFEST).display().to_string();
-        self.run_kubectl(&["apply", "--server-side", "--filename", &manifest]).await?;
-        for component in fs::read_dir(workspace().join(COMPONENTS))? {
-            let component = component?.path().display().to_string();
-            self.run_kubectl(&["apply", "--server-side", "--kustomize", &component]).await?;
+    /// Installs the operator in that way, telling each command, and waits until every replica that it asks for is available.
+    pub async fn install_operator(&self, way: Way, told: fn(&str)) -> Result<()> {
+        match self.installer(way, told).await?.install().await {
+            Ok(()) => self.operator_available().await,
+            Err(error) => Err(error.context(self.operator_report().await)),
         }
-        self.operator_available().await
     }
 
     /// Waits until every replica of the operator is available.

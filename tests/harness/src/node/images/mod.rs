@@ -57,6 +57,9 @@ const IMAGES: [Image; 3] = [
 /// Where the registry's image is looked for by a Registry that names none.
 const REGISTRY_IMAGE: &str = "library/registry:3.1.1";
 
+/// What pages call the operator's image once somebody has built one.
+const USERS_IMAGE: &str = "team/moorage:";
+
 /// Makes and pushes every image. The registry must run.
 pub fn push_all(assets: &Assets, work: &WorkDir) -> Result<()> {
     let kitchen = Kitchen { crane: assets.bin("crane")?, folder: work.path().join("images") };
@@ -181,11 +184,13 @@ fn add_program(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The operator's image, named as the manifest names it, less the registry.
+/// The operator's image, named as the manifest names it, and as the pages of installs have a user name it, less the registry.
 fn push_operator(work: &WorkDir) -> Result<()> {
     let image = operator::image()?;
     let (_, name) = image.split_once('/').with_context(|| format!("{image} names no registry"))?;
     let target = reference(name);
+    let users = reference(&name.replace("moorage:", USERS_IMAGE));
     let folder = work.path().join("images/operator");
-    operator::make_image(&operator::binary(work.path()), &folder, &target, 0, &format!("docker://{target}"))
+    let destinations = [&target, &users].map(|name| format!("docker://{name}"));
+    operator::make_image(&operator::binary(work.path()), &folder, &target, 0, &destinations)
 }
