@@ -1,7 +1,10 @@
 //! Types that more than one kind uses.
 
 use super::schema::upstream;
-use k8s_openapi::api::core::v1::{PodSecurityContext, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, HostAlias, PodDNSConfig, PodOS, PodReadinessGate, PodResourceClaim, PodSecurityContext, Toleration,
+    TopologySpreadConstraint,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,6 +105,58 @@ pub struct PodSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<Toleration>>")]
     pub tolerations: Vec<Toleration>,
+    /// Nodes and other pods that the pods want to be near to or away from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<Affinity>")]
+    pub affinity: Option<Affinity>,
+    /// How the pods are spread over nodes, zones and the like. Kubernetes has a `labelSelector` say of which pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<TopologySpreadConstraint>>")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// A `PriorityClass`: who goes first, and who has to make room, where nodes are full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+    /// Whether the pods may have others make room. The priority class decides: any other value than its own is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preemption_policy: Option<String>,
+    /// A `RuntimeClass`, for nodes with several container runtimes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class_name: Option<String>,
+    /// The scheduler that places the pods. Kubernetes' own unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduler_name: Option<String>,
+    /// Operating system of the nodes. For `windows` no default is given that Windows lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<PodOS>")]
+    pub os: Option<PodOS>,
+    /// Conditions that something else sets and that must be true, too, before a pod is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<PodReadinessGate>>")]
+    pub readiness_gates: Vec<PodReadinessGate>,
+    /// Devices that are set aside for the pods; `resources.claims` says which of them the container uses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<PodResourceClaim>>")]
+    pub resource_claims: Vec<PodResourceClaim>,
+    /// Lines of the pods' `/etc/hosts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "upstream::<Vec<HostAlias>>")]
+    pub host_aliases: Vec<HostAlias>,
+    /// Who resolves names. `ClusterFirst`, the cluster's DNS, unless set; `None` takes `dnsConfig` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_policy: Option<String>,
+    /// Servers, search domains and options, beside those of `dnsPolicy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<PodDNSConfig>")]
+    pub dns_config: Option<PodDNSConfig>,
+    /// Whether every Service of the namespace gives the pods variables, such as `SHOP_PORT=tcp://...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_service_links: Option<bool>,
+    /// Whether the containers of a pod see each other's processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_process_namespace: Option<bool>,
+    /// Whether users within the pods are those of the node. False, root within a pod is nobody outside of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_users: Option<bool>,
     /// Security settings of the whole pod, laid over the restricted defaults field by field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "upstream::<PodSecurityContext>")]

@@ -10,6 +10,7 @@ pub mod registry;
 pub mod rollout;
 pub mod schema;
 pub mod storage_claim;
+pub mod volume;
 pub mod words;
 
 pub use app::App;

@@ -1,8 +1,8 @@
 //! `Registry`: an image registry on storage of its own.
 
-use super::app::ClaimReference;
 use super::common::{AccessMode, ChildStatus, DeletionPolicy, PodSettings, Problem};
 use super::schema::upstream;
+use super::volume::ClaimReference;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;

@@ -30,6 +30,10 @@ fn strip_descriptions(value: &mut Value) {
 /// Fields of upstream types that hold quantities.
 const QUANTITIES: [&str; 4] = ["limits[]", "requests[]", "sizeLimit", "divisor"];
 
+/// Keys and values of labels, wherever they are compared.
+const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
+const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
 /// A quantity, as Kubernetes' own documentation of the type spells it.
 const QUANTITY: &str = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
@@ -68,6 +72,7 @@ fn amount(map: &mut Map<String, Value>) {
 fn bound_object(map: &mut Map<String, Value>, field: &str) {
     if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, property) in properties {
+            choose(property, field.trim_end_matches("[]"), name);
             bound(property, name);
             explain(property, field.trim_end_matches("[]"), name);
         }
@@ -75,6 +80,32 @@ fn bound_object(map: &mut Map<String, Value>, field: &str) {
     if let Some(values) = map.get_mut("additionalProperties") {
         bound(values, &format!("{field}[]"));
         map.entry("maxProperties").or_insert(json!(64));
+    }
+}
+
+/// Fields of upstream types that take some words only, by the field that holds them; the types themselves know no choices.
+const CHOICES: &[(&str, &str, &[&str])] = &[
+    ("pod", "dnsPolicy", &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
+    ("pod", "preemptionPolicy", &["PreemptLowerPriority", "Never"]),
+    ("os", "name", &["linux", "windows"]),
+    ("topologySpreadConstraints", "whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]),
+    ("topologySpreadConstraints", "nodeAffinityPolicy", &["Honor", "Ignore"]),
+    ("topologySpreadConstraints", "nodeTaintsPolicy", &["Honor", "Ignore"]),
+    ("matchExpressions", "operator", &["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]),
+    ("matchFields", "operator", &["In", "NotIn"]),
+    ("resizePolicy", "resourceName", &["cpu", "memory"]),
+    ("resizePolicy", "restartPolicy", &["NotRequired", "RestartContainer"]),
+    ("", "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
+];
+
+fn choose(property: &mut Value, within: &str, name: &str) {
+    let is_it =
+        |(holder, field, _): &&(&str, &str, &[&str])| (holder.is_empty() || *holder == within) && *field == name;
+    if let Some((_, _, choices)) = CHOICES.iter().find(is_it) {
+        property["enum"] = json!(choices);
+    }
+    if (within, name) == ("matchExpressions", "key") || name == "topologyKey" {
+        property["pattern"] = json!(LABEL_KEY);
     }
 }
 
@@ -91,16 +122,30 @@ fn bound_list(map: &mut Map<String, Value>, field: &str) {
         "env" => (256, &["name"]),
         "volumes" => (32, &["name"]),
         "ports" => (32, &["port", "protocol"]),
-        "imagePullSecrets" => (16, &["name"]),
+        "imagePullSecrets" | "resourceClaims" | "claims" => (16, &["name"]),
         "conditions" => (16, &["type"]),
         "revisions" => (16, &["number"]),
         "children" => (128, &["kind", "name"]),
+        "hostAliases" => (64, &["ip"]),
+        "resizePolicy" => (2, &["resourceName"]),
+        "topologySpreadConstraints" => (16, &["topologyKey", "whenUnsatisfiable"]),
         "args" | "command" => (256, &[]),
         "consumers" => (1024, &[]),
         "accessModes" => (4, &[]),
+        "nameservers" => (3, &[]),
+        "searches" => (32, &[]),
+        // Lists within lists: rules are granted only so much.
+        "requiredDuringSchedulingIgnoredDuringExecution"
+        | "preferredDuringSchedulingIgnoredDuringExecution"
+        | "nodeSelectorTerms"
+        | "matchExpressions"
+        | "matchFields" => (16, &[]),
         _ => (64, &[]),
     };
     map.entry("maxItems").or_insert(json!(most));
+    if field == "nodeSelectorTerms" {
+        map.insert("minItems".to_owned(), json!(1));
+    }
     if keys.is_empty() {
         map.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
     } else {
@@ -157,13 +202,16 @@ fn bound_string(map: &mut Map<String, Value>, field: &str) {
     }
     let most = match field {
         "value" | "args[]" | "command[]" | "message" => 32768,
-        "mountPath" | "devicePath" | "subPath" | "path" | "workingDir" | "image" => 1024,
+        "mountPath" | "devicePath" | "subPath" | "path" | "terminationMessagePath" | "workingDir" | "image" => 1024,
         "annotations[]" => 16384,
-        "labels[]" | "nodeSelector[]" | "matchLabels[]" => 63,
+        "labels[]" | "nodeSelector[]" | "matchLabels[]" | "values[]" => 63,
         "size" => 32,
         _ => 253,
     };
     map.entry("maxLength").or_insert(json!(most));
+    if ["matchLabels[]", "values[]"].contains(&field) {
+        map.entry("pattern").or_insert(json!(LABEL_VALUE));
+    }
 }
 
 fn bound_integer(map: &mut Map<String, Value>, field: &str) {
@@ -172,7 +220,8 @@ fn bound_integer(map: &mut Map<String, Value>, field: &str) {
     let (least, most) = match field {
         "port" | "containerPort" | "nodePort" => (1, 65535),
         "replicas" => (0, 10_000),
-        "toRevision" => (1, 2_147_483_647),
+        "toRevision" | "maxSkew" | "minDomains" => (1, 2_147_483_647),
+        "weight" => (1, 100),
         "observedGeneration" => return,
         "exitCode" => (-2_147_483_648, 2_147_483_647),
         "runAsUser" | "runAsGroup" | "fsGroup" | "supplementalGroups[]" => (0, 4_294_967_295_i64),

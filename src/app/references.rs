@@ -1,7 +1,8 @@
 //! What an App's spec names for its pods to have, and where; and what of it the pods read.
 
-use crate::api::app::{AppSpec, AppVolume, ServiceAccountSettings};
+use crate::api::app::{AppSpec, ServiceAccountSettings};
 use crate::api::rollout::{ConfigKind, ConfigReference};
+use crate::api::volume::AppVolume;
 use crate::core::configuration::Reading;
 use crate::core::own::Named;
 use crate::core::reference::{Reference, ReferenceKind};

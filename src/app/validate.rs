@@ -4,10 +4,11 @@
 //! written under an older schema.
 
 use super::references::{readings, unread};
-use crate::api::app::{App, AppPort, AppSpec, AppVolume, Protocol, ServiceType, VolumeStorage};
+use crate::api::app::{App, AppPort, AppSpec, Protocol, ServiceType};
 use crate::api::common::VolumeMode;
 use crate::api::monitoring::{MonitorKind, Monitoring};
 use crate::api::rollout::{Rollout, RolloutStrategy};
+use crate::api::volume::{AppVolume, VolumeStorage};
 use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
 use crate::core::configuration::Reading;
 use crate::core::kind::{ChildKind, Identity};

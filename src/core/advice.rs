@@ -104,10 +104,19 @@ const HELD_VOLUME: &str =
 type Table = [(&'static str, &'static str)];
 
 /// What the scheduler says of nodes that do not take a pod (`pkg/scheduler/framework/plugins`, by folder).
-const UNSCHEDULABLE: [(&str, &str); 7] = [
+const UNSCHEDULABLE: [(&str, &str); 10] = [
     (SILENT, "see whether that scheduler runs and is well: kubectl get pods -A | grep scheduler"),
     ("Insufficient ", "lower spec.resources.requests or add a node with as much free"),
-    ("node affinity/selector", "check spec.pod.nodeSelector against kubectl get nodes --show-labels"),
+    (
+        "node affinity/selector",
+        "check spec.pod.nodeSelector and spec.pod.affinity.nodeAffinity against kubectl get nodes --show-labels",
+    ),
+    ("pod anti-affinity rules", "relax spec.pod.affinity.podAntiAffinity, or add a node"),
+    (
+        "pod affinity rules",
+        "check spec.pod.affinity.podAffinity: the pods that it names must run, and have room beside them",
+    ),
+    ("topology spread constraints", "relax spec.pod.topologySpreadConstraints, or add nodes where there are too few"),
     ("untolerated taint", "tolerate the taint with spec.pod.tolerations, or take it off the node"),
     ("were unschedulable", "let pods on the node again with kubectl uncordon"),
     (

@@ -48,7 +48,7 @@ pub struct Revision {
 type Part = (&'static str, &'static [&'static str]);
 
 /// Every part of a pod template that is told by its own name. What is left is told as `other`.
-const PARTS: [Part; 25] = [
+const PARTS: [Part; 34] = [
     ("image", &["/container/image"]),
     ("imagePullPolicy", &["/container/imagePullPolicy"]),
     ("imagePullSecrets", &["/spec/imagePullSecrets"]),
@@ -64,6 +64,11 @@ const PARTS: [Part; 25] = [
     ("startupProbe", &["/container/startupProbe"]),
     ("lifecycle", &["/container/lifecycle"]),
     ("securityContext", &["/container/securityContext"]),
+    ("terminationMessagePath", &["/container/terminationMessagePath"]),
+    ("terminationMessagePolicy", &["/container/terminationMessagePolicy"]),
+    ("stdin", &["/container/stdin"]),
+    ("tty", &["/container/tty"]),
+    ("resizePolicy", &["/container/resizePolicy"]),
     ("volumes", &["/container/volumeMounts", "/container/volumeDevices", "/spec/volumes"]),
     ("serviceAccount", &["/spec/serviceAccountName", "/spec/serviceAccount", "/spec/automountServiceAccountToken"]),
     ("configuration", &["/metadata/annotations/moorage.dev~1config-hash"]),
@@ -72,8 +77,28 @@ const PARTS: [Part; 25] = [
     ("pod.annotations", &["/metadata/annotations"]),
     ("pod.nodeSelector", &["/spec/nodeSelector"]),
     ("pod.tolerations", &["/spec/tolerations"]),
+    ("pod.affinity", &["/spec/affinity"]),
+    ("pod.topologySpreadConstraints", &["/spec/topologySpreadConstraints"]),
+    ("pod.enableServiceLinks", &["/spec/enableServiceLinks"]),
     ("pod.securityContext", &["/spec/securityContext"]),
     ("pod.terminationGracePeriodSeconds", &["/spec/terminationGracePeriodSeconds"]),
+    (
+        "pod",
+        &[
+            "/spec/priorityClassName",
+            "/spec/preemptionPolicy",
+            "/spec/runtimeClassName",
+            "/spec/schedulerName",
+            "/spec/os",
+            "/spec/readinessGates",
+            "/spec/resourceClaims",
+            "/spec/hostAliases",
+            "/spec/dnsPolicy",
+            "/spec/dnsConfig",
+            "/spec/shareProcessNamespace",
+            "/spec/hostUsers",
+        ],
+    ),
 ];
 
 /// Hashes of the parts of a pod template, in the order of [`PARTS`], and of what is left.
@@ -263,7 +288,11 @@ mod tests {
     /// Each change of a template, and by which name it is told.
     #[test]
     fn what_changed_is_told_by_the_names_of_the_app() {
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 16] = [
+            ("tty", |it| it["spec"]["containers"][1]["tty"] = json!(true)),
+            ("pod.affinity", |it| it["spec"]["affinity"] = json!({"podAntiAffinity": {}})),
+            ("pod.enableServiceLinks", |it| it["spec"]["enableServiceLinks"] = json!(false)),
+            ("pod", |it| it["spec"]["dnsPolicy"] = json!("Default")),
             ("image", |it| it["spec"]["containers"][1]["image"] = json!("web:2")),
             ("env", |it| it["spec"]["containers"][1]["env"] = json!([])),
             ("resources", |it| it["spec"]["containers"][1]["resources"] = json!({"limits": {"cpu": 1}})),
@@ -276,7 +305,7 @@ mod tests {
             }),
             ("pod.annotations", |it| it["metadata"]["annotations"]["a"] = json!("c")),
             ("pod.labels", |it| it["metadata"]["labels"]["team"] = json!("c")),
-            ("other", |it| it["spec"]["dnsPolicy"] = json!("Default")),
+            ("other", |it| it["spec"]["hostname"] = json!("web")),
             ("other", |it| it["spec"]["containers"][0]["image"] = json!("side:2")),
         ];
         let before = Parts::of(&template(), "web");

@@ -2,21 +2,42 @@
 //!
 //! They pass Pod Security "restricted" and `OpenShift`'s restricted-v2: no fixed user, as `OpenShift` assigns one.
 
-use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
+use k8s_openapi::api::core::v1::{Capabilities, PodOS, PodSecurityContext, SeccompProfile, SecurityContext};
+
+/// Whose defaults those are. The API server refuses what only Linux knows for a pod that says it is for Windows, and Pod Security
+/// "restricted" does not ask it of such a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Os {
+    /// Or nothing said.
+    Linux,
+    /// `os: {name: windows}`
+    Windows,
+}
+
+impl Os {
+    /// That of a pod.
+    pub fn of(declared: Option<&PodOS>) -> Self {
+        if declared.is_some_and(|os| os.name == "windows") { Self::Windows } else { Self::Linux }
+    }
+}
 
 /// The pod's security context: the author's, with the restricted defaults where the author is silent.
-pub fn pod(author: Option<&PodSecurityContext>) -> PodSecurityContext {
+pub fn pod(author: Option<&PodSecurityContext>, os: Os) -> PodSecurityContext {
     let author = author.cloned().unwrap_or_default();
+    let profile = (os == Os::Linux).then(runtime_default);
     PodSecurityContext {
         run_as_non_root: author.run_as_non_root.or(Some(true)),
-        seccomp_profile: author.seccomp_profile.clone().or_else(|| Some(runtime_default())),
+        seccomp_profile: author.seccomp_profile.clone().or(profile),
         ..author
     }
 }
 
 /// The container's security context: the author's, with the restricted defaults where the author is silent.
-pub fn container(author: Option<&SecurityContext>) -> SecurityContext {
+pub fn container(author: Option<&SecurityContext>, os: Os) -> SecurityContext {
     let author = author.cloned().unwrap_or_default();
+    if os == Os::Windows {
+        return author;
+    }
     let privileged = author.privileged == Some(true);
     SecurityContext {
         allow_privilege_escalation: author.allow_privilege_escalation.or(Some(privileged)),
@@ -44,7 +65,7 @@ fn runtime_default() -> SeccompProfile {
 
 #[cfg(test)]
 mod tests {
-    use super::{container, pod};
+    use super::{Os, container, pod};
     use k8s_openapi::api::core::v1::{PodSecurityContext, SecurityContext};
     use schemars::{JsonSchema, schema_for};
     use serde::{Serialize, de::DeserializeOwned};
@@ -53,7 +74,7 @@ mod tests {
 
     /// Writes each field alone: it stands as written, and each default that speaks of another field stays.
     fn each_alone<T: JsonSchema + Serialize + DeserializeOwned>(
-        laid_over: fn(Option<&T>) -> T,
+        laid_over: fn(Option<&T>, Os) -> T,
         defaults: &[(&str, Value)],
         fields: &[(&str, Value)],
     ) {
@@ -63,7 +84,8 @@ mod tests {
         for (path, value) in fields {
             let author = path.rsplit('/').filter(|name| !name.is_empty());
             let author = author.fold(value.clone(), |inner, name| json!({name: inner}));
-            let made = serde_json::to_value(laid_over(Some(&serde_json::from_value(author).unwrap()))).unwrap();
+            let made =
+                serde_json::to_value(laid_over(Some(&serde_json::from_value(author).unwrap()), Os::Linux)).unwrap();
             assert_eq!(made.pointer(path), Some(value), "{made}");
             for (default, value) in defaults.iter().filter(|(default, _)| default != path) {
                 assert_eq!(made.pointer(default), Some(value), "{made}");
@@ -115,7 +137,7 @@ mod tests {
     #[test]
     fn who_adds_every_capability_has_them() {
         let author = serde_json::from_value(json!({"capabilities": {"add": ["ALL"]}})).unwrap();
-        let made = serde_json::to_value(container(Some(&author))).unwrap();
+        let made = serde_json::to_value(container(Some(&author), Os::Linux)).unwrap();
         assert_eq!(made["capabilities"], json!({"add": ["ALL"]}));
     }
 
@@ -124,9 +146,17 @@ mod tests {
     fn privileged_is_given_no_default_that_contradicts_it() {
         for capabilities in [json!(null), json!({"add": ["CHOWN"]}), json!({"drop": ["ALL"]})] {
             let author = serde_json::from_value(json!({"privileged": true, "capabilities": capabilities})).unwrap();
-            let made = serde_json::to_value(container(Some(&author))).unwrap();
+            let made = serde_json::to_value(container(Some(&author), Os::Linux)).unwrap();
             assert_eq!(made["allowPrivilegeEscalation"], true);
             assert_eq!(made["capabilities"], capabilities);
         }
+    }
+
+    #[test]
+    fn a_pod_for_windows_is_given_nothing_that_windows_lacks() {
+        assert_eq!(serde_json::to_value(container(None, Os::Windows)).unwrap(), json!({}));
+        assert_eq!(serde_json::to_value(pod(None, Os::Windows)).unwrap(), json!({"runAsNonRoot": true}));
+        let author = serde_json::from_value(json!({"runAsNonRoot": false})).unwrap();
+        assert_eq!(serde_json::to_value(pod(Some(&author), Os::Windows)).unwrap(), json!({"runAsNonRoot": false}));
     }
 }

@@ -14,6 +14,21 @@ pub fn pod_template(parent: &Identity, settings: PodSettings, spec: PodSpec) -> 
         annotations,
         node_selector,
         tolerations,
+        affinity,
+        topology_spread_constraints,
+        priority_class_name,
+        preemption_policy,
+        runtime_class_name,
+        scheduler_name,
+        os,
+        readiness_gates,
+        resource_claims,
+        host_aliases,
+        dns_policy,
+        dns_config,
+        enable_service_links,
+        share_process_namespace,
+        host_users,
         security_context,
         termination_grace_period_seconds,
     } = settings;
@@ -26,10 +41,30 @@ pub fn pod_template(parent: &Identity, settings: PodSettings, spec: PodSpec) -> 
         }),
         spec: Some(PodSpec {
             node_selector: Some(node_selector).filter(|selector| !selector.is_empty()),
-            tolerations: Some(tolerations).filter(|tolerations| !tolerations.is_empty()),
-            security_context: Some(security::pod(security_context.as_ref())),
+            tolerations: unless_empty(tolerations),
+            affinity,
+            topology_spread_constraints: unless_empty(topology_spread_constraints),
+            priority_class_name,
+            preemption_policy,
+            runtime_class_name,
+            scheduler_name,
+            security_context: Some(security::pod(security_context.as_ref(), security::Os::of(os.as_ref()))),
+            os,
+            readiness_gates: unless_empty(readiness_gates),
+            resource_claims: unless_empty(resource_claims),
+            host_aliases: unless_empty(host_aliases),
+            dns_policy,
+            dns_config,
+            enable_service_links,
+            share_process_namespace,
+            host_users,
             termination_grace_period_seconds,
             ..spec
         }),
     }
+}
+
+/// What is empty is not declared.
+pub fn unless_empty<T>(items: Vec<T>) -> Option<Vec<T>> {
+    Some(items).filter(|items| !items.is_empty())
 }

@@ -9,8 +9,9 @@ use super::subset::item_of;
 use serde_json::{Value, json};
 
 /// Sets of which an object may have one only.
-const UNIONS: [&[&str]; 4] = [
+const UNIONS: [&[&str]; 5] = [
     &["value", "valueFrom"],
+    &["resourceClaimName", "resourceClaimTemplateName"],
     &["configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef"],
     &["exec", "grpc", "httpGet", "sleep", "tcpSocket"],
     &[

@@ -4,8 +4,7 @@
 //! what a rule can't see (a volume that was taken out and comes back as another) the status tells. A rule of an App stands at the
 //! root, as only there it sees the status; so its message says which volume it is about.
 
-use super::rules::{Rule, rule};
-use crate::core::kind::ParentKind::{App, Registry, StorageClaim};
+use super::rules::{APP, CLAIM, REGISTRY, Rule, rule};
 
 /// CEL: whether a field of the storage before and after breaks the rule.
 macro_rules! breaks {
@@ -91,7 +90,7 @@ macro_rules! index {
 macro_rules! of_app {
     ($field:tt) => {
         rule(
-            App,
+            APP,
             "",
             concat!(
                 "!has(self.spec.volumes) || !has(oldSelf.spec.volumes) || !has(self.status) || !has(self.status.children) || \
@@ -112,7 +111,7 @@ macro_rules! of_app {
 macro_rules! of_registry {
     ($field:tt) => {
         rule(
-            Registry,
+            REGISTRY,
             "",
             concat!(
                 "!has(self.spec.storage.volume) || !has(oldSelf.spec.storage.volume) || !has(self.status) || \
@@ -134,7 +133,7 @@ macro_rules! of_registry {
 macro_rules! of_claim {
     ($field:tt) => {
         rule(
-            StorageClaim,
+            CLAIM,
             "spec",
             concat!("!(", breaks!("oldSelf", "self", $field), ")"),
             "must not be changed; make a new StorageClaim",

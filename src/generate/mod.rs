@@ -10,6 +10,7 @@ pub mod fixed;
 pub mod helm;
 pub mod lint;
 pub mod olm;
+pub mod pod_rules;
 pub mod rbac;
 pub mod reference;
 pub mod render;

@@ -6,6 +6,7 @@ use crate::core::quantity::Quantity;
 use cel::extractors::This;
 use cel::{Context, Program, Value as Cel};
 use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What rules say of a value, each beginning with the field. As for the API server, one that can't be judged is broken.
@@ -34,6 +35,8 @@ fn context(value: &Value) -> Option<Context<'static, 'static>> {
     let mut context = Context::default();
     context.add_function("split", split).ok()?;
     context.add_function("substring", substring).ok()?;
+    context.add_function("join", join).ok()?;
+    context.add_function("isIP", is_ip).ok()?;
     context.add_function("isQuantity", is_quantity).ok()?;
     context.add_function("quantity", quantity).ok()?;
     context.add_function("isGreaterThan", is_greater_than).ok()?;
@@ -48,6 +51,15 @@ fn split(This(text): This<Arc<String>>, separator: Arc<String>) -> Cel {
 
 fn substring(This(text): This<Arc<String>>, from: i64) -> String {
     text.chars().skip(usize::try_from(from).unwrap_or_default()).collect()
+}
+
+fn join(This(texts): This<Arc<Vec<Cel>>>, separator: Arc<String>) -> String {
+    let texts = texts.iter().filter_map(|text| if let Cel::String(text) = text { Some(text.as_str()) } else { None });
+    texts.collect::<Vec<_>>().join(separator.as_str())
+}
+
+fn is_ip(text: Arc<String>) -> bool {
+    text.parse::<IpAddr>().is_ok()
 }
 
 fn is_quantity(text: Arc<String>) -> bool {

@@ -8,9 +8,10 @@ use crate::core::kind::ParentKind;
 /// One rule.
 #[derive(Debug)]
 pub struct Rule {
-    /// The kind whose CRD holds it.
-    pub kind: ParentKind,
-    /// Path of the schema, `spec.volumes[]` for the items of a list, empty for the whole object.
+    /// The kinds whose CRDs hold it.
+    pub kinds: &'static [ParentKind],
+    /// Path of the schema, `spec.volumes[]` for the items of a list, empty for the whole object. `**` in it stands
+    /// for any number of fields: Kubernetes' own types are at many places.
     pub path: &'static str,
     /// CEL that must be true.
     pub rule: &'static str,
@@ -23,8 +24,8 @@ pub struct Rule {
 }
 
 /// A rule that blames the place itself.
-pub const fn rule(kind: ParentKind, path: &'static str, rule: &'static str, message: &'static str) -> Rule {
-    Rule { kind, path, rule, message, words: "", field: "" }
+pub const fn rule(kinds: &'static [ParentKind], path: &'static str, rule: &'static str, message: &'static str) -> Rule {
+    Rule { kinds, path, rule, message, words: "", field: "" }
 }
 
 impl Rule {
@@ -41,7 +42,14 @@ impl Rule {
     }
 }
 
-use ParentKind::{App, Registry, StorageClaim};
+/// Of Apps only.
+pub const APP: &[ParentKind] = &[ParentKind::App];
+/// Of claims only.
+pub const CLAIM: &[ParentKind] = &[ParentKind::StorageClaim];
+/// Of Registries only.
+pub const REGISTRY: &[ParentKind] = &[ParentKind::Registry];
+/// Of all that have pods.
+pub const PODS: &[ParentKind] = &[ParentKind::App, ParentKind::Registry];
 
 const NAME: &str = "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')";
 const NAME_MESSAGE: &str = "metadata.name must be at most 63 lower-case letters, digits and '-', starting with a letter and ending with a letter or digit, as it names a Service";
@@ -50,105 +58,79 @@ const IMAGE_MESSAGE: &str =
     "must be an image reference such as registry.example.com/team/shop:1.4, without scheme or spaces";
 const QUANTITY: &str = "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))";
 const QUANTITY_MESSAGE: &str = "must be a quantity above zero, for example 2Gi";
-const PROBE: &str = "[has(self.exec), has(self.grpc), has(self.httpGet), has(self.tcpSocket)].filter(x, x).size() == 1";
-const PROBE_MESSAGE: &str = "must have exactly one of exec, grpc, httpGet and tcpSocket";
-const HANDLER: &str =
-    "[has(self.exec), has(self.httpGet), has(self.sleep), has(self.tcpSocket)].filter(x, x).size() == 1";
-const HANDLER_MESSAGE: &str = "must have exactly one of exec, httpGet and sleep";
-const LABEL_KEYS: &str =
+pub(crate) const LABEL_KEYS: &str =
     "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'))";
-const LABEL_KEYS_MESSAGE: &str = "must have keys such as team or example.com/team";
-const OWN_KEYS: &str =
+pub(crate) const LABEL_KEYS_MESSAGE: &str = "must have keys such as team or example.com/team";
+pub(crate) const OWN_KEYS: &str =
     "self.all(k, !k.startsWith('moorage.dev/') && !(k in ['app.kubernetes.io/managed-by', 'app.kubernetes.io/name']))";
-const OWN_KEYS_MESSAGE: &str = "must not have keys of moorage.dev, app.kubernetes.io/managed-by or app.kubernetes.io/name, which are the operator's own";
-const LABEL_VALUES: &str = "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))";
-const LABEL_VALUES_MESSAGE: &str =
+pub(crate) const OWN_KEYS_MESSAGE: &str = "must not have keys of moorage.dev, app.kubernetes.io/managed-by or app.kubernetes.io/name, which are the operator's own";
+pub(crate) const LABEL_VALUES: &str = "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))";
+pub(crate) const LABEL_VALUES_MESSAGE: &str =
     "must have values of letters, digits, '-', '_' and '.', starting and ending with a letter or digit";
 /// The port of that name, or the only one. Made of a number, a name would cost more than the API server grants a rule.
 const MONITORED_PORT: &str = "!has(self.monitoring) || !has(self.ports) || size(self.ports) != 1 && !has(self.monitoring.port) || self.ports.exists(p, (!has(p.protocol) || p.protocol == 'TCP') && (!has(self.monitoring.port) || (has(p.name) ? p.name == self.monitoring.port : self.monitoring.port.matches('^tcp-[0-9]{1,5}$') && int(self.monitoring.port.substring(4)) == p.port)))";
-const LABEL_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')";
-const LABEL_NAME_MESSAGE: &str =
+pub(crate) const LABEL_NAME: &str = "self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')";
+pub(crate) const LABEL_NAME_MESSAGE: &str =
     "must be at most 63 lower-case letters, digits and '-', starting and ending with a letter or digit";
-const SUBDOMAIN: &str = "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')";
-const SUBDOMAIN_MESSAGE: &str =
+pub(crate) const SUBDOMAIN: &str = "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')";
+pub(crate) const SUBDOMAIN_MESSAGE: &str =
     "must be a name of lower-case letters, digits, '-' and '.', starting and ending with a letter or digit";
 const MODES: &str = "self.all(a, self.exists_one(b, a == b)) && (!('ReadWriteOncePod' in self) || size(self) == 1)";
 const MODES_MESSAGE: &str = "must be unique, and ReadWriteOncePod must stand alone";
 
-/// Every rule, but those that keep volumes what they are.
+/// Every rule, but those about pods, and those that keep volumes what they are.
 pub static RULES: &[Rule] = &[
-    rule(App, "", NAME, NAME_MESSAGE),
-    rule(App, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.storage) || size(self.metadata.name) + size(v.name) < 63)", "spec.volumes must have names short enough that <app>-<volume>, the name of the claim, has at most 63 characters"),
-    rule(App, "spec.image", IMAGE, IMAGE_MESSAGE),
-    rule(App, "spec.env[].name", "self.matches('^[^=]+$')", "must not be empty or contain '='"),
-    rule(App, "spec.ports", "size(self) < 2 || self.all(p, has(p.name))", "must each have a name when there is more than one port"),
-    rule(App, "spec.ports", "self.all(p, !has(p.name) || self.exists_one(q, has(q.name) && q.name == p.name))", "must have unique names"),
-    rule(App, "spec.ports[].name", "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.matches('[a-z]') && !self.contains('--') && size(self) <= 15", "must be at most 15 lower-case letters, digits and single '-', with at least one letter"),
-    rule(App, "spec", "!has(self.ports) || self.ports.all(p, !has(p.nodePort) || (has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP'))", "must have no nodePort unless spec.service.type is NodePort or LoadBalancer").of(".ports"),
-    rule(App, "spec.service", "!has(self.headless) || !self.headless || !has(self.type) || self.type == 'ClusterIP'", "must be false unless spec.service.type is ClusterIP").of(".headless"),
-    rule(App, "spec.volumes", "self.all(v, !has(v.mountPath) || self.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))", "must have unique mountPaths"),
-    rule(App, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir and projected"),
-    rule(App, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) : has(self.mountPath) != (has(self.claim) && has(self.devicePath)) && (!has(self.devicePath) || has(self.claim))", "must have a mountPath, or for volumeMode Block a devicePath and neither mountPath nor subPath"),
-    rule(App, "spec.volumes[].name", LABEL_NAME, LABEL_NAME_MESSAGE),
-    rule(App, "spec.volumes[].mountPath", "self.startsWith('/') && !self.contains(':') && !self.split('/').exists(e, e == '..')", "must be an absolute path without ':' and '..'"),
-    rule(App, "spec.volumes[].devicePath", "self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be an absolute path without '..'"),
-    rule(App, "spec.volumes[].subPath", "!self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be a relative path without '..'"),
-    rule(App, "spec.volumes[].storage.size", QUANTITY, QUANTITY_MESSAGE),
-    rule(App, "spec.volumes[].storage.accessModes", MODES, MODES_MESSAGE),
-    rule(App, "spec.volumes[].claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
-    rule(App, "spec.livenessProbe", PROBE, PROBE_MESSAGE),
-    rule(App, "spec.readinessProbe", PROBE, PROBE_MESSAGE),
-    rule(App, "spec.startupProbe", PROBE, PROBE_MESSAGE),
-    rule(App, "spec.livenessProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
-    rule(App, "spec.startupProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
-    rule(App, "spec.lifecycle.postStart", HANDLER, HANDLER_MESSAGE),
-    rule(App, "spec.lifecycle.preStop", HANDLER, HANDLER_MESSAGE),
-    rule(App, "spec.rollout", "!has(self.strategy) || self.strategy == 'RollingUpdate' || (!has(self.maxSurge) && !has(self.maxUnavailable))", "must be RollingUpdate for maxSurge and maxUnavailable").of(".strategy"),
-    rule(App, "spec.rollout", "!has(self.maxSurge) || !has(self.maxUnavailable) || !(string(self.maxSurge) in ['0', '0%']) || !(string(self.maxUnavailable) in ['0', '0%'])", "must not be 0 when maxUnavailable is 0").of(".maxSurge"),
-    rule(App, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),
-    rule(App, "spec.rollout", "!has(self.maxUnavailable) || string(self.maxUnavailable).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%").of(".maxUnavailable"),
-    rule(App, "spec.rollout", "!has(self.progressDeadlineSeconds) || self.progressDeadlineSeconds > (has(self.minReadySeconds) ? self.minReadySeconds : 0)", "must be more than minReadySeconds").of(".progressDeadlineSeconds"),
-    rule(App, "spec.rollout.ignoreChangesOf[].name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
-    rule(App, "spec.serviceAccount", "!has(self.name) || (!has(self.annotations) && !has(self.imagePullSecrets))", "must be unset for annotations and imagePullSecrets, which are for an account of the App's own").of(".name"),
-    rule(App, "spec.serviceAccount.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
-    rule(App, "spec.pod.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.pod.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(App, "spec.pod.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
-    rule(App, "spec.pod.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.pod.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(App, "spec.pod.nodeSelector", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.pod.nodeSelector", LABEL_VALUES, LABEL_VALUES_MESSAGE),
-    rule(App, "spec.service.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.service.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(App, "spec.serviceAccount.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.serviceAccount.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(App, "spec", "!has(self.monitoring) || has(self.ports) && size(self.ports) > 0", "must be unset unless spec.ports has the port of the metrics").of(".monitoring"),
-    rule(App, "spec", "!has(self.monitoring) || has(self.monitoring.port) || !has(self.ports) || size(self.ports) <= 1", "must name the port of the metrics when there is more than one port").of(".monitoring.port"),
-    rule(App, "spec", MONITORED_PORT, "must be the name of a TCP port in spec.ports, of an unnamed one as in the Service (tcp-8080)").of(".monitoring.port"),
-    rule(App, "spec.monitoring.path", "self.startsWith('/') && self.matches('^[^\\\\s?#]*$')", "must be a path such as /metrics, without spaces, '?' and '#'"),
-    rule(App, "spec.monitoring.interval", "self.matches('^([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$') && self.matches('[1-9]')", "must be a duration above zero, for example 30s or 1m30s"),
-    rule(App, "spec.monitoring.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(App, "spec.monitoring.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(App, "spec.monitoring.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
-    rule(StorageClaim, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
-    rule(StorageClaim, "spec.size", QUANTITY, QUANTITY_MESSAGE),
-    rule(StorageClaim, "spec.accessModes", MODES, MODES_MESSAGE),
-    rule(StorageClaim, "spec.volumeName", SUBDOMAIN, SUBDOMAIN_MESSAGE),
-    rule(Registry, "", NAME, NAME_MESSAGE),
-    rule(Registry, "", "size(self.metadata.name) <= 55", "metadata.name must have at most 55 characters, as it begins the name of the claim"),
-    rule(Registry, "spec.image", IMAGE, IMAGE_MESSAGE),
-    rule(Registry, "spec.storage", "[has(self.volume), has(self.claim), has(self.emptyDir)].filter(x, x).size() == 1", "must have exactly one of volume, claim and emptyDir"),
-    rule(Registry, "spec.storage", "has(self.volume) == has(oldSelf.volume) && has(self.claim) == has(oldSelf.claim)", "must not be changed to another source; make a new Registry"),
-    rule(Registry, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.volume) || (has(self.storage.volume.accessModes) && 'ReadWriteMany' in self.storage.volume.accessModes)", "must be 1 unless spec.storage.volume.accessModes has ReadWriteMany").of(".replicas"),
-    rule(Registry, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.emptyDir)", "must be 1 with spec.storage.emptyDir, which pods can't share").of(".replicas"),
-    rule(Registry, "spec.storage.volume.size", QUANTITY, QUANTITY_MESSAGE),
-    rule(Registry, "spec.storage.volume.accessModes", MODES, MODES_MESSAGE),
-    rule(Registry, "spec.storage.claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
-    rule(Registry, "spec.pod.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(Registry, "spec.pod.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(Registry, "spec.pod.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
-    rule(Registry, "spec.pod.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(Registry, "spec.pod.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
-    rule(Registry, "spec.pod.nodeSelector", LABEL_KEYS, LABEL_KEYS_MESSAGE),
-    rule(Registry, "spec.pod.nodeSelector", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(APP, "", NAME, NAME_MESSAGE),
+    rule(APP, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.storage) || size(self.metadata.name) + size(v.name) < 63)", "spec.volumes must have names short enough that <app>-<volume>, the name of the claim, has at most 63 characters"),
+    rule(APP, "spec.image", IMAGE, IMAGE_MESSAGE),
+    rule(APP, "spec.env[].name", "self.matches('^[^=]+$')", "must not be empty or contain '='"),
+    rule(APP, "spec.ports", "size(self) < 2 || self.all(p, has(p.name))", "must each have a name when there is more than one port"),
+    rule(APP, "spec.ports", "self.all(p, !has(p.name) || self.exists_one(q, has(q.name) && q.name == p.name))", "must have unique names"),
+    rule(APP, "spec.ports[].name", "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.matches('[a-z]') && !self.contains('--') && size(self) <= 15", "must be at most 15 lower-case letters, digits and single '-', with at least one letter"),
+    rule(APP, "spec", "!has(self.ports) || self.ports.all(p, !has(p.nodePort) || (has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP'))", "must have no nodePort unless spec.service.type is NodePort or LoadBalancer").of(".ports"),
+    rule(APP, "spec.service", "!has(self.headless) || !self.headless || !has(self.type) || self.type == 'ClusterIP'", "must be false unless spec.service.type is ClusterIP").of(".headless"),
+    rule(APP, "spec.volumes", "self.all(v, !has(v.mountPath) || self.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))", "must have unique mountPaths"),
+    rule(APP, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir and projected"),
+    rule(APP, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) : has(self.mountPath) != (has(self.claim) && has(self.devicePath)) && (!has(self.devicePath) || has(self.claim))", "must have a mountPath, or for volumeMode Block a devicePath and neither mountPath nor subPath"),
+    rule(APP, "spec.volumes[].name", LABEL_NAME, LABEL_NAME_MESSAGE),
+    rule(APP, "spec.volumes[].mountPath", "self.startsWith('/') && !self.contains(':') && !self.split('/').exists(e, e == '..')", "must be an absolute path without ':' and '..'"),
+    rule(APP, "spec.volumes[].devicePath", "self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be an absolute path without '..'"),
+    rule(APP, "spec.volumes[].subPath", "!self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be a relative path without '..'"),
+    rule(APP, "spec.volumes[].storage.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(APP, "spec.volumes[].storage.accessModes", MODES, MODES_MESSAGE),
+    rule(APP, "spec.volumes[].claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.rollout", "!has(self.strategy) || self.strategy == 'RollingUpdate' || (!has(self.maxSurge) && !has(self.maxUnavailable))", "must be RollingUpdate for maxSurge and maxUnavailable").of(".strategy"),
+    rule(APP, "spec.rollout", "!has(self.maxSurge) || !has(self.maxUnavailable) || !(string(self.maxSurge) in ['0', '0%']) || !(string(self.maxUnavailable) in ['0', '0%'])", "must not be 0 when maxUnavailable is 0").of(".maxSurge"),
+    rule(APP, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),
+    rule(APP, "spec.rollout", "!has(self.maxUnavailable) || string(self.maxUnavailable).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%").of(".maxUnavailable"),
+    rule(APP, "spec.rollout", "!has(self.progressDeadlineSeconds) || self.progressDeadlineSeconds > (has(self.minReadySeconds) ? self.minReadySeconds : 0)", "must be more than minReadySeconds").of(".progressDeadlineSeconds"),
+    rule(APP, "spec.rollout.ignoreChangesOf[].name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.serviceAccount", "!has(self.name) || (!has(self.annotations) && !has(self.imagePullSecrets))", "must be unset for annotations and imagePullSecrets, which are for an account of the App's own").of(".name"),
+    rule(APP, "spec.serviceAccount.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.service.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(APP, "spec.service.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(APP, "spec.serviceAccount.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(APP, "spec.serviceAccount.annotations", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(APP, "spec", "!has(self.monitoring) || has(self.ports) && size(self.ports) > 0", "must be unset unless spec.ports has the port of the metrics").of(".monitoring"),
+    rule(APP, "spec", "!has(self.monitoring) || has(self.monitoring.port) || !has(self.ports) || size(self.ports) <= 1", "must name the port of the metrics when there is more than one port").of(".monitoring.port"),
+    rule(APP, "spec", MONITORED_PORT, "must be the name of a TCP port in spec.ports, of an unnamed one as in the Service (tcp-8080)").of(".monitoring.port"),
+    rule(APP, "spec.monitoring.path", "self.startsWith('/') && self.matches('^[^\\\\s?#]*$')", "must be a path such as /metrics, without spaces, '?' and '#'"),
+    rule(APP, "spec.monitoring.interval", "self.matches('^([0-9]{1,9}y)?([0-9]{1,9}w)?([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$') && self.matches('[1-9]')", "must be a duration above zero, for example 30s or 1m30s"),
+    rule(APP, "spec.monitoring.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(APP, "spec.monitoring.labels", OWN_KEYS, OWN_KEYS_MESSAGE),
+    rule(APP, "spec.monitoring.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(CLAIM, "", "size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
+    rule(CLAIM, "spec.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(CLAIM, "spec.accessModes", MODES, MODES_MESSAGE),
+    rule(CLAIM, "spec.volumeName", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(REGISTRY, "", NAME, NAME_MESSAGE),
+    rule(REGISTRY, "", "size(self.metadata.name) <= 55", "metadata.name must have at most 55 characters, as it begins the name of the claim"),
+    rule(REGISTRY, "spec.image", IMAGE, IMAGE_MESSAGE),
+    rule(REGISTRY, "spec.storage", "[has(self.volume), has(self.claim), has(self.emptyDir)].filter(x, x).size() == 1", "must have exactly one of volume, claim and emptyDir"),
+    rule(REGISTRY, "spec.storage", "has(self.volume) == has(oldSelf.volume) && has(self.claim) == has(oldSelf.claim)", "must not be changed to another source; make a new Registry"),
+    rule(REGISTRY, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.volume) || (has(self.storage.volume.accessModes) && 'ReadWriteMany' in self.storage.volume.accessModes)", "must be 1 unless spec.storage.volume.accessModes has ReadWriteMany").of(".replicas"),
+    rule(REGISTRY, "spec", "!has(self.replicas) || self.replicas <= 1 || !has(self.storage.emptyDir)", "must be 1 with spec.storage.emptyDir, which pods can't share").of(".replicas"),
+    rule(REGISTRY, "spec.storage.volume.size", QUANTITY, QUANTITY_MESSAGE),
+    rule(REGISTRY, "spec.storage.volume.accessModes", MODES, MODES_MESSAGE),
+    rule(REGISTRY, "spec.storage.claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
 ];

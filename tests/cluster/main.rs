@@ -31,6 +31,7 @@ mod metrics_auth;
 mod monitoring;
 mod olm;
 mod owned;
+mod pods;
 mod problems;
 mod quiet;
 mod rbac;
@@ -119,6 +120,7 @@ fn cases() -> Vec<Case> {
         statuses::cases(),
         storage::cases(),
         reuse::cases(),
+        pods::cases(),
         problems::cases(),
         revisions::cases(),
         render::cases(),

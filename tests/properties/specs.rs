@@ -88,20 +88,77 @@ fn pod(wild: bool) -> BoxedStrategy<Value> {
     let labels =
         value(wild, json!([{"team": "a"}, {"team": "b", "tier": "web"}]), json!([{"moorage.dev/app": "forged"}]));
     let security = json!([{}, {"runAsUser": 1000}, {"fsGroup": 7, "runAsNonRoot": false}, {"seccompProfile": {"type": "Unconfined"}}]);
-    object(
-        vec![],
-        vec![
-            ("labels", labels),
-            ("annotations", one(json!([{"example.com/a": "1"}, {"example.com/a": "2"}]))),
-            ("nodeSelector", one(json!([{"disk": "ssd"}]))),
-            (
-                "tolerations",
-                some(wild, json!([{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b"}]), json!([])),
+    let mut fields = placement(wild);
+    fields.extend(vec![
+        ("labels", labels),
+        ("annotations", one(json!([{"example.com/a": "1"}, {"example.com/a": "2"}]))),
+        ("nodeSelector", one(json!([{"disk": "ssd"}]))),
+        (
+            "tolerations",
+            some(wild, json!([{"operator": "Exists"}, {"key": "a", "operator": "Equal", "value": "b"}]), json!([])),
+        ),
+        ("securityContext", one(security)),
+        ("terminationGracePeriodSeconds", one(json!([0, 30, 300]))),
+    ]);
+    object(vec![], fields)
+}
+
+/// What of a pod is neither metadata nor security.
+fn placement(wild: bool) -> Vec<(&'static str, BoxedStrategy<Value>)> {
+    vec![
+        (
+            "affinity",
+            one(
+                json!([{"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone", "labelSelector": {"matchLabels": {"moorage.dev/app": "web"}}}]}}, {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}]}}]),
             ),
-            ("securityContext", one(security)),
-            ("terminationGracePeriodSeconds", one(json!([0, 30, 300]))),
-        ],
-    )
+        ),
+        (
+            "topologySpreadConstraints",
+            some(wild, spread(), json!([{"maxSkew": 0, "topologyKey": "", "whenUnsatisfiable": "x"}])),
+        ),
+        ("priorityClassName", one(json!(["high", "low"]))),
+        ("preemptionPolicy", one(json!(["Never", "PreemptLowerPriority"]))),
+        ("runtimeClassName", one(json!(["gvisor"]))),
+        ("schedulerName", one(json!(["bin-packer", "default-scheduler"]))),
+        ("os", value(wild, json!([{"name": "linux"}]), json!([{"name": "windows"}, {"name": "x"}]))),
+        (
+            "readinessGates",
+            some(wild, json!([{"conditionType": "a"}, {"conditionType": "b"}]), json!([{"conditionType": ""}])),
+        ),
+        (
+            "resourceClaims",
+            some(
+                wild,
+                json!([{"name": "gpu", "resourceClaimName": "a"}, {"name": "fpga", "resourceClaimTemplateName": "b"}]),
+                json!([{"name": "x"}]),
+            ),
+        ),
+        (
+            "hostAliases",
+            some(
+                wild,
+                json!([{"ip": "192.0.2.7", "hostnames": ["a", "b"]}, {"ip": "2001:db8::1"}]),
+                json!([{"ip": "x"}]),
+            ),
+        ),
+        ("dnsPolicy", one(json!(["ClusterFirst", "Default"]))),
+        (
+            "dnsConfig",
+            one(
+                json!([{"nameservers": ["192.0.2.53"]}, {"searches": ["a.example.com"], "options": [{"name": "ndots", "value": "2"}]}]),
+            ),
+        ),
+        ("enableServiceLinks", one(json!([true, false]))),
+        ("shareProcessNamespace", one(json!([true, false]))),
+        ("hostUsers", one(json!([true, false]))),
+    ]
+}
+
+fn spread() -> Value {
+    json!([
+        {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"},
+        {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2, "labelSelector": {"matchLabels": {"moorage.dev/app": "web"}}},
+    ])
 }
 
 fn resources() -> BoxedStrategy<Value> {
@@ -161,9 +218,8 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
         json!([{"strategy": "Recreate", "maxSurge": 1}, {"toRevision": 0}, {"toRevision": 7}, {"ignoreChangesOf": [{"kind": "Secret", "name": "s"}]}]),
     );
     let context = json!([{}, {"runAsUser": 0, "runAsNonRoot": false}, {"privileged": true}, {"capabilities": {"add": ["NET_ADMIN"]}, "readOnlyRootFilesystem": true}, {"capabilities": {"drop": ["NET_RAW"]}}, {"capabilities": {"drop": []}}, {"allowPrivilegeEscalation": true, "seccompProfile": {"type": "Unconfined"}}]);
-    let spec = object(
-        vec![("image", image(wild))],
-        vec![
+    let mut fields = container(wild);
+    fields.extend(vec![
             ("imagePullPolicy", one(json!(["Always", "IfNotPresent", "Never"]))),
             ("imagePullSecrets", some(wild, json!([{"name": "a"}, {"name": "b"}]), json!([{"name": ""}]))),
             ("command", one(json!([["/bin/a"], []]))),
@@ -180,13 +236,6 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
             ),
             ("ports", ports(wild)),
             ("resources", resources()),
-            ("livenessProbe", probe(wild)),
-            ("readinessProbe", probe(wild)),
-            ("startupProbe", probe(wild)),
-            (
-                "lifecycle",
-                one(json!([{"preStop": {"sleep": {"seconds": 3}}}, {"postStart": {"exec": {"command": ["true"]}}}])),
-            ),
             ("replicas", value(wild, json!([0, 1, 3]), json!([-1]))),
             ("securityContext", one(context)),
             ("volumes", volumes(wild)),
@@ -196,9 +245,34 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
             ("rollout", rollout),
             ("monitoring", monitoring(wild)),
             ("paused", one(json!([wild]))),
-        ],
-    );
+    ]);
+    let spec = object(vec![("image", image(wild))], fields);
     resource(ParentKind::App, "web", if wild { spec } else { spec.prop_map(scrapable).boxed() })
+}
+
+/// How containers are asked, how they end, and what stands beside the App's own.
+fn container(wild: bool) -> Vec<(&'static str, BoxedStrategy<Value>)> {
+    vec![
+        ("livenessProbe", probe(wild)),
+        ("readinessProbe", probe(wild)),
+        ("startupProbe", probe(wild)),
+        (
+            "lifecycle",
+            one(json!([{"preStop": {"sleep": {"seconds": 3}}}, {"postStart": {"exec": {"command": ["true"]}}}])),
+        ),
+        ("terminationMessagePath", one(json!(["/tmp/end"]))),
+        ("terminationMessagePolicy", one(json!(["File", "FallbackToLogsOnError"]))),
+        ("stdin", one(json!([true, false]))),
+        ("tty", one(json!([true, false]))),
+        (
+            "resizePolicy",
+            some(
+                wild,
+                json!([{"resourceName": "cpu", "restartPolicy": "NotRequired"}, {"resourceName": "memory", "restartPolicy": "RestartContainer"}]),
+                json!([]),
+            ),
+        ),
+    ]
 }
 
 fn monitoring(wild: bool) -> BoxedStrategy<Value> {

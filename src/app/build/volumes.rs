@@ -1,11 +1,12 @@
 //! Volumes of the pod and where the container sees them.
 
 use crate::app::validate::{Source, Target, ValidApp, ValidVolume};
+use crate::core::template::unless_empty;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, Volume, VolumeDevice, VolumeMount};
 
 /// The pod's volumes.
 pub fn volumes(app: &ValidApp<'_>) -> Option<Vec<Volume>> {
-    some(app.volumes.iter().map(|volume| pod_volume(app, volume)).collect())
+    unless_empty(app.volumes.iter().map(|volume| pod_volume(app, volume)).collect())
 }
 
 fn pod_volume(app: &ValidApp<'_>, volume: &ValidVolume<'_>) -> Volume {
@@ -27,7 +28,7 @@ fn pod_volume(app: &ValidApp<'_>, volume: &ValidVolume<'_>) -> Volume {
 
 /// The container's mounts of file systems.
 pub fn volume_mounts(app: &ValidApp<'_>) -> Option<Vec<VolumeMount>> {
-    some(app.volumes.iter().filter_map(volume_mount).collect())
+    unless_empty(app.volumes.iter().filter_map(volume_mount).collect())
 }
 
 fn volume_mount(volume: &ValidVolume<'_>) -> Option<VolumeMount> {
@@ -43,7 +44,7 @@ fn volume_mount(volume: &ValidVolume<'_>) -> Option<VolumeMount> {
 
 /// The container's block devices.
 pub fn volume_devices(app: &ValidApp<'_>) -> Option<Vec<VolumeDevice>> {
-    some(
+    unless_empty(
         app.volumes
             .iter()
             .filter_map(|volume| match volume.target {
@@ -54,8 +55,4 @@ pub fn volume_devices(app: &ValidApp<'_>) -> Option<Vec<VolumeDevice>> {
             })
             .collect(),
     )
-}
-
-fn some<T>(items: Vec<T>) -> Option<Vec<T>> {
-    Some(items).filter(|items| !items.is_empty())
 }

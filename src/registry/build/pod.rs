@@ -5,7 +5,8 @@
 use super::config::{DATA_PATH, FILE, PORT};
 use super::secret;
 use crate::core::image::default_pull_policy;
-use crate::core::{meta, security, template};
+use crate::core::security::{self, Os};
+use crate::core::{meta, template};
 use crate::registry::validate::{Source, ValidRegistry};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
@@ -31,13 +32,13 @@ pub fn pod_template(registry: &ValidRegistry<'_>, image: &str, config: &str) -> 
     pod.annotations.insert(meta::CONFIG_HASH.to_owned(), format!("{:016x}", xxh3_64(config.as_bytes())));
     pod.termination_grace_period_seconds = Some(registry.grace_period());
     pod.security_context = Some(security_context(pod.security_context));
+    // Kubernetes would set variables named for each Service of the namespace. The registry reads every REGISTRY_*
+    // variable as configuration: a Service named registry-storage would stop it from starting.
+    pod.enable_service_links = Some(false);
     let spec = PodSpec {
         containers: vec![container(registry, image)],
         volumes: Some(vec![config_volume(registry), data_volume(registry)]),
         automount_service_account_token: Some(false),
-        // Kubernetes would set variables named for each Service of the namespace. The registry reads every REGISTRY_*
-        // variable as configuration: a Service named registry-storage would stop it from starting.
-        enable_service_links: Some(false),
         ..PodSpec::default()
     };
     template::pod_template(&registry.identity, pod, spec)
@@ -83,7 +84,7 @@ fn container(registry: &ValidRegistry<'_>, image: &str) -> Container {
         readiness_probe: Some(readiness_probe()),
         liveness_probe: Some(liveness_probe()),
         resources: registry.spec.resources.clone(),
-        security_context: Some(security::container(Some(&read_only_root))),
+        security_context: Some(security::container(Some(&read_only_root), Os::Linux)),
         volume_mounts: Some(vec![
             VolumeMount { read_only: Some(true), ..mount("config", CONFIG_PATH) },
             mount("data", DATA_PATH),

@@ -6,9 +6,9 @@ mod template;
 mod validate;
 
 use crate::api::Registry;
-use crate::api::app::ClaimReference;
 use crate::api::common::AccessMode;
 use crate::api::registry::{RegistrySpec, RegistryStorage, RegistryVolume};
+use crate::api::volume::ClaimReference;
 use crate::core::facts::Claim;
 use crate::core::kind::ChildKind;
 use crate::core::observed::Observed;

@@ -1,0 +1,164 @@
+//! What an App says of its pods is what they are, and the API server takes all of it.
+
+use crate::support::*;
+use anyhow::{Context, Result, ensure};
+use moorage_harness::{AuditEvent, ControlPlane};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+crate::cases![the_example_spreads_its_pods, every_setting_reaches_the_pods, a_pod_for_windows_is_taken];
+
+/// Everything that no node has to know. The classes are made by the test.
+const EVERYTHING: &str = "
+apiVersion: moorage.dev/v1alpha1
+kind: App
+metadata: {name: web}
+spec:
+  image: registry.example.com/team/web:1
+  terminationMessagePath: /tmp/last-words
+  terminationMessagePolicy: FallbackToLogsOnError
+  stdin: true
+  tty: true
+  resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, {resourceName: memory, restartPolicy: RestartContainer}]
+  pod:
+    affinity:
+      nodeAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+          nodeSelectorTerms:
+            - matchExpressions: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]
+            - matchFields: [{key: metadata.name, operator: NotIn, values: [nowhere]}]
+        preferredDuringSchedulingIgnoredDuringExecution:
+          - {weight: 1, preference: {matchExpressions: [{key: cores, operator: Gt, values: ['3']}]}}
+      podAffinity:
+        preferredDuringSchedulingIgnoredDuringExecution:
+          - weight: 2
+            podAffinityTerm:
+              topologyKey: topology.kubernetes.io/zone
+              labelSelector: {matchExpressions: [{key: moorage.dev/app, operator: In, values: [db]}]}
+              namespaceSelector: {}
+      podAntiAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+          - {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {moorage.dev/app: web}}, matchLabelKeys: [pod-template-hash]}
+    topologySpreadConstraints:
+      - maxSkew: 1
+        minDomains: 1
+        topologyKey: topology.kubernetes.io/zone
+        whenUnsatisfiable: DoNotSchedule
+        nodeAffinityPolicy: Honor
+        nodeTaintsPolicy: Ignore
+        labelSelector: {matchLabels: {moorage.dev/app: web}}
+        matchLabelKeys: [pod-template-hash]
+    priorityClassName: pods-everything
+    preemptionPolicy: Never
+    runtimeClassName: pods-everything
+    schedulerName: default-scheduler
+    os: {name: linux}
+    hostAliases: [{ip: 192.0.2.7, hostnames: [db.internal, db]}, {ip: '2001:db8::7'}]
+    dnsPolicy: None
+    dnsConfig: {nameservers: [192.0.2.53, '2001:db8::53'], searches: [shop.example.com, _tcp.example.com., .], options: [{name: ndots, value: '2'}, {name: edns0}]}
+    enableServiceLinks: true
+    shareProcessNamespace: true
+    hostUsers: false
+";
+
+const CLASSES: &str = "
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: pods-everything}
+value: 7
+preemptionPolicy: Never
+---
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: pods-everything}
+handler: runc
+";
+
+async fn the_example_spreads_its_pods(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-example").await?;
+    let text = section("docs/concepts/app.md", "Where and how pods run")?;
+    sandbox.apply(blocks(&text, "yaml").first().context("no example")?).await?;
+    ready(&sandbox, "App", "spread").await?;
+    let nodes = sandbox
+        .kubectl(&[
+            "get",
+            "pods",
+            "-l",
+            "moorage.dev/app=spread",
+            "-o",
+            "jsonpath={range .items[*]}{.spec.nodeName}{\"\\n\"}{end}",
+        ])
+        .await?;
+    let mut nodes: Vec<&str> = nodes.lines().collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    ensure!(nodes.len() == 3, "three pods are on {nodes:?}");
+    Ok(())
+}
+
+/// Under restricted, and written once: what the API server adds to it is no difference.
+async fn every_setting_reaches_the_pods(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-everything").await?;
+    sandbox
+        .kubectl(&["label", "namespace", "pods-everything", "pod-security.kubernetes.io/enforce=restricted"])
+        .await?;
+    sandbox.apply(CLASSES).await?;
+    let mark = control_plane.audit().mark()?;
+    let declared: Value = serde_saphyr::from_str(EVERYTHING)?;
+    sandbox.apply(EVERYTHING).await?;
+    ready(&sandbox, "App", "web").await?;
+    let deployment = must_get(&sandbox, "Deployment", "web").await?;
+    let pod = &deployment["spec"]["template"]["spec"];
+    for (field, value) in declared["spec"]["pod"].as_object().context("no pod")? {
+        ensure!(pod[field] == *value, "{field}: {} in place of {value}", pod[field]);
+    }
+    for field in ["terminationMessagePath", "terminationMessagePolicy", "stdin", "tty", "resizePolicy"] {
+        let (live, value) = (&pod["containers"][0][field], &declared["spec"][field]);
+        ensure!(live == value, "{field}: {live} in place of {value}");
+    }
+    exactly(&control_plane, &sandbox, mark, 2, |event: &AuditEvent| event.subresource.is_empty()).await?;
+
+    // Taken out again, nothing of it is left.
+    patch(&sandbox, "App", "web", &json!({"spec": {"pod": null, "stdin": null, "tty": null, "resizePolicy": null}}))
+        .await?;
+    ready(&sandbox, "App", "web").await?;
+    let deployment = must_get(&sandbox, "Deployment", "web").await?;
+    let pod = &deployment["spec"]["template"]["spec"];
+    for field in
+        ["affinity", "topologySpreadConstraints", "hostAliases", "dnsConfig", "priorityClassName", "os", "hostUsers"]
+    {
+        ensure!(pod.get(field).is_none(), "{field} is left: {pod}");
+    }
+    ensure!(pod["containers"][0].get("tty").is_none() && pod["dnsPolicy"] == "ClusterFirst", "{pod}");
+
+    // A gate that nobody opens, and devices that there are not: nothing is refused, and it is told what is waited for.
+    let gated = json!({"spec": {
+        "resources": {"claims": [{"name": "gpu"}]},
+        "pod": {
+            "readinessGates": [{"conditionType": "example.com/registered"}],
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}],
+        },
+    }});
+    patch(&sandbox, "App", "web", &gated).await?;
+    until(&sandbox, "Deployment", "web", "to have gate and device", |deployment| {
+        let pod = &deployment["spec"]["template"]["spec"];
+        pod["readinessGates"][0]["conditionType"] == "example.com/registered"
+            && pod["resourceClaims"][0]["name"] == "gpu"
+            && pod["containers"][0]["resources"]["claims"][0]["name"] == "gpu"
+    })
+    .await
+    .map(drop)
+}
+
+/// The API server refuses for Windows what only Linux knows; the defaults have none of it.
+async fn a_pod_for_windows_is_taken(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-windows").await?;
+    sandbox.kubectl(&["label", "namespace", "pods-windows", "pod-security.kubernetes.io/enforce=restricted"]).await?;
+    sandbox.apply(WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    patch(&sandbox, "App", "web", &json!({"spec": {"pod": {"os": {"name": "windows"}}}})).await?;
+    ready(&sandbox, "App", "web").await?;
+    let deployment = must_get(&sandbox, "Deployment", "web").await?;
+    ensure!(deployment["spec"]["template"]["spec"]["os"]["name"] == "windows", "{deployment}");
+    Ok(())
+}
