@@ -1,5 +1,5 @@
 //! The chart, rendered by the real Helm: what it installs is what `deploy/` has, each value does something, and what is no value is refused
-//! by its name. `tests/cluster/helm.rs` installs it.
+//! by its name. `tests/cluster/ways.rs` installs it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "every function here is part of a test")]
 
@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 const NAMESPACE: &str = "moorage-system";
 const IMAGE: &str = "registry.example.com/team/moorage";
 
-static HELM: LazyLock<PathBuf> = LazyLock::new(|| build::helm(Progress::stderr()).unwrap());
+static HELM: LazyLock<PathBuf> = LazyLock::new(|| build::program(build::HELM, Progress::stderr()).unwrap());
 
 /// Objects by kind and name, and by namespace where that is not the release's.
 type Objects = BTreeMap<String, Value>;

@@ -25,6 +25,7 @@ mod kubectl;
 mod large;
 mod leader;
 mod lifecycle;
+mod lint;
 mod many;
 mod merge;
 mod metrics_auth;
@@ -159,7 +160,8 @@ fn slow() -> Vec<Case> {
         olm::own_cases(),
         down::own_cases(),
         with(&["history to upgrade from"], upgrade::own_cases()),
-        with(&["helm"], ways::own_cases()),
+        with(&[build::HELM], ways::own_cases()),
+        with(&[build::HELM, build::KUBECONFORM], lint::own_cases()),
     ]
     .into_iter()
     .flatten()
@@ -192,8 +194,8 @@ fn main() -> ExitCode {
         // Only a full run has used everything that is granted.
         let partial = arguments.filter.is_some() || !arguments.skip.is_empty();
         let is_there = |name: &str| match name {
-            "helm" => build::helm_unavailable().is_none(),
             "history to upgrade from" => former::unavailable().is_none(),
+            build::HELM | build::KUBECONFORM => build::program_unavailable(name).is_none(),
             "prometheus" => build::prometheus_unavailable().is_none(),
             name => control_plane.bin(name).is_ok(),
         };

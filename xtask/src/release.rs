@@ -14,7 +14,7 @@ use clap::Args;
 use moorage::generate::{crds, deploy::IMAGE, emit, files::File, installs};
 use moorage_harness::{
     Progress,
-    build::{helm, target_dir, workspace},
+    build::{HELM, program, target_dir, workspace},
     former::unpack,
     node::{architecture, build_from, install_missing, make_image},
     run as run_program, run_command,
@@ -130,7 +130,10 @@ impl Release {
         }
         fs::copy(folder.join("deploy/install.yaml"), self.output.join("install.yaml"))?;
         let chart = folder.join("deploy/helm/moorage").display().to_string();
-        run_program(&helm(progress)?, &["package", &chart, "--destination", &self.output.display().to_string()])?;
+        run_program(
+            &program(HELM, progress)?,
+            &["package", &chart, "--destination", &self.output.display().to_string()],
+        )?;
         let archive = self.output.join(format!("moorage-{VERSION}-manifests.tar"));
         let mut tar = Command::new("tar");
         tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w"]);
@@ -143,8 +146,8 @@ impl Release {
     fn sbom(&self, source: &Path, progress: Progress) -> Result<()> {
         let (tool, version) = SBOM_TOOL;
         let root = target_dir().join("tools");
-        let program = root.join("bin").join(tool);
-        let is_there = run_program(&program, &["cyclonedx", "--version"]).is_ok_and(|told| told.contains(version));
+        let binary = root.join("bin").join(tool);
+        let is_there = run_program(&binary, &["cyclonedx", "--version"]).is_ok_and(|told| told.contains(version));
         if !is_there {
             progress.line(&format!("installing {tool} {version} with cargo"));
             let root = root.display().to_string();
@@ -158,7 +161,7 @@ impl Release {
                 &root,
             ]))?;
         }
-        let mut command = Command::new(&program);
+        let mut command = Command::new(&binary);
         command.args([
             "cyclonedx",
             "--format=json",

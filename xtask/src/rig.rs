@@ -38,8 +38,10 @@ fn build_all() -> Result<build::Assets> {
     if build::prometheus_unavailable().is_none() {
         build::prometheus(Progress::stderr())?;
     }
-    if build::helm_unavailable().is_none() {
-        build::helm(Progress::stderr())?;
+    for program in [build::HELM, build::KUBECONFORM] {
+        if build::program_unavailable(program).is_none() {
+            build::program(program, Progress::stderr())?;
+        }
     }
     if former::unavailable().is_none() {
         former::former(Progress::stderr())?;

@@ -17,102 +17,14 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use crate::{debian, go, process::find_in_path, progress::Progress};
+use crate::{
+    debian, go,
+    modules::{Files, MODULES, Module, Purpose},
+    process::find_in_path,
+    progress::Progress,
+};
 
-/// What is built in one go out of one folder of `tests/rig`.
-pub(crate) struct Module {
-    pub(crate) name: &'static str,
-    /// The folder under `tests/rig`.
-    folder: &'static str,
-    /// Binary names as the harness asks for them.
-    binaries: &'static [&'static str],
-    purpose: Purpose,
-    /// What of its modules' own files is kept beside the binaries.
-    files: Option<Files>,
-}
-
-/// YAML files out of a Go module.
-struct Files {
-    /// The folder in which they are kept, and by whose name they are asked for.
-    into: &'static str,
-    /// The Go module.
-    module: &'static str,
-    /// Its folders.
-    from: &'static [&'static str],
-    /// Ends of the names of those that are wanted.
-    ends: &'static [&'static str],
-}
-
-/// What a binary of the rig is for.
-#[derive(Clone, Copy, PartialEq)]
-enum Purpose {
-    /// A control plane does not start without it.
-    ControlPlane,
-    /// A control plane starts without it.
-    Tool,
-    /// Only tests of the chart ask for it, so only then is it built.
-    Chart,
-    /// Only a real node asks for it, so only then is it built.
-    Node,
-}
-
-const MODULES: [Module; 11] = [
-    module(
-        "kubernetes",
-        &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
-        Purpose::ControlPlane,
-    ),
-    Module {
-        files: Some(Files {
-            into: STAGES,
-            module: "sigs.k8s.io/kwok",
-            from: &[
-                "kustomize/stage/node/fast",
-                "kustomize/stage/node/heartbeat",
-                "kustomize/stage/pod/fast",
-                "kustomize/stage/volume/fast",
-            ],
-            ends: &[".yaml"],
-        }),
-        ..module("kwok", &["kwok"], Purpose::ControlPlane)
-    },
-    Module {
-        files: Some(Files {
-            into: MONITORING,
-            module: "github.com/prometheus-operator/prometheus-operator",
-            from: &["example/prometheus-operator-crd"],
-            ends: &["_servicemonitors.yaml", "_podmonitors.yaml"],
-        }),
-        ..module("monitoring", &[], Purpose::Tool)
-    },
-    module("registry", &["registry"], Purpose::Tool),
-    module("crane", &["crane"], Purpose::Tool),
-    module(HELM, &[HELM], Purpose::Chart),
-    Module {
-        name: "kubernetes-node",
-        folder: "kubernetes",
-        ..module("kubernetes", &["kubelet", "kube-proxy"], Purpose::Node)
-    },
-    module(
-        "node",
-        &["containerd", "containerd-shim-runc-v2", "ptp", "loopback", "host-local", "portmap"],
-        Purpose::Node,
-    ),
-    module("coredns", &["coredns"], Purpose::Node),
-    module("metrics-server", &["metrics-server"], Purpose::Node),
-    module("local-path", &["local-path-provisioner"], Purpose::Node),
-];
-
-const fn module(name: &'static str, binaries: &'static [&'static str], purpose: Purpose) -> Module {
-    Module { name, folder: name, binaries, purpose, files: None }
-}
-
-/// What renders and installs the chart.
-const HELM: &str = "helm";
-/// The folder of kwok's stage files.
-pub(crate) const STAGES: &str = "stages";
-/// The folder of prometheus-operator's `CustomResourceDefinitions`.
-pub const MONITORING: &str = "monitoring";
+pub use crate::modules::{HELM, KUBECONFORM, MONITORING, OLM};
 
 /// Where every binary and folder of the rig lies.
 #[derive(Clone, Debug)]
@@ -134,7 +46,7 @@ impl Assets {
         })
     }
 
-    /// The folder of files of that name: [`MONITORING`], or kwok's stages.
+    /// The folder of files of that name: [`MONITORING`], [`OLM`], or kwok's stages.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         self.folders.get(name).cloned().with_context(|| {
             format!(
@@ -182,14 +94,14 @@ pub fn prometheus(progress: Progress) -> Result<PathBuf> {
     debian::folder(&rig, progress)
 }
 
-/// Finds Helm, and builds it when missing, for minutes too.
-pub fn helm(progress: Progress) -> Result<PathBuf> {
-    find(&|module| module.purpose == Purpose::Chart, &|_| true, progress)?.bin(HELM)
+/// Finds [`HELM`] or [`KUBECONFORM`], and builds it when missing, for minutes too.
+pub fn program(name: &str, progress: Progress) -> Result<PathBuf> {
+    find(&|module| module.name == name, &|_| true, progress)?.bin(name)
 }
 
-/// Why Helm can't be had here, if so.
-pub fn helm_unavailable() -> Option<String> {
-    unless_go(&|module| module.purpose == Purpose::Chart)
+/// Why that can't be had here, if so.
+pub fn program_unavailable(name: &str) -> Option<String> {
+    unless_go(&|module| module.name == name)
 }
 
 /// Finds the binaries of a real node's cluster, and builds those that are missing, for minutes too.
@@ -217,7 +129,7 @@ pub(crate) fn node_unavailable() -> Option<String> {
 
 /// Whether a node's cluster asks for it.
 fn of_node(module: &Module) -> bool {
-    module.name != "kwok" && module.purpose != Purpose::Chart
+    module.name != "kwok" && module.purpose != Purpose::Output
 }
 
 /// What is wrong with Go, where something that was asked for has yet to be built with it.

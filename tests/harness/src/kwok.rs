@@ -5,10 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{
-    build::{Assets, STAGES},
-    work_dir::WorkDir,
-};
+use crate::{build::Assets, modules::STAGES, work_dir::WorkDir};
 
 /// Provisions and grows volumes.
 const MORE_STAGES: &str = include_str!("stages.yaml");

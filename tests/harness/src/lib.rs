@@ -29,6 +29,7 @@ pub mod guard;
 mod http;
 mod install;
 mod kwok;
+mod modules;
 pub mod node;
 pub mod olm;
 mod operator;

@@ -56,7 +56,7 @@ impl Way {
     /// The programs that it takes beside kubectl; builds what is missing, for minutes too.
     pub fn programs(self, progress: Progress) -> Result<Vec<PathBuf>> {
         match self {
-            Self::Helm => Ok(vec![build::helm(progress)?]),
+            Self::Helm => Ok(vec![build::program(build::HELM, progress)?]),
             Self::Kubectl | Self::Kustomize | Self::Olm => Ok(Vec::new()),
         }
     }

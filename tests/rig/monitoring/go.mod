@@ -1,3 +1,4 @@
+// ServiceMonitor, PodMonitor and PrometheusRule.
 module moorage.dev/rig/monitoring
 
 go 1.26

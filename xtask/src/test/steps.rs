@@ -81,7 +81,8 @@ pub fn steps(effort: &str, seed: Option<u64>) -> Result<Vec<Step>> {
     steps.extend(tests);
     steps.push(Step::tests("doc", &["--doc"]));
 
-    let (no_rig, no_node, no_helm) = (build::unavailable(), node::unavailable(), build::helm_unavailable());
+    let (no_rig, no_node, no_helm) =
+        (build::unavailable(), node::unavailable(), build::program_unavailable(build::HELM));
     let mut on_cluster = vec![
         Step::itself("build-rig", &["rig"])?,
         Step::itself("demo", &["demo", "--exit"])?,
