@@ -13,13 +13,13 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
-use crate::core::{leaving, meta, revisions, storage, stray};
+use crate::core::{leaving, meta, revisions, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
-    let running = Running::of(&identity, &identity.name, observed, now);
+    let running = Running::of(&identity, &identity.name, plan, observed, now);
     let workload = running.workload;
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -65,8 +65,9 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    let strays = || stray::summary(&app.identity(), plan, &observed.strays);
-    let beside = of_doors(plan, observed).or_else(strays).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
+    let strays = running.strays.clone();
+    let beside =
+        strays.or_else(|| of_doors(plan, observed)).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {

@@ -71,7 +71,8 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
     Some((kind, name.into_string(), pod))
 }
 
-fn is_ready(live: &Live) -> bool {
+/// Whether its Ready condition is True.
+pub fn is_ready(live: &Live) -> bool {
     has_condition(live, "Ready", "True")
 }
 

@@ -30,6 +30,13 @@ pub struct Mountable {
     pub volume: Option<String>,
 }
 
+impl Mountable {
+    /// Whether somebody deletes it with the data that it holds.
+    pub const fn is_going(&self) -> bool {
+        self.deleting && self.volume.is_some()
+    }
+}
+
 /// An object that is referred to as it comes off the wire, with no more than what is remembered of it.
 #[derive(Clone, Debug)]
 pub struct Holder {

@@ -15,6 +15,7 @@ use super::readiness;
 use super::reason::Reason;
 use super::remedy::with_remedy;
 use super::storage;
+use super::stray;
 use super::text::{MESSAGE, cut, list};
 use super::unlike::Unlike;
 use crate::api::common::{ChildStatus, Problem};
@@ -183,11 +184,13 @@ pub struct Running<'a> {
     pub added: &'a [String],
     /// What the cluster put in place of what is declared.
     pub rewritten: &'a [String],
+    /// That requests go to pods of others as well.
+    pub strays: Option<Summary>,
 }
 
 impl<'a> Running<'a> {
     /// What runs for an App or Registry that declares that container.
-    pub fn of(identity: &'a Identity, container: &'a str, observed: &'a Observed, now: Timestamp) -> Self {
+    pub fn of(identity: &'a Identity, container: &'a str, plan: &Plan, observed: &'a Observed, now: Timestamp) -> Self {
         let workload = observed.workload(&identity.name);
         let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
         Self {
@@ -197,6 +200,7 @@ impl<'a> Running<'a> {
             problems: problems::problems(&observed.pods, complete, now),
             added: observed.added(&identity.name),
             rewritten: observed.rewritten(&identity.name),
+            strays: stray::summary(identity, plan, &observed.strays),
         }
     }
 
@@ -361,10 +365,7 @@ impl<'a> Running<'a> {
             (
                 None,
                 Summary::Impaired(
-                    reason @ (Reason::ConfigurationMissing
-                    | Reason::StorageNotReady
-                    | Reason::VolumeDeleting
-                    | Reason::ForeignPods),
+                    reason @ (Reason::ConfigurationMissing | Reason::StorageNotReady | Reason::VolumeDeleting),
                     message,
                 )
                 | Summary::Stalled(
@@ -372,7 +373,10 @@ impl<'a> Running<'a> {
                     message,
                 ),
             ) => condition(Type::Degraded, true, *reason, message.as_str()),
-            (None, _) => condition(Type::Degraded, false, Reason::AsExpected, ""),
+            (None, _) => match &self.strays {
+                Some(strays) => condition(Type::Degraded, true, Reason::ForeignPods, strays.message()),
+                None => condition(Type::Degraded, false, Reason::AsExpected, ""),
+            },
         }
     }
 }

@@ -41,24 +41,25 @@ pub fn hold_until_owned(plan: &mut Plan, parent: &Identity, observed: &Observed)
     let is_owned =
         |claim: &Object| observed.child(claim.kind, &claim.name).is_some_and(|child| owns(child, parent, may_go));
     let owns_all = plan.objects.iter().filter(|object| object.kind == ChildKind::StorageClaim).all(is_owned);
-    if !owns_all || !may_go && is_any_going(observed) {
+    let keeps_all = observed.claims.values().all(|claim| claim.reason != Reason::VolumeDeleting.as_str())
+        && mounted(observed).all(|name| stays(parent, name, observed));
+    if !owns_all || !may_go && !keeps_all {
         plan.hold(ChildKind::Deployment);
     }
 }
 
-/// Whether somebody deletes a volume that the parent mounts and that holds data.
-fn is_any_going(observed: &Observed) -> bool {
-    let is_going = |claim: &Claim| claim.reason == Reason::VolumeDeleting.as_str();
-    let mounted = observed.referents.keys().filter(|it| it.kind == ReferenceKind::PersistentVolumeClaim);
-    observed.claims.values().any(is_going)
-        || mounted.filter_map(|it| unkept(&it.name, observed)).any(|volume| volume.deleting && volume.volume.is_some())
+/// Names of the `PersistentVolumeClaims` that the parent mounts as they are.
+fn mounted(observed: &Observed) -> impl Iterator<Item = &str> {
+    let claims = observed.referents.keys().filter(|it| it.kind == ReferenceKind::PersistentVolumeClaim);
+    claims.map(|claim| &*claim.name)
 }
 
-/// What is known of a mounted `PersistentVolumeClaim` that no `StorageClaim` keeps.
-fn unkept<'a>(name: &str, observed: &'a Observed) -> Option<&'a Mountable> {
+/// Whether no data goes with the pods that run. Of a claim of which nothing is known it may; whose `StorageClaim` is known, that tells.
+fn stays(parent: &Identity, name: &str, observed: &Observed) -> bool {
     match observed.mountable(name) {
-        Known::Known(volume) if !observed.claims.contains_key(name) => Some(volume),
-        Known::Known(_) | Known::Absent | Known::Unknown => None,
+        Known::Known(volume) => !volume.is_going(),
+        Known::Unknown => observed.claims.contains_key(name) || observed.workload(&parent.name).is_none(),
+        Known::Absent => true,
     }
 }
 
@@ -71,45 +72,65 @@ fn owns(child: &Child, parent: &Identity, may_go: bool) -> bool {
     child.owner.to(parent) == Ownership::Ours && !child.deleting && !claim.reason.is_empty() && !refused && !goes
 }
 
-/// What the first of the claims waits for that `parent` mounts and that is not ready; `None` when all are, and nothing is held back.
-pub fn not_ready(parent: &Identity, mounted: &[Reference], plan: &Plan, observed: &Observed) -> Option<Summary> {
-    let waits = mounted.iter().find_map(|Reference { kind, name }| match kind {
-        ReferenceKind::StorageClaim => {
-            Some(readiness::claim_unready(observed.claims.get(&**name)?)?.summary(ChildKind::StorageClaim, name))
-        }
-        ReferenceKind::PersistentVolumeClaim => unkept_unready(parent, name, observed),
-        ReferenceKind::ConfigMap | ReferenceKind::Secret => None,
-    });
-    waits.or_else(|| {
+/// What the first of the claims waits for that `parent` mounts and that is not ready; `None` when all are, and nothing is held back. That
+/// data is going comes first, whatever else a claim says.
+pub fn not_ready(parent: &Identity, references: &[Reference], plan: &Plan, observed: &Observed) -> Option<Summary> {
+    let waits = || {
+        references.iter().find_map(|Reference { kind, name }| match kind {
+            ReferenceKind::StorageClaim => {
+                Some(readiness::claim_unready(observed.claims.get(&**name)?)?.summary(ChildKind::StorageClaim, name))
+            }
+            ReferenceKind::PersistentVolumeClaim => unkept_unready(name, observed),
+            ReferenceKind::ConfigMap | ReferenceKind::Secret => None,
+        })
+    };
+    mounted(observed).find_map(|name| vanishing(parent, name, observed)).or_else(waits).or_else(|| {
         let held = plan.objects.iter().find(|object| object.held && !observed.agrees(object))?;
-        let message = format!("{} {} {HELD}", held.kind, held.name);
+        let unknown = mounted(observed).find(|name| !stays(parent, name, observed));
+        let message = match unknown {
+            Some(claim) => format!(
+                "{} {} stays as it is while PersistentVolumeClaim {claim} can't be looked up: it may be on its way out",
+                held.kind, held.name
+            ),
+            None => format!("{} {} {HELD}", held.kind, held.name),
+        };
         Some(Summary::Waiting(Reason::StorageNotReady, message))
     })
 }
 
-/// Why a mounted `PersistentVolumeClaim` is not ready that no `StorageClaim` keeps.
-fn unkept_unready(parent: &Identity, name: &str, observed: &Observed) -> Option<Summary> {
-    if observed.mountable(name) == Known::Absent && !observed.claims.contains_key(name) {
-        let message = format!(
-            "PersistentVolumeClaim {name} does not exist; create it, or a StorageClaim of that name, or mount another claim"
-        );
-        return Some(Summary::Waiting(Reason::StorageNotReady, message));
+/// That a mounted `PersistentVolumeClaim` goes with its data, unless its `StorageClaim` says so.
+fn vanishing(parent: &Identity, name: &str, observed: &Observed) -> Option<Summary> {
+    let is_told = |claim: &Claim| claim.reason == Reason::VolumeDeleting.as_str();
+    let Known::Known(volume) = observed.mountable(name) else { return None };
+    if !volume.is_going() || observed.claims.get(name).is_some_and(is_told) {
+        return None;
     }
-    let Mountable { deleting, lost: is_lost, volume } = unkept(name, observed)?;
-    match volume {
-        Some(volume) if *deleting => {
-            let mounted = format!(" while {}/{} mounts it", parent.kind.as_str(), parent.name);
-            Some(Summary::Impaired(Reason::VolumeDeleting, going(name, &mounted, volume, "no other follows")))
+    let mounted = format!(" while {}/{} mounts it", parent.kind.as_str(), parent.name);
+    let message = going(name, &mounted, volume.volume.as_deref().unwrap_or_default(), "no other follows");
+    Some(Summary::Impaired(Reason::VolumeDeleting, message))
+}
+
+/// Why a mounted `PersistentVolumeClaim` is not ready that no `StorageClaim` keeps.
+fn unkept_unready(name: &str, observed: &Observed) -> Option<Summary> {
+    if observed.claims.contains_key(name) {
+        return None;
+    }
+    match observed.mountable(name) {
+        Known::Absent => {
+            let message = format!(
+                "PersistentVolumeClaim {name} does not exist; create it, or a StorageClaim of that name, or mount another claim"
+            );
+            Some(Summary::Waiting(Reason::StorageNotReady, message))
         }
-        None if *deleting => {
+        Known::Known(Mountable { deleting: true, .. }) => {
             let message = format!("PersistentVolumeClaim {name} is being deleted; create another once it is gone");
             Some(Summary::Waiting(Reason::WaitingForDeletion, message))
         }
-        volume if *is_lost => {
+        Known::Known(Mountable { lost: true, volume, .. }) => {
             let volume = volume.as_deref().unwrap_or_default();
             Some(Summary::Stalled(Reason::VolumeLost, lost(name, volume, "create another claim and mount that")))
         }
-        Some(_) | None => None,
+        Known::Known(_) | Known::Unknown => None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::live::Live;
 use super::meta;
 use super::owner::of_stray;
 use super::plan::Plan;
+use super::pods::is_ready;
 use super::reason::Reason;
 use super::text::list;
 use std::collections::BTreeMap;
@@ -22,12 +23,11 @@ pub struct Stray {
     pub controller: Option<String>,
 }
 
-/// The memory of such a pod, as long as it may serve, and whose labels it carries.
+/// The memory of such a pod while it is ready, as a Service sends requests to no other; and whose labels it carries.
 pub fn stray(live: &Live) -> Option<(ParentKind, String, Stray)> {
     let (kind, name, controller) = of_stray(live)?;
-    let ended = matches!(live.body["status"]["phase"].as_str().unwrap_or_default(), "Failed" | "Succeeded");
     let stray = Stray { name: live.name().to_owned(), controller };
-    (!ended && !live.is_deleting()).then(|| (kind, name.into_string(), stray))
+    (is_ready(live) && !live.is_deleting()).then(|| (kind, name.into_string(), stray))
 }
 
 /// That requests go to pods of others as well. They are counted by who makes them.

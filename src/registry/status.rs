@@ -11,7 +11,7 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{Running, of_children, of_outcome};
-use crate::core::{leaving, storage, stray};
+use crate::core::{leaving, storage};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -23,7 +23,7 @@ pub fn status(
     now: Timestamp,
 ) -> RegistryStatus {
     let identity = registry.identity();
-    let running = Running::of(&identity, CONTAINER, observed, now);
+    let running = Running::of(&identity, CONTAINER, plan, observed, now);
     let workload = running.workload;
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -44,9 +44,7 @@ fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Obser
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))
         .unwrap_or_else(|| match running.summary() {
-            Summary::Ready(reason, message) => {
-                stray::summary(&registry.identity(), plan, &observed.strays).unwrap_or(Summary::Ready(reason, message))
-            }
+            Summary::Ready(reason, message) => running.strays.clone().unwrap_or(Summary::Ready(reason, message)),
             summary => summary,
         })
 }

@@ -160,9 +160,10 @@ pub fn bereft(object: &Object, former: &Former) -> Event {
         Former::Tokens(deployment) => (
             "TokensInvalid",
             format!(
-                "{kind} {name} was made anew, as somebody deleted the former one: the API server takes no token of that any more. The \
-                 kubelet gives the pods of Deployment {deployment} new ones within the hour; to have them now: kubectl -n NAMESPACE rollout \
-                 restart deployment/{deployment}"
+                "{kind} {name} was made anew, as somebody deleted the former one: the API server takes no token of that any more. Pods of \
+                 Deployment {deployment} get new ones once those that they have are due, after a day at most; to have them now: kubectl -n \
+                 {} rollout restart deployment/{deployment}",
+                object.body["metadata"]["namespace"].as_str().unwrap_or_default()
             ),
         ),
     };

@@ -2,8 +2,9 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
+use moorage::shell::kinds::MANAGED;
 use moorage_harness::{
-    ControlPlane, Operator, OperatorOptions, Options, Progress, Sandbox, build::workspace, eventually, former,
+    ControlPlane, OperatorOptions, Options, Progress, Sandbox, build::workspace, eventually, former,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,8 +16,13 @@ use tokio::task::spawn_blocking;
 
 crate::cases![own: an_upgrade_and_a_downgrade_leave_what_runs];
 
-/// The kinds whose objects the operator makes, and pods.
-const KINDS: &str = "serviceaccounts,configmaps,deployments,services,storageclaims,persistentvolumeclaims";
+/// The kinds whose objects the operator makes, as kubectl takes them.
+fn kinds() -> String {
+    let named = MANAGED
+        .iter()
+        .map(|row| if row.group.is_empty() { row.plural.to_owned() } else { format!("{}.{}", row.plural, row.group) });
+    named.collect::<Vec<_>>().join(",")
+}
 
 /// What is said of an upgrade.
 #[derive(Deserialize)]
@@ -42,46 +48,67 @@ async fn an_upgrade_and_a_downgrade_leave_what_runs(_shared: Arc<ControlPlane>) 
     let upgrade: Upgrade = serde_saphyr::from_str(&page("tests/upgrade.yaml")?)?;
     let before = spawn_blocking(|| former::former(Progress::stderr())).await??;
     let own = ControlPlane::start(Options::default()).await?;
+    own.install_monitoring().await?;
     own.install(&before.folder.join("crds"), &before.folder.join("deploy")).await?;
     let old = OperatorOptions { binary: before.binary.clone(), ..options() };
     let mut sandbox = own.sandbox("upgrade", old.clone()).await?;
+    let mut parents = 0_u64;
     for resource in resources(&before.folder.join("tests/golden"))? {
-        // What the former API refuses is no resource of anybody's.
-        let _ = sandbox.apply(&resource.to_string()).await;
+        match sandbox.apply(&resource.to_string()).await {
+            Ok(_) => parents += 1,
+            Err(error) => ensure!(is_refusal(&error), "{resource}: {error:#}"),
+        }
     }
-    settled(&own, &sandbox).await?;
-    let (ran, pods) = (objects(&sandbox).await?, pods(&sandbox).await?);
-    ensure!(ran.len() > 300 && pods.len() > 100, "{} objects and {} pods are too few to tell", ran.len(), pods.len());
+    settled(&own, &sandbox, parents).await?;
+    let (before_all, pods_before) = (objects(&sandbox).await?, pods(&sandbox).await?);
+    ensure!(
+        before_all.len() > 300 && pods_before.len() > 100,
+        "{} objects, {} pods are too few",
+        before_all.len(),
+        pods_before.len()
+    );
 
-    sandbox.operator.stop().await?;
-    own.install(&workspace().join("crds"), &workspace().join("deploy")).await?;
-    sandbox.operator = start(&own, &sandbox, options()).await?;
-    settled(&own, &sandbox).await?;
-    let runs = objects(&sandbox).await?;
-    upgrade.is_all(&ran, &runs)?;
-    let restarted: BTreeSet<&String> =
-        runs.iter().filter(|(name, object)| template(object) != template(&ran[*name])).map(|(name, _)| name).collect();
-    let left =
-        |name: &str| !restarted.iter().any(|deployment| name.starts_with(deployment.trim_start_matches("Deployment ")));
-    let after = self::pods(&sandbox).await?;
-    let gone: Vec<&String> =
-        pods.iter().filter(|(name, uid)| left(name) && after.get(*name) != Some(uid)).map(|(name, _)| name).collect();
-    ensure!(gone.is_empty(), "the upgrade restarted {gone:?}");
+    replace(&own, &mut sandbox, &workspace(), options()).await?;
+    settled(&own, &sandbox, parents).await?;
+    let (upgraded, pods_upgraded) = (objects(&sandbox).await?, pods(&sandbox).await?);
+    let changed = upgrade.changed(&before_all, &upgraded)?;
+    upgrade.is_all_told(&changed)?;
+    are_left((&before_all, &pods_before), (&upgraded, &pods_upgraded))?;
 
-    sandbox.operator.stop().await?;
-    sandbox.operator = start(&own, &sandbox, old).await?;
-    settled(&own, &sandbox).await?;
-    let back = objects(&sandbox).await?;
-    let missing: Vec<&String> = runs.keys().filter(|name| !back.contains_key(*name)).collect();
-    ensure!(missing.is_empty(), "the way back deleted {missing:?}");
-    ensure!(!restarted.is_empty() || self::pods(&sandbox).await? == after, "the way back restarted pods");
+    replace(&own, &mut sandbox, &before.folder, old).await?;
+    settled(&own, &sandbox, parents).await?;
+    let (back, pods_back) = (objects(&sandbox).await?, pods(&sandbox).await?);
+    upgrade.changed(&before_all, &back)?;
+    are_left((&upgraded, &pods_upgraded), (&back, &pods_back))
+}
+
+/// Whether an apply was refused by the API, so that nobody has such a resource.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let code = error.chain().find_map(|cause| match cause.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => Some(status.code),
+        Some(_) | None => None,
+    });
+    code.is_some_and(|code| [400, 422].contains(&code))
+}
+
+/// Objects, and pods, by name.
+type World<'a> = (&'a BTreeMap<String, Value>, &'a BTreeMap<String, Pod>);
+
+/// Whether every pod is still there but those of a Deployment whose template changed.
+fn are_left(before: World<'_>, after: World<'_>) -> Result<()> {
+    let template = |(objects, _): World<'_>, app: &str| {
+        objects.get(&format!("Deployment {app}")).map(|object| object["spec"]["template"].clone())
+    };
+    for (name, pod) in before.1 {
+        let is_same = template(before, &pod.deployment) == template(after, &pod.deployment);
+        ensure!(!is_same || after.1.get(name) == Some(pod), "pod {name} was restarted");
+    }
     Ok(())
 }
 
 impl Upgrade {
-    /// Whether the objects differ in what is named, and in nothing else.
-    fn is_all(&self, before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Result<()> {
-        let changelog = page("CHANGELOG.md")?;
+    /// Which of the named changes there are between objects; fails where there is another.
+    fn changed(&self, before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Result<BTreeSet<usize>> {
         let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<BTreeSet<String>>();
         ensure!(names(before) == names(after), "{:?} came or went", names(before).symmetric_difference(&names(after)));
         let mut changed = BTreeSet::new();
@@ -90,14 +117,20 @@ impl Upgrade {
             let mut paths = Vec::new();
             differences("", object, &after[name], &mut paths);
             for path in paths {
-                let known =
-                    self.changes.iter().position(|change| change.kind == kind && path.starts_with(&change.field));
+                let is_it = |change: &Change| change.kind == kind && path.starts_with(&change.field);
+                let known = self.changes.iter().position(is_it);
                 changed.insert(
                     known
                         .with_context(|| format!("{name}: {path} changes, and tests/upgrade.yaml does not name it"))?,
                 );
             }
         }
+        Ok(changed)
+    }
+
+    /// Whether each named change is one, and users are told.
+    fn is_all_told(&self, changed: &BTreeSet<usize>) -> Result<()> {
+        let changelog = page("CHANGELOG.md")?;
         for (index, change) in self.changes.iter().enumerate() {
             ensure!(changed.contains(&index), "{} of {} does not change", change.field, change.kind);
             ensure!(changelog.contains(&change.told), "CHANGELOG.md does not say: {}", change.told);
@@ -149,17 +182,27 @@ fn resources(folder: &Path) -> Result<Vec<Value>> {
     Ok(resources)
 }
 
-/// An operator in place of the former, with the same rights.
-async fn start(own: &ControlPlane, sandbox: &Sandbox, options: OperatorOptions) -> Result<Operator> {
+/// Puts another operator, with the manifests of its sources, in place of the one that runs.
+async fn replace(own: &ControlPlane, sandbox: &mut Sandbox, sources: &Path, options: OperatorOptions) -> Result<()> {
+    sandbox.operator.stop().await?;
+    own.install(&sources.join("crds"), &sources.join("deploy")).await?;
     let place = sandbox.namespace.clone();
     let options = OperatorOptions { watch_namespaces: vec![place.clone()], operator_namespace: place, ..options };
-    let operator = own.operator(options).await?;
-    operator.ready().await?;
-    Ok(operator)
+    sandbox.operator = own.operator(options).await?;
+    sandbox.operator.ready().await
 }
 
-/// Waits until nothing has been written for a while.
-async fn settled(own: &ControlPlane, sandbox: &Sandbox) -> Result<()> {
+/// Waits until the operator, which leads then, has looked at each parent and nothing has been written for a while.
+async fn settled(own: &ControlPlane, sandbox: &Sandbox, parents: u64) -> Result<()> {
+    let reconciles = "moorage_reconciles_total{";
+    eventually(DEADLINE * 3, "every resource to be looked at", || async {
+        let metrics = sandbox.operator.metrics().await?;
+        let counts =
+            metrics.lines().filter(|line| line.starts_with(reconciles)).filter_map(|line| line.rsplit(' ').next());
+        let sum: u64 = counts.filter_map(|count| count.parse::<u64>().ok()).sum();
+        Ok((sum >= parents).then_some(()))
+    })
+    .await?;
     let (mut mark, mut since) = (own.audit().mark()?, Instant::now());
     eventually(DEADLINE * 3, "ten seconds without a write", || {
         if writes(own, sandbox, mark).map_or(true, |events| !events.is_empty()) {
@@ -175,7 +218,7 @@ async fn settled(own: &ControlPlane, sandbox: &Sandbox) -> Result<()> {
 /// The operator's objects less what the cluster does to them, by kind and name.
 async fn objects(sandbox: &Sandbox) -> Result<BTreeMap<String, Value>> {
     let selector = "--selector=app.kubernetes.io/managed-by=moorage";
-    let list: Value = serde_json::from_str(&sandbox.kubectl(&["get", KINDS, selector, "--output=json"]).await?)?;
+    let list: Value = serde_json::from_str(&sandbox.kubectl(&["get", &kinds(), selector, "--output=json"]).await?)?;
     let mut objects = BTreeMap::new();
     for mut object in list["items"].as_array().cloned().unwrap_or_default() {
         let name = format!(
@@ -194,18 +237,23 @@ async fn objects(sandbox: &Sandbox) -> Result<BTreeMap<String, Value>> {
     Ok(objects)
 }
 
-/// The UIDs of all pods, by name.
-async fn pods(sandbox: &Sandbox) -> Result<BTreeMap<String, String>> {
-    let list = sandbox
-        .kubectl(&["get", "pods", "--output=jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{\"\\n\"}{end}"])
-        .await?;
-    Ok(list
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(name, uid)| (name.to_owned(), uid.to_owned()))
-        .collect())
+/// A pod, and the Deployment that it is of.
+#[derive(PartialEq)]
+struct Pod {
+    uid: String,
+    deployment: String,
 }
 
-fn template(object: &Value) -> &Value {
-    &object["spec"]["template"]
+/// All pods, by name.
+async fn pods(sandbox: &Sandbox) -> Result<BTreeMap<String, Pod>> {
+    let list: Value = serde_json::from_str(&sandbox.kubectl(&["get", "pods", "--output=json"]).await?)?;
+    let mut pods = BTreeMap::new();
+    for pod in list["items"].as_array().into_iter().flatten() {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &pod["metadata"];
+        let hash = format!("-{}", text(&metadata["labels"]["pod-template-hash"]));
+        let deployment = text(&metadata["ownerReferences"][0]["name"]).trim_end_matches(&hash).to_owned();
+        pods.insert(text(&metadata["name"]), Pod { uid: text(&metadata["uid"]), deployment });
+    }
+    Ok(pods)
 }

@@ -70,24 +70,25 @@ async fn a_relabelled_pod_leaves_no_ghost() -> Result<()> {
     Ok(())
 }
 
-/// A pod of others that carries the labels is told while it may serve, wherever it comes from and however it goes.
+/// A pod of others that carries the labels is told while it is ready, wherever it comes from and however it goes.
 #[tokio::test(start_paused = true)]
 async fn pods_of_others_that_get_requests_are_told_until_they_get_none() -> Result<()> {
-    let ends: [fn(&World) -> Result<()>; 3] = [
-        |world| world.server.delete("Pod", "default", "stray").map(drop),
-        |world| {
-            world
-                .server
-                .edit("Pod", "default", "stray", |pod| pod["metadata"]["labels"]["moorage.dev/app"] = json!("none"))
-                .map(drop)
-        },
-        |world| {
-            world.server.edit("Pod", "default", "stray", |pod| pod["status"]["phase"] = json!("Succeeded")).map(drop)
-        },
-    ];
+    let ready = |status: &str| json!({"conditions": [{"type": "Ready", "status": status}]});
+    let ends: [fn(&mut Value); 2] =
+        [|pod| pod["metadata"]["labels"]["moorage.dev/app"] = json!("none"), |pod| pod["status"] = json!({})];
     for end in ends {
         let (world, mut replica) = SHOP.play(Faults::default()).await?;
+        let edit = |change: &dyn Fn(&mut Value)| world.server.edit("Pod", "default", "stray", |pod| change(pod));
         world.server.apply_as("test", pod("stray", &json!([])))?;
+        edit(&|pod| pod["status"] = ready("False"))?;
+        world.rest(&mut replica).await?;
+        world.expect_ready("App", "shop")?;
+        let cost = world.cost();
+        edit(&|pod| pod["status"]["phase"] = json!("Running"))?;
+        world.rest(&mut replica).await?;
+        ensure!(world.cost() == cost, "what becomes of a stranger's pod costs something");
+
+        edit(&|pod| pod["status"] = ready("True"))?;
         degraded(&world, "shop", "True").await?;
         let condition = world.condition("App", "shop", "Ready").unwrap_or_default();
         let message = condition["message"].as_str().unwrap_or_default();
@@ -95,14 +96,16 @@ async fn pods_of_others_that_get_requests_are_told_until_they_get_none() -> Resu
             condition["reason"] == "ForeignPods" && message.contains("moorage.dev/app=shop: Pod stray"),
             "{condition}"
         );
-        world.rest(&mut replica).await?;
-        let cost = world.cost();
-        world.server.edit("Pod", "default", "stray", |pod| pod["status"]["phase"] = json!("Running"))?;
-        world.rest(&mut replica).await?;
-        ensure!(world.cost() == cost, "what becomes of a stranger's pod costs something");
-        end(&world)?;
+        edit(&end)?;
         degraded(&world, "shop", "False").await?;
         world.expect_ready("App", "shop")?;
+        edit(&|pod| {
+            pod["metadata"]["labels"]["moorage.dev/app"] = json!("shop");
+            pod["status"] = ready("True");
+        })?;
+        degraded(&world, "shop", "True").await?;
+        world.server.delete("Pod", "default", "stray")?;
+        degraded(&world, "shop", "False").await?;
     }
     Ok(())
 }

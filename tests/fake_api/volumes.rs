@@ -3,7 +3,7 @@
 use super::scenarios::{SHOP, adopt_volume, consent, create_volume};
 use super::world::World;
 use anyhow::{Context, Result, ensure};
-use moorage_fake::{Call, Faults};
+use moorage_fake::{Call, Fault, Faults};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -113,6 +113,28 @@ async fn a_claim_of_others_is_watched_while_it_is_mounted_and_held_while_it_goes
     world.rest(&mut replica).await?;
     world.expect_ready("App", "shelf")?;
     ensure!(template() != before, "it is held for ever: {}", world.summary());
+    Ok(())
+}
+
+/// A process that starts while claims can't be read: what the author has changed meanwhile waits.
+#[tokio::test(start_paused = true)]
+async fn while_nothing_is_known_of_a_claim_its_last_pod_is_not_stopped() -> Result<()> {
+    let world = World::new();
+    world.server.apply(PLAIN)?;
+    world.server.apply(SHELF)?;
+    let mut replica = world.start("first", Faults::default()).await;
+    world.rest(&mut replica).await?;
+    let template = || world.server.get("Deployment", "default", "shelf").map(|it| it["spec"]["template"].clone());
+    let before = template();
+    replica.endpoint.crash();
+    world.server.delete("PersistentVolumeClaim", "default", "books")?;
+    world.server.edit_as("kubectl", "App", "default", "shelf", |app| app["spec"]["image"] = json!("shelf:2"))?;
+    let refused = Faults::new(|call| if is_of_others(call) { Fault::Status(503) } else { Fault::None });
+    let mut replica = world.start("second", refused).await;
+    world.rest(&mut replica).await?;
+    ensure!(template() == before, "its last pod was stopped: {}", world.summary());
+    let told = world.condition("App", "shelf", "Ready").unwrap_or_default();
+    ensure!(told["message"].to_string().contains("PersistentVolumeClaim books can't be looked up"), "{told}");
     Ok(())
 }
 

@@ -59,7 +59,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let output = arguments.output.clone().unwrap_or_else(|| target_dir().join(format!("release-{VERSION}")));
     let is_empty = fs::read_dir(&output).map_or(true, |mut entries| entries.next().is_none());
     ensure!(is_empty, "{} is not empty; remove it, or name another folder by --output", output.display());
-    fs::create_dir_all(&output)?;
     let time: i64 = git(&["log", "-1", "--format=%ct"])?.parse().context("the time of the last commit")?;
     install_missing(progress)?;
 
@@ -69,13 +68,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for source in &sources {
         unpack("HEAD", source)?;
     }
-    let release = Release { image: arguments.image.clone(), output, work: work.clone(), time };
+    // Half a release must not look like one.
+    let unfinished = work.join("unfinished");
+    fs::create_dir_all(&unfinished)?;
+    let release = Release { image: arguments.image.clone(), output: unfinished.clone(), work: work.clone(), time };
     release.binary(&sources, progress)?;
     release.packages(progress)?;
     release.sbom(&sources[0], progress)?;
-    fs::write(release.output.join("notes.md"), notes)?;
+    fs::write(unfinished.join("notes.md"), notes)?;
     release.sums()?;
+    fs::create_dir_all(&output)?;
+    for file in fs::read_dir(&unfinished)? {
+        let file = file?;
+        fs::copy(file.path(), output.join(file.file_name()))?;
+    }
     fs::remove_dir_all(&work)?;
+    let release = Release { output, ..release };
     println!("{}", release.remaining());
     Ok(())
 }
@@ -105,20 +113,27 @@ impl Release {
 
     /// The image as an OCI archive.
     fn image(&self, binary: &Path) -> Result<()> {
-        let archives = ["image", "image-again"].map(|name| self.work.join(name));
         let name = self.reference();
-        for folder in &archives {
-            let archive = format!("oci-archive:{}:{name}", folder.join("image.tar").display());
-            make_image(binary, folder, &name, self.time, &[archive])?;
+        let mut archives = Vec::new();
+        for folder in ["image", "image-again"].map(|name| self.work.join(name)) {
+            let layout = folder.join("layout");
+            make_image(binary, &folder, &name, self.time, &[format!("oci:{}:{name}", layout.display())])?;
+            archives.push(self.tarred(&layout, &["."], &folder.join("image.tar"))?);
         }
-        let [first, second] = &archives;
-        let digest = |folder: &PathBuf| {
-            run_command(Command::new("tar").arg("xOf").arg(folder.join("image.tar")).arg("index.json"))
-        };
-        ensure!(digest(first)? == digest(second)?, "the image of the same binary differs from one time to the next");
+        let is_same = fs::read(&archives[0])? == fs::read(&archives[1])?;
+        ensure!(is_same, "the image of the same binary differs from one time to the next");
         let archive = self.output.join(format!("moorage-{VERSION}-linux-{}.oci.tar", architecture()));
-        fs::copy(first.join("image.tar"), archive)?;
+        fs::copy(&archives[0], archive)?;
         Ok(())
+    }
+
+    /// These entries of a folder as an archive, the same bytes each time.
+    fn tarred(&self, folder: &Path, entries: &[&str], archive: &Path) -> Result<PathBuf> {
+        let mut tar = Command::new("tar");
+        tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w"]);
+        tar.arg(format!("--mtime=@{}", self.time)).arg("--file").arg(archive).arg("--directory").arg(folder);
+        run_command(tar.args(entries))?;
+        Ok(archive.to_owned())
     }
 
     /// What installs it: the manifests, the folder of all ways to install, and the chart.
@@ -132,14 +147,22 @@ impl Release {
         let chart = folder.join("deploy/helm/moorage").display().to_string();
         run_program(
             &program(HELM, progress)?,
-            &["package", &chart, "--destination", &self.output.display().to_string()],
+            &["package", &chart, "--destination", &self.work.display().to_string()],
         )?;
-        let archive = self.output.join(format!("moorage-{VERSION}-manifests.tar"));
-        let mut tar = Command::new("tar");
-        tar.args(["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w,go-w"]);
-        tar.arg(format!("--mtime=@{}", self.time)).arg("--file").arg(&archive).arg("--directory").arg(&self.work);
-        run_command(tar.arg(format!("moorage-{VERSION}")))?;
-        run_command(Command::new("gzip").arg("--no-name").arg("--best").arg(&archive)).map(drop)
+        // Helm packs the time of the day.
+        let (packed, unpacked) = (self.work.join(format!("moorage-{VERSION}.tgz")), self.work.join("chart"));
+        fs::create_dir_all(&unpacked)?;
+        run_command(Command::new("tar").arg("--extract").arg("--file").arg(&packed).arg("--directory").arg(&unpacked))?;
+        self.zipped(&unpacked, "moorage", &format!("moorage-{VERSION}.tgz"))?;
+        self.zipped(&self.work, &format!("moorage-{VERSION}"), &format!("moorage-{VERSION}-manifests.tar.gz"))
+    }
+
+    /// An entry of a folder as a compressed archive of the release.
+    fn zipped(&self, folder: &Path, entry: &str, name: &str) -> Result<()> {
+        let archive = self.tarred(folder, &[entry], &self.work.join("archive.tar"))?;
+        run_command(Command::new("gzip").args(["--no-name", "--best", "--force"]).arg(&archive))?;
+        fs::rename(archive.with_extension("tar.gz"), self.output.join(name))?;
+        Ok(())
     }
 
     /// The list of what the program is made of, as `CycloneDX`.
@@ -177,7 +200,7 @@ impl Release {
         // It names the folder in which it ran.
         let text = fs::read_to_string(source.join("moorage_bin.cdx.json"))?;
         let text = text.replace(&format!("path+file://{}", source.display()), "path+file:///source");
-        fs::write(self.output.join(format!("moorage-{VERSION}.cdx.json")), text)?;
+        fs::write(self.output.join(format!("moorage-{VERSION}-linux-{}.cdx.json", architecture())), text)?;
         Ok(())
     }
 
@@ -189,7 +212,7 @@ impl Release {
         }
         names.sort();
         let sums = run_command(Command::new("sha256sum").args(&names).current_dir(&self.output))?;
-        fs::write(self.output.join("SHA256SUMS"), sums)?;
+        fs::write(self.output.join(format!("SHA256SUMS-linux-{}", architecture())), sums)?;
         Ok(())
     }
 
@@ -209,19 +232,23 @@ impl Release {
 
     /// What is left to do.
     fn remaining(&self) -> String {
-        let (output, reference) = (self.output.display(), self.reference());
-        let archive = format!("{output}/moorage-{VERSION}-linux-{}.oci.tar", architecture());
+        let (output, reference, architecture) = (self.output.display(), self.reference(), architecture());
+        let file = format!("{output}/moorage-{VERSION}-linux-{architecture}");
+        let sums = format!("{output}/SHA256SUMS-linux-{architecture}");
         let unnamed = if self.image.is_some() {
             ""
         } else {
             "\nThe manifests name no image that can be pulled: run it again with --image."
         };
         format!(
-            "{output} is what a release of {VERSION} publishes.{unnamed}\nWhat takes the internet is left:\n  \
-             skopeo copy oci-archive:{archive} docker://{reference}\n  \
-             cosign sign {reference}\n  \
-             cosign sign-blob --bundle {output}/SHA256SUMS.sigstore {output}/SHA256SUMS\n  \
-             cosign attest --type cyclonedx --predicate {output}/moorage-{VERSION}.cdx.json {reference}"
+            "{output} is what a release of {VERSION} publishes, of this architecture.{unnamed}\nWhat takes the internet is left:\n  \
+             skopeo copy oci-archive:{file}.oci.tar docker://{reference}-{architecture}\n  \
+             cosign attest --type cyclonedx --predicate {file}.cdx.json {reference}-{architecture}\n  \
+             cosign sign-blob --bundle {sums}.sigstore {sums}\n\
+             and once that is done for each architecture:\n  \
+             buildah manifest create {reference} {reference}-amd64 {reference}-arm64\n  \
+             buildah manifest push --all {reference} docker://{reference}\n  \
+             cosign sign {reference}"
         )
     }
 }

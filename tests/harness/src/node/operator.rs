@@ -102,12 +102,8 @@ pub fn make_image(binary: &Path, folder: &Path, name: &str, time: i64, destinati
     fs::write(context.join("Dockerfile"), dockerfile()?)?;
     let buildah = |arguments: &[&str]| -> Result<()> {
         let mut command = Command::new(packages::find("buildah")?);
-        command.arg("--root").arg(folder.join("buildah")).args([
-            "--runroot",
-            "/run/buildah",
-            "--storage-driver",
-            "vfs",
-        ]);
+        command.arg("--root").arg(folder.join("buildah")).arg("--runroot").arg(folder.join("buildah-run"));
+        command.args(["--storage-driver", "vfs"]);
         command.args(arguments).current_dir(&context).env("TMPDIR", folder);
         run_command(&mut command).map(|_| ())
     };
