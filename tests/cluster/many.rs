@@ -5,8 +5,9 @@ use anyhow::{Context, Result, ensure};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher};
+use moorage::shell::kinds::{Row, optional};
 use moorage::shell::reported::GATHERING;
-use moorage_harness::{AuditEvent, ControlPlane, Sandbox};
+use moorage_harness::{AuditEvent, ControlPlane, Sandbox, eventually};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +18,15 @@ crate::cases![five_hundred_apps_at_once];
 const COUNT: usize = 500;
 
 async fn five_hundred_apps_at_once(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let start = control_plane.audit().mark()?;
     let sandbox = sandbox(&control_plane, "many").await?;
+    // What is optional is listed and watched a moment after the operator is ready.
+    eventually(DEADLINE, "what is optional to be watched", || async {
+        let events = control_plane.audit().by_user(&sandbox.user(), start)?;
+        let is_watched = |row: &Row| events.iter().any(|event| event.verb == "watch" && event.resource == row.plural);
+        Ok(optional().all(is_watched).then_some(()))
+    })
+    .await?;
     let mark = control_plane.audit().mark()?;
     let apps: Vec<String> = (0..COUNT).map(|index| WEB.replace("name: web", &format!("name: web-{index}"))).collect();
     let file = sandbox.work_dir().join("many.yaml");

@@ -82,13 +82,15 @@ async fn an_upgrade_and_a_downgrade_leave_what_runs(_shared: Arc<ControlPlane>) 
     are_left((&upgraded, &pods_upgraded), (&back, &pods_back))
 }
 
-/// Whether an apply was refused by the API, so that nobody has such a resource.
+/// Whether an apply was refused for what it says, so that nobody has such a resource. To what names an item of a list twice the API server
+/// answers with 500.
 fn is_refusal(error: &anyhow::Error) -> bool {
-    let code = error.chain().find_map(|cause| match cause.downcast_ref::<kube::Error>() {
-        Some(kube::Error::Api(status)) => Some(status.code),
-        Some(_) | None => None,
-    });
-    code.is_some_and(|code| [400, 422].contains(&code))
+    error.chain().any(|cause| match cause.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) => {
+            [400, 422].contains(&status.code) || status.message.contains("duplicate entries for key")
+        }
+        Some(_) | None => false,
+    })
 }
 
 /// Objects, and pods, by name.
