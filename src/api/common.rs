@@ -125,7 +125,7 @@ pub struct PodSettings {
     /// The scheduler that places the pods. Kubernetes' own unless set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,
-    /// Operating system of the nodes. For `windows` no default is given that Windows lacks.
+    /// Operating system that the pod is for; which nodes have it, a `nodeSelector` on `kubernetes.io/os` says. For `windows` no default is given that Windows lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "upstream::<PodOS>")]
     pub os: Option<PodOS>,

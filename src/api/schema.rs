@@ -34,6 +34,9 @@ const QUANTITIES: [&str; 4] = ["limits[]", "requests[]", "sizeLimit", "divisor"]
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
+/// A relative path of which no part is `..`.
+const RELATIVE: &str = r"^([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)(/([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)?)*$";
+
 /// A quantity, as Kubernetes' own documentation of the type spells it.
 const QUANTITY: &str = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
@@ -75,6 +78,10 @@ fn bound_object(map: &mut Map<String, Value>, field: &str) {
             choose(property, field.trim_end_matches("[]"), name);
             bound(property, name);
             explain(property, field.trim_end_matches("[]"), name);
+            if (field, name.as_str()) == ("matchFields[]", "values") {
+                // Those are names of nodes.
+                property["items"] = json!({"type": "string", "maxLength": 253});
+            }
         }
     }
     if let Some(values) = map.get_mut("additionalProperties") {
@@ -95,6 +102,8 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
     ("matchFields", "operator", &["In", "NotIn"]),
     ("resizePolicy", "resourceName", &["cpu", "memory"]),
     ("resizePolicy", "restartPolicy", &["NotRequired", "RestartContainer"]),
+    ("image", "pullPolicy", &["Always", "IfNotPresent", "Never"]),
+    ("spec", "volumeMode", &["Filesystem", "Block"]),
     ("", "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
 ];
 
@@ -103,6 +112,9 @@ fn choose(property: &mut Value, within: &str, name: &str) {
         |(holder, field, _): &&(&str, &str, &[&str])| (holder.is_empty() || *holder == within) && *field == name;
     if let Some((_, _, choices)) = CHOICES.iter().find(is_it) {
         property["enum"] = json!(choices);
+    }
+    if (within, name) == ("items", "path") {
+        property["pattern"] = json!(RELATIVE);
     }
     if (within, name) == ("matchExpressions", "key") || name == "topologyKey" {
         property["pattern"] = json!(LABEL_KEY);

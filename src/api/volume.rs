@@ -3,10 +3,13 @@
 use super::common::{AccessMode, DeletionPolicy, VolumeMode};
 use super::schema::upstream;
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
+    CSIVolumeSource, ConfigMapVolumeSource, DownwardAPIVolumeSource, EmptyDirVolumeSource, ImageVolumeSource,
+    PersistentVolumeClaimSpec, ProjectedVolumeSource, SecretVolumeSource,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
 
 /// A volume of the App and where the container sees it. Exactly one source must be given.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -48,6 +51,63 @@ pub struct AppVolume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "upstream::<ProjectedVolumeSource>")]
     pub projected: Option<ProjectedVolumeSource>,
+    /// Fields of the pod as files.
+    #[serde(default, rename = "downwardAPI", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<DownwardAPIVolumeSource>")]
+    pub downward_api: Option<DownwardAPIVolumeSource>,
+    /// A volume that each pod gets anew, and that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<EphemeralVolume>,
+    /// The files of an image, read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<ImageVolumeSource>")]
+    pub image: Option<ImageVolumeSource>,
+    /// What a driver on the node makes for the pod, such as secrets from a vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "upstream::<CSIVolumeSource>")]
+    pub csi: Option<CSIVolumeSource>,
+}
+
+/// A volume of each pod's own; as in core.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EphemeralVolume {
+    /// The claim that is made for each pod, named after pod and volume.
+    pub volume_claim_template: ClaimTemplate,
+}
+
+/// The claim of such a volume; of its metadata Kubernetes takes labels and annotations only.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimTemplate {
+    /// Labels and annotations of the claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<ClaimMetadata>,
+    /// What is asked for; access modes and a size must be.
+    #[schemars(schema_with = "claim_spec")]
+    pub spec: PersistentVolumeClaimSpec,
+}
+
+/// Metadata of a claim that is made for a pod.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimMetadata {
+    /// Labels of the claim.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the claim.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A claim's spec with what the API server asks of one, though the type says that all is optional.
+fn claim_spec(generator: &mut SchemaGenerator) -> Schema {
+    let mut value = upstream::<PersistentVolumeClaimSpec>(generator).to_value();
+    value["required"] = json!(["accessModes", "resources"]);
+    value["properties"]["accessModes"]["minItems"] = json!(1);
+    value["properties"]["resources"]["required"] = json!(["requests"]);
+    value["properties"]["resources"]["properties"]["requests"]["required"] = json!(["storage"]);
+    Schema::try_from(value).unwrap_or_default()
 }
 
 /// Storage that the App declares for itself.

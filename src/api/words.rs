@@ -179,6 +179,28 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("", "audience", "Who the token is for; the API server unless set."),
     ("", "expirationSeconds", "For how long a token is good, at least; an hour unless set."),
 
+    ("csi", "driver", "Name of the driver, as in its CSIDriver."),
+    ("", "fsType", "Type of the file system, if the driver asks for one."),
+    ("", "nodePublishSecretRef", "A Secret of the namespace that the driver is handed."),
+    ("csi", "readOnly", "Whether the driver makes it read-only; false unless set."),
+    ("", "volumeAttributes", "What the driver wants to know; its documentation says what."),
+    ("", "reference", "The image or artifact, as an App's image; pulled with the same secrets."),
+    ("image", "pullPolicy", "When it is pulled. Always for the tag latest, else IfNotPresent, unless set."),
+
+    // The claim of a volume of each pod's own
+    ("", "accessModes", "How the volume may be mounted."),
+    ("", "resources", "Its size: requests.storage."),
+    ("", "selector", "Labels of the PersistentVolume to take."),
+    ("", "storageClassName", "StorageClass; the cluster's default class unless set."),
+    ("", "volumeAttributesClassName", "VolumeAttributesClass, where the driver has some."),
+    ("", "volumeMode", "Filesystem (unless set) or Block."),
+    ("", "volumeName", "PersistentVolume to take; there is one only, so this is for one pod."),
+    ("", "dataSource", "A VolumeSnapshot or PersistentVolumeClaim of the namespace that it is made from."),
+    ("", "dataSourceRef", "Likewise, of any kind that has a populator."),
+    ("", "apiGroup", "API group of that object."),
+    ("", "kind", "Kind of that object."),
+    ("dataSourceRef", "namespace", "Namespace of that object, where the cluster allows another one."),
+
     // Conditions
     ("conditions", "type", "What it is about."),
     ("conditions", "status", "True, False or Unknown."),

@@ -12,6 +12,7 @@ mod run;
 mod status;
 mod to_revision;
 pub mod validate;
+pub mod volumes;
 
 use crate::api::App;
 use crate::api::app::AppStatus;

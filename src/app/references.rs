@@ -107,7 +107,7 @@ fn of_variables((index, source): (usize, &EnvFromSource)) -> Vec<Mention<'_>> {
 }
 
 fn of_volume((index, volume): (usize, &AppVolume)) -> Vec<Mention<'_>> {
-    let AppVolume { secret, config_map, projected, sub_path, .. } = volume;
+    let AppVolume { secret, config_map, projected, csi, sub_path, .. } = volume;
     let file = sub_path.as_deref();
     let field = format!("spec.volumes[{index}]");
     let mut mentions: Vec<Mention<'_>> = Vec::new();
@@ -118,6 +118,12 @@ fn of_volume((index, volume): (usize, &AppVolume)) -> Vec<Mention<'_>> {
     mentions.extend(config_map.iter().map(|map| {
         files(format!("{field}.configMap.name"), Named::ConfigMap(&map.name), map.items.as_ref(), map.optional)
             .only(file)
+    }));
+    mentions.extend(csi.iter().filter_map(|csi| csi.node_publish_secret_ref.as_ref()).map(|secret| Mention {
+        field: format!("{field}.csi.nodePublishSecretRef.name"),
+        named: Named::Secret(&secret.name),
+        reads: Reads::Nothing,
+        optional: false,
     }));
     let sources = projected.iter().flat_map(|projected| projected.sources.iter().flatten()).enumerate();
     mentions.extend(
@@ -273,6 +279,12 @@ mod tests {
             ),
             (json!({"envFrom": [{"secretRef": {"name": "moorage-key"}}]}), "spec.envFrom[0].secretRef.name"),
             (volume(json!({"secret": {"secretName": "moorage-key"}})), "spec.volumes[1].secret.secretName"),
+            (
+                volume(
+                    json!({"csi": {"driver": "vault.example.com", "nodePublishSecretRef": {"name": "moorage-key"}}}),
+                ),
+                "spec.volumes[1].csi.nodePublishSecretRef.name",
+            ),
             (
                 volume(json!({"projected": {"sources": [
                     {"secret": {"name": "other"}},

@@ -4,20 +4,17 @@
 //! written under an older schema.
 
 use super::references::{readings, unread};
+use super::volumes::{Source, ValidVolume, volumes};
 use crate::api::app::{App, AppPort, AppSpec, Protocol, ServiceType};
-use crate::api::common::VolumeMode;
 use crate::api::monitoring::{MonitorKind, Monitoring};
 use crate::api::rollout::{Rollout, RolloutStrategy};
-use crate::api::volume::{AppVolume, VolumeStorage};
-use crate::core::checks::{NAME_LIMIT, duration, image, name, size};
+use crate::core::checks::{duration, image, name};
 use crate::core::configuration::Reading;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
 use crate::core::reference::{Reference, ReferenceKind};
 use crate::core::storage;
-use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, ContainerPort, EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource,
-};
+use k8s_openapi::api::core::v1::ContainerPort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,43 +54,6 @@ impl ValidMonitoring<'_> {
     }
 }
 
-/// A volume with its one source.
-#[derive(Debug)]
-pub struct ValidVolume<'a> {
-    /// The volume as written.
-    pub declared: &'a AppVolume,
-    /// Its source.
-    pub source: Source<'a>,
-    /// Where and as what the container sees it.
-    pub target: Target<'a>,
-}
-
-/// Where a volume comes from.
-#[derive(Debug)]
-pub enum Source<'a> {
-    /// A `StorageClaim` of the App's own.
-    Storage(&'a VolumeStorage),
-    /// An existing claim.
-    Claim(&'a str),
-    /// A Secret.
-    Secret(&'a SecretVolumeSource),
-    /// A `ConfigMap`.
-    ConfigMap(&'a ConfigMapVolumeSource),
-    /// Scratch space.
-    EmptyDir(&'a EmptyDirVolumeSource),
-    /// Several sources.
-    Projected(&'a ProjectedVolumeSource),
-}
-
-/// How the container sees a volume.
-#[derive(Debug)]
-pub enum Target<'a> {
-    /// As a directory or file.
-    Mount(&'a str),
-    /// As a block device.
-    Device(&'a str),
-}
-
 impl ValidApp<'_> {
     /// Whether the App has a `ServiceAccount` of its own.
     pub fn owns_service_account(&self) -> bool {
@@ -111,13 +71,9 @@ impl ValidApp<'_> {
 
     /// Whether its containers have a token of their `ServiceAccount`.
     pub fn has_token(&self) -> bool {
-        let is_token = |volume: &ValidVolume<'_>| match volume.source {
-            Source::Projected(projected) => {
-                projected.sources.iter().flatten().any(|source| source.service_account_token.is_some())
-            }
-            Source::Storage(_) | Source::Claim(_) | Source::Secret(_) | Source::ConfigMap(_) | Source::EmptyDir(_) => {
-                false
-            }
+        let is_token = |volume: &ValidVolume<'_>| {
+            let sources = volume.declared.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+            sources.into_iter().any(|source| source.service_account_token.is_some())
         };
         let automount = self.spec.service_account.as_ref().is_some_and(|account| account.automount_token);
         automount || self.volumes.iter().any(is_token)
@@ -128,7 +84,7 @@ impl ValidApp<'_> {
         match volume.source {
             Source::Storage(_) => Some(format!("{}-{}", self.identity.name, volume.declared.name)),
             Source::Claim(name) => Some(name.to_owned()),
-            Source::Secret(_) | Source::ConfigMap(_) | Source::EmptyDir(_) | Source::Projected(_) => None,
+            Source::Elsewhere => None,
         }
     }
 
@@ -143,11 +99,7 @@ impl ValidApp<'_> {
     pub fn claims(&self) -> Vec<Reference> {
         let claims = self.volumes.iter().flat_map(|volume| match volume.source {
             Source::Claim(name) => storage::existing(name).to_vec(),
-            Source::Storage(_)
-            | Source::Secret(_)
-            | Source::ConfigMap(_)
-            | Source::EmptyDir(_)
-            | Source::Projected(_) => {
+            Source::Storage(_) | Source::Elsewhere => {
                 let own = self.claim_name(volume);
                 own.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
             }
@@ -305,63 +257,4 @@ fn names(ports: &[AppPort]) -> String {
 
 fn is_path(path: &str) -> bool {
     path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'))
-}
-
-fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
-    let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
-    let mut valid = Vec::new();
-    for (index, volume) in declared.iter().enumerate() {
-        let field = format!("spec.volumes[{index}]");
-        if !names.insert(&volume.name) {
-            errors.push(format!("{field}.name: must be unique"));
-        }
-        match (source(volume), target(volume)) {
-            (Ok(source), Ok(target)) => {
-                let (Target::Mount(path) | Target::Device(path)) = target;
-                if !paths.insert(path) {
-                    errors.push(format!("{field}.mountPath: must be unique"));
-                }
-                if let Source::Storage(storage) = source {
-                    if app.len() + 1 + volume.name.len() > NAME_LIMIT {
-                        errors.push(format!("{field}.name: must be shorter: the claim's name {app}-{} may have at most {NAME_LIMIT} characters", volume.name));
-                    }
-                    errors.extend(size(&storage.size).map(|error| format!("{field}.storage.{error}")));
-                }
-                valid.push(ValidVolume { declared: volume, source, target });
-            }
-            (source, target) => {
-                errors.extend(source.err().into_iter().chain(target.err()).map(|error| format!("{field}{error}")));
-            }
-        }
-    }
-    valid
-}
-
-fn source(volume: &AppVolume) -> Result<Source<'_>, String> {
-    let AppVolume { storage, claim, secret, config_map, empty_dir, projected, .. } = volume;
-    let mut given = [
-        storage.as_ref().map(Source::Storage),
-        claim.as_ref().map(|claim| Source::Claim(&claim.name)),
-        secret.as_ref().map(Source::Secret),
-        config_map.as_ref().map(Source::ConfigMap),
-        empty_dir.as_ref().map(Source::EmptyDir),
-        projected.as_ref().map(Source::Projected),
-    ]
-    .into_iter()
-    .flatten();
-    match (given.next(), given.next()) {
-        (Some(source), None) => Ok(source),
-        _ => Err(": must have exactly one of storage, claim, secret, configMap, emptyDir and projected".to_owned()),
-    }
-}
-
-fn target(volume: &AppVolume) -> Result<Target<'_>, String> {
-    let block = volume.storage.as_ref().is_some_and(|storage| storage.volume_mode == Some(VolumeMode::Block));
-    match (&volume.mount_path, &volume.device_path) {
-        (Some(path), None) if !block && path.starts_with('/') => Ok(Target::Mount(path)),
-        (Some(_), None) if !block => Err(".mountPath: must be an absolute path".to_owned()),
-        (None, Some(path)) if block || volume.claim.is_some() => Ok(Target::Device(path)),
-        (_, _) if block => Err(".devicePath: must be set, and mountPath unset, when volumeMode is Block".to_owned()),
-        (_, _) => Err(".mountPath: must be set, and devicePath unset, unless volumeMode is Block".to_owned()),
-    }
 }

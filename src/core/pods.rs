@@ -170,7 +170,9 @@ fn unscheduled(live: &Live) -> Option<Trouble> {
         None if text(&spec["nodeName"]).is_empty() => {
             let since = second(&live.body["metadata"]["creationTimestamp"])?;
             let name = spec["schedulerName"].as_str().unwrap_or("default-scheduler");
-            let patience = if claim.is_none() { SCHEDULING } else { SCHEDULING_WITH_VOLUMES };
+            let is_made = |volume: &Value| volume.get("ephemeral").is_some();
+            let has_volumes = claim.is_some() || items(&spec["volumes"]).any(is_made);
+            let patience = if has_volumes { SCHEDULING_WITH_VOLUMES } else { SCHEDULING };
             (format!("{SILENT} {name} has said why"), Some(since + patience))
         }
         Some(condition) if condition["status"] == "False" && condition["reason"] == "Unschedulable" => {

@@ -4,8 +4,9 @@
 //! What is deep within lists is a pattern in [`crate::api::schema`]: the API server grants rules only so much.
 
 use super::rules::{
-    APP, CLAIM, LABEL_KEYS, LABEL_KEYS_MESSAGE, LABEL_NAME, LABEL_NAME_MESSAGE, LABEL_VALUES, LABEL_VALUES_MESSAGE,
-    OWN_KEYS, OWN_KEYS_MESSAGE, PODS, REGISTRY, Rule, SUBDOMAIN, SUBDOMAIN_MESSAGE, rule,
+    APP, CLAIM, EXPRESSION, EXPRESSION_MESSAGE, LABEL_KEYS, LABEL_KEYS_MESSAGE, LABEL_NAME, LABEL_NAME_MESSAGE,
+    LABEL_VALUES, LABEL_VALUES_MESSAGE, OWN_KEYS, OWN_KEYS_MESSAGE, PODS, REGISTRY, Rule, SUBDOMAIN, SUBDOMAIN_MESSAGE,
+    rule,
 };
 
 const PROBE: &str = "[has(self.exec), has(self.grpc), has(self.httpGet), has(self.tcpSocket)].filter(x, x).size() == 1";
@@ -17,10 +18,6 @@ const LABEL_KEY: &str = "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-
 const LABEL_KEY_MESSAGE: &str = "must be a key such as team or example.com/team";
 const IP: &str = "isIP(self)";
 const IP_MESSAGE: &str = "must be an IP address";
-/// A condition on labels; those of nodes may also compare numbers.
-const EXPRESSION: &str = "self.operator in ['Exists', 'DoesNotExist'] ? !has(self.values) || size(self.values) == 0 : has(self.values) && size(self.values) > 0 && (!(self.operator in ['Gt', 'Lt']) || size(self.values) == 1)";
-const EXPRESSION_MESSAGE: &str =
-    "must have values with In and NotIn, one with Gt and Lt, and none with Exists and DoesNotExist";
 const OF_LABELS: &str = "!(self.operator in ['Gt', 'Lt'])";
 const OF_LABELS_MESSAGE: &str = "must be In, NotIn, Exists or DoesNotExist";
 const LABEL_KEYS_OF_TERM: &str = "!has(self.matchLabelKeys) && !has(self.mismatchLabelKeys) || has(self.labelSelector)";

@@ -75,6 +75,10 @@ pub(crate) const LABEL_NAME_MESSAGE: &str =
 pub(crate) const SUBDOMAIN: &str = "self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')";
 pub(crate) const SUBDOMAIN_MESSAGE: &str =
     "must be a name of lower-case letters, digits, '-' and '.', starting and ending with a letter or digit";
+/// A condition on labels; those of nodes may also compare numbers.
+pub(crate) const EXPRESSION: &str = "self.operator in ['Exists', 'DoesNotExist'] ? !has(self.values) || size(self.values) == 0 : has(self.values) && size(self.values) > 0 && (!(self.operator in ['Gt', 'Lt']) || size(self.values) == 1)";
+pub(crate) const EXPRESSION_MESSAGE: &str =
+    "must have values with In and NotIn, one with Gt and Lt, and none with Exists and DoesNotExist";
 const MODES: &str = "self.all(a, self.exists_one(b, a == b)) && (!('ReadWriteOncePod' in self) || size(self) == 1)";
 const MODES_MESSAGE: &str = "must be unique, and ReadWriteOncePod must stand alone";
 
@@ -90,8 +94,8 @@ pub static RULES: &[Rule] = &[
     rule(APP, "spec", "!has(self.ports) || self.ports.all(p, !has(p.nodePort) || (has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP'))", "must have no nodePort unless spec.service.type is NodePort or LoadBalancer").of(".ports"),
     rule(APP, "spec.service", "!has(self.headless) || !self.headless || !has(self.type) || self.type == 'ClusterIP'", "must be false unless spec.service.type is ClusterIP").of(".headless"),
     rule(APP, "spec.volumes", "self.all(v, !has(v.mountPath) || self.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))", "must have unique mountPaths"),
-    rule(APP, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir and projected"),
-    rule(APP, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) : has(self.mountPath) != (has(self.claim) && has(self.devicePath)) && (!has(self.devicePath) || has(self.claim))", "must have a mountPath, or for volumeMode Block a devicePath and neither mountPath nor subPath"),
+    rule(APP, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected), has(self.downwardAPI), has(self.ephemeral), has(self.image), has(self.csi)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir, projected, downwardAPI, ephemeral, image and csi"),
+    rule(APP, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block' || has(self.ephemeral) && has(self.ephemeral.volumeClaimTemplate.spec.volumeMode) && self.ephemeral.volumeClaimTemplate.spec.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) : has(self.mountPath) != (has(self.claim) && has(self.devicePath)) && (!has(self.devicePath) || has(self.claim))", "must have a mountPath, or for volumeMode Block a devicePath and neither mountPath nor subPath"),
     rule(APP, "spec.volumes[].name", LABEL_NAME, LABEL_NAME_MESSAGE),
     rule(APP, "spec.volumes[].mountPath", "self.startsWith('/') && !self.contains(':') && !self.split('/').exists(e, e == '..')", "must be an absolute path without ':' and '..'"),
     rule(APP, "spec.volumes[].devicePath", "self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be an absolute path without '..'"),
@@ -99,6 +103,20 @@ pub static RULES: &[Rule] = &[
     rule(APP, "spec.volumes[].storage.size", QUANTITY, QUANTITY_MESSAGE),
     rule(APP, "spec.volumes[].storage.accessModes", MODES, MODES_MESSAGE),
     rule(APP, "spec.volumes[].claim.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.volumes[].image", "has(self.reference)", "must be set").of(".reference"),
+    rule(APP, "spec.volumes[].image.reference", IMAGE, IMAGE_MESSAGE),
+    rule(APP, "spec.volumes[].csi.driver", "self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]{0,61}[A-Za-z0-9])?$')", "must be the name of a driver, such as secrets-store.csi.k8s.io, of at most 63 characters"),
+    rule(APP, "spec.volumes[].csi.nodePublishSecretRef.name", SUBDOMAIN, SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.metadata.labels", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.metadata.labels", LABEL_VALUES, LABEL_VALUES_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.metadata.annotations", LABEL_KEYS, LABEL_KEYS_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.spec.accessModes", MODES, MODES_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.spec.accessModes", "self.all(m, m in ['ReadWriteOnce', 'ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOncePod'])", "must be ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod"),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.spec.storageClassName", "self == '' || self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')", SUBDOMAIN_MESSAGE),
+    rule(APP, "spec.volumes[].ephemeral.volumeClaimTemplate.spec.selector.matchExpressions[]", EXPRESSION, EXPRESSION_MESSAGE),
+    rule(APP, "spec.volumes[].downwardAPI.items[]", "has(self.fieldRef) != has(self.resourceFieldRef)", "must have exactly one of fieldRef and resourceFieldRef"),
+    rule(APP, "spec.volumes[].downwardAPI.items[].resourceFieldRef", "has(self.containerName)", "must be set within volumes: the App's container has the name of the App").of(".containerName"),
+    rule(APP, "spec.volumes[].downwardAPI.items[].fieldRef.fieldPath", "self.matches(\"^metadata[.](name|namespace|uid|labels|annotations|(labels|annotations)[[]'[^']+'[]])$\")", "must be metadata.name, metadata.namespace, metadata.uid, metadata.labels or metadata.annotations, or one of these by its key, such as metadata.labels['team']"),
     rule(APP, "spec.rollout", "!has(self.strategy) || self.strategy == 'RollingUpdate' || (!has(self.maxSurge) && !has(self.maxUnavailable))", "must be RollingUpdate for maxSurge and maxUnavailable").of(".strategy"),
     rule(APP, "spec.rollout", "!has(self.maxSurge) || !has(self.maxUnavailable) || !(string(self.maxSurge) in ['0', '0%']) || !(string(self.maxUnavailable) in ['0', '0%'])", "must not be 0 when maxUnavailable is 0").of(".maxSurge"),
     rule(APP, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),

@@ -6,7 +6,12 @@ use moorage_harness::{AuditEvent, ControlPlane};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-crate::cases![the_example_spreads_its_pods, every_setting_reaches_the_pods, a_pod_for_windows_is_taken];
+crate::cases![
+    the_example_spreads_its_pods,
+    every_setting_reaches_the_pods,
+    a_pod_for_windows_is_taken,
+    volumes_of_every_source
+];
 
 /// Everything that no node has to know. The classes are made by the test.
 const EVERYTHING: &str = "
@@ -26,7 +31,7 @@ spec:
         requiredDuringSchedulingIgnoredDuringExecution:
           nodeSelectorTerms:
             - matchExpressions: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]
-            - matchFields: [{key: metadata.name, operator: NotIn, values: [nowhere]}]
+            - matchFields: [{key: metadata.name, operator: NotIn, values: [a-node-of-a-long-name.with-more-than-sixty-three-characters.in-all.example.com]}]
         preferredDuringSchedulingIgnoredDuringExecution:
           - {weight: 1, preference: {matchExpressions: [{key: cores, operator: Gt, values: ['3']}]}}
       podAffinity:
@@ -161,4 +166,38 @@ async fn a_pod_for_windows_is_taken(control_plane: Arc<ControlPlane>) -> Result<
     let deployment = must_get(&sandbox, "Deployment", "web").await?;
     ensure!(deployment["spec"]["template"]["spec"]["os"]["name"] == "windows", "{deployment}");
     Ok(())
+}
+
+/// Under restricted, and written once.
+async fn volumes_of_every_source(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-volumes").await?;
+    sandbox.kubectl(&["label", "namespace", "pods-volumes", "pod-security.kubernetes.io/enforce=restricted"]).await?;
+    let text = section("docs/concepts/app.md", "Volumes")?;
+    let example = blocks(&text, "yaml");
+    let example = example.first().context("no example")?;
+    let declared: Value = serde_saphyr::from_str(example)?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.apply(example).await?;
+    ready(&sandbox, "App", "many-sources").await?;
+    exactly(&control_plane, &sandbox, mark, 2, |event: &AuditEvent| event.subresource.is_empty()).await?;
+    let deployment = must_get(&sandbox, "Deployment", "many-sources").await?;
+    let live = &deployment["spec"]["template"]["spec"]["volumes"];
+    for (live, volume) in
+        live.as_array().context("no volumes")?.iter().zip(declared["spec"]["volumes"].as_array().context("none")?)
+    {
+        let source =
+            ["image", "ephemeral", "downwardAPI", "csi"].into_iter().find(|source| volume.get(source).is_some());
+        let source = source.context("another source")?;
+        ensure!(live["name"] == volume["name"] && live.get(source).is_some(), "{live} in place of {volume}");
+    }
+    ensure!(live[0]["image"]["pullPolicy"] == "IfNotPresent", "{live}");
+
+    // One source in place of another, and a claim that goes with its pod.
+    let pod = sandbox.kubectl(&["get", "pods", "-l", "moorage.dev/app=many-sources", "-o", "name"]).await?;
+    let claim = format!("{}-scratch", pod.trim().trim_start_matches("pod/"));
+    must_get(&sandbox, "PersistentVolumeClaim", &claim).await?;
+    let others = json!([{"name": "scratch", "mountPath": "/scratch", "emptyDir": {}}]);
+    patch(&sandbox, "App", "many-sources", &json!({"spec": {"volumes": others}})).await?;
+    ready(&sandbox, "App", "many-sources").await?;
+    until_gone(&sandbox, "PersistentVolumeClaim", &claim).await
 }

@@ -187,12 +187,16 @@ fn volumes(wild: bool) -> BoxedStrategy<Value> {
             {"name": "secret", "mountPath": "/secret", "secret": {"secretName": "s", "items": [{"key": "k", "path": "p"}]}},
             {"name": "config", "mountPath": "/config", "subPath": "a", "configMap": {"name": "c", "optional": true}},
             {"name": "scratch", "mountPath": "/tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "0.5Gi"}},
+            {"name": "pod", "mountPath": "/pod", "downwardAPI": {"items": [{"path": "cpu", "resourceFieldRef": {"containerName": "web", "resource": "limits.cpu"}}, {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+            {"name": "own", "mountPath": "/own", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "0.5Gi"}}}}}},
+            {"name": "files", "mountPath": "/files", "image": {"reference": "registry.example.com/team/files"}, "subPath": "a"},
+            {"name": "vault", "mountPath": "/vault", "readOnly": true, "csi": {"driver": "vault.example.com", "readOnly": true, "volumeAttributes": {"a": "b"}, "nodePublishSecretRef": {"name": "s"}}},
             {"name": "all", "mountPath": "/all", "projected": {"sources": [{"configMap": {"name": "c"}}, {"downwardAPI": {"items": [{"path": "n", "fieldRef": {"fieldPath": "metadata.name"}}]}}]}},
         ]),
         json!([
             {"name": "", "mountPath": "x", "storage": {"size": "lots"}}, {"name": "none", "mountPath": "/none"},
             {"name": "two", "mountPath": "/two", "emptyDir": {}, "secret": {"secretName": "s"}},
-            {"name": "no-path", "emptyDir": {}}, {"name": "raw", "devicePath": "/dev/x", "emptyDir": {}},
+            {"name": "no-path", "emptyDir": {}}, {"name": "no-image", "mountPath": "/i", "image": {}}, {"name": "raw", "devicePath": "/dev/x", "emptyDir": {}},
         ]),
     )
 }

@@ -4,7 +4,8 @@ use super::pod::pod_template;
 use crate::api::common::AccessMode;
 use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::app::configuration::configuration;
-use crate::app::validate::{Source, ValidApp};
+use crate::app::validate::ValidApp;
+use crate::app::volumes::Source;
 use crate::core::observed::Observed;
 use crate::core::plan::PlanSettings;
 use crate::core::{meta, rollout};
@@ -53,6 +54,6 @@ fn mounts_on_one_node_only(app: &ValidApp<'_>, observed: &Observed) -> bool {
             let shared = [AccessMode::ReadOnlyMany.as_str(), AccessMode::ReadWriteMany.as_str()];
             !claim.access_modes.iter().any(|mode| shared.contains(&mode.as_str()))
         }),
-        Source::Secret(_) | Source::ConfigMap(_) | Source::EmptyDir(_) | Source::Projected(_) => false,
+        Source::Elsewhere => false,
     })
 }

@@ -2,7 +2,8 @@
 
 use crate::api::StorageClaim;
 use crate::api::storage_claim::StorageClaimSpec;
-use crate::app::validate::{Source, ValidApp};
+use crate::app::validate::ValidApp;
+use crate::app::volumes::Source;
 use crate::core::storage;
 
 /// One claim per `storage` volume, named after the App and the volume, and the field that declares it.
