@@ -147,15 +147,17 @@ fn with(needs: &'static [&'static str], cases: Vec<Case>) -> Vec<Case> {
 
 /// So many tests at once, as each waits most of its time.
 const SIDE_BY_SIDE: usize = 8;
+/// So many control planes beside the shared one: with more, a small machine is so slow that the API server refuses what takes too long.
+const CONTROL_PLANES: usize = 3;
 
-/// Tests that must not slow the others down: one makes load, one starts a control plane of its own; and those that have
-/// minutes to spend meanwhile.
+/// Tests that must not slow the others down, as one makes load; and those that have minutes to spend meanwhile.
 fn slow() -> Vec<Case> {
+    [many::cases(), large::cases(), quiet::cases(), crds::cases()].into_iter().flatten().collect()
+}
+
+/// Tests that start a control plane of their own.
+fn own() -> Vec<Case> {
     [
-        many::cases(),
-        large::cases(),
-        quiet::cases(),
-        crds::cases(),
         monitoring::own_cases(),
         olm::own_cases(),
         down::own_cases(),
@@ -175,7 +177,7 @@ fn last() -> Vec<Case> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let rounds = [(cases(), SIDE_BY_SIDE), (slow(), SIDE_BY_SIDE), (last(), 1)];
+    let rounds = [(cases(), SIDE_BY_SIDE), (slow(), SIDE_BY_SIDE), (own(), CONTROL_PLANES), (last(), 1)];
     if arguments.list {
         let all = rounds.into_iter().flat_map(|(cases, _)| cases).collect();
         return libtest_mimic::run(&arguments, trials(all, |_| None, |_| Ok(()))).exit_code();
@@ -202,7 +204,7 @@ fn main() -> ExitCode {
         let lacks = |case: &Case| case.needs.iter().copied().find(|name| !is_there(name));
         let mut failed = false;
         for (round, (cases, threads)) in rounds.into_iter().enumerate() {
-            if round == 2 && (partial || failed) {
+            if round == 3 && (partial || failed) {
                 continue;
             }
             let threads = arguments.test_threads.unwrap_or(threads);
