@@ -76,12 +76,10 @@ fn bound_object(map: &mut Map<String, Value>, field: &str) {
     if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, property) in properties {
             choose(property, field.trim_end_matches("[]"), name);
-            bound(property, name);
+            // What fields of nodes are compared with is their names, and no values of labels.
+            let is_of_nodes = (field, name.as_str()) == ("matchFields[]", "values");
+            bound(property, if is_of_nodes { "nodes" } else { name });
             explain(property, field.trim_end_matches("[]"), name);
-            if (field, name.as_str()) == ("matchFields[]", "values") {
-                // Those are names of nodes.
-                property["items"] = json!({"type": "string", "maxLength": 253});
-            }
         }
     }
     if let Some(values) = map.get_mut("additionalProperties") {

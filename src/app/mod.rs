@@ -100,10 +100,13 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
 
 /// Has it told, should the account be made while pods run that have tokens of a former one.
 fn remember_tokens(app: &ValidApp<'_>, plan: &mut Plan, observed: &Observed) {
+    if !app.has_token() {
+        return;
+    }
     let name = app.identity.name.as_str();
     let runs = observed.workload(name).is_some_and(|workload| workload.replicas > 0);
     let stands = plan.object(ChildKind::Deployment, name).is_some_and(|deployment| observed.agrees(deployment));
-    if runs && stands && app.has_token() {
+    if runs && stands {
         let accounts = plan.objects.iter_mut().filter(|object| object.kind == ChildKind::ServiceAccount);
         accounts.for_each(|account| account.follows = Some(Former::Tokens(name.into())));
     }

@@ -65,9 +65,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    let strays = running.strays.clone();
-    let beside =
-        strays.or_else(|| of_doors(plan, observed)).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
+    let beside = of_doors(plan, observed).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
         (None, summary, _) if !missing.is_empty() => {

@@ -12,7 +12,7 @@ use crate::core::checks::{duration, image, name};
 use crate::core::configuration::Reading;
 use crate::core::kind::{ChildKind, Identity};
 use crate::core::parent::Parent;
-use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::reference::Reference;
 use crate::core::storage;
 use k8s_openapi::api::core::v1::ContainerPort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -97,14 +97,11 @@ impl ValidApp<'_> {
 
     /// All claims that the App mounts.
     pub fn claims(&self) -> Vec<Reference> {
-        let claims = self.volumes.iter().flat_map(|volume| match volume.source {
-            Source::Claim(name) => storage::existing(name).to_vec(),
-            Source::Storage(_) | Source::Elsewhere => {
-                let own = self.claim_name(volume);
-                own.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
-            }
+        let claims = self.volumes.iter().filter_map(|volume| {
+            let is_own = matches!(volume.source, Source::Storage(_));
+            Some(storage::references(&self.claim_name(volume)?, is_own).collect::<Vec<_>>())
         });
-        claims.collect()
+        claims.flatten().collect()
     }
 }
 

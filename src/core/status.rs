@@ -269,6 +269,9 @@ impl<'a> Running<'a> {
     }
 
     fn complete(&self, workload: &Workload) -> Summary {
+        if let Some(strays) = &self.strays {
+            return strays.clone();
+        }
         if workload.paused {
             let message = self.resume("is paused, so no later change will reach its pods");
             return Summary::Ready(Reason::Paused, message);

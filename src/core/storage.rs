@@ -27,9 +27,12 @@ pub fn storage_claim(parent: &Identity, name: &str, spec: StorageClaimSpec) -> S
     StorageClaim { metadata, spec, status: None }
 }
 
-/// What is referred to by who mounts a claim that is there: a `StorageClaim`, or a `PersistentVolumeClaim` that is nobody's.
-pub fn existing(claim: &str) -> [Reference; 2] {
-    [ReferenceKind::StorageClaim, ReferenceKind::PersistentVolumeClaim].map(|kind| Reference::new(kind, claim))
+/// What is referred to by who mounts a claim of that name: its `StorageClaim`, and unless that is its own, a `PersistentVolumeClaim` that
+/// may be nobody's.
+pub fn references(claim: &str, is_own: bool) -> impl Iterator<Item = Reference> {
+    let unkept = (!is_own).then_some(ReferenceKind::PersistentVolumeClaim);
+    let kinds = [ReferenceKind::StorageClaim].into_iter().chain(unkept);
+    kinds.map(move |kind| Reference::new(kind, claim))
 }
 
 /// Holds the workload back until each of the parent's own claims has said that its volume is its own. Pods mount a volume by

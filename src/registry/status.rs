@@ -43,10 +43,7 @@ fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Obser
         .or_else(|| storage::not_ready(&registry.identity(), &registry.references(), plan, observed))
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))
-        .unwrap_or_else(|| match running.summary() {
-            Summary::Ready(reason, message) => running.strays.clone().unwrap_or(Summary::Ready(reason, message)),
-            summary => summary,
-        })
+        .unwrap_or_else(|| running.summary())
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read

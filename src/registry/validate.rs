@@ -10,7 +10,7 @@ use crate::core::checks::{NAME_LIMIT, image, name, size};
 use crate::core::kind::Identity;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
-use crate::core::reference::{Reference, ReferenceKind};
+use crate::core::reference::Reference;
 use crate::core::storage;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use xxhash_rust::xxh3::xxh3_64;
@@ -110,14 +110,9 @@ pub fn secret_name(registry: &Identity) -> String {
 
 /// The claim that the Registry mounts, as far as it can be told.
 pub fn claims(registry: &Registry) -> Vec<Reference> {
-    match source(&registry.spec.storage) {
-        Ok(Source::Claim(name)) => storage::existing(name).to_vec(),
-        Ok(source) => {
-            let own = source.claim_name(&registry.identity().name);
-            own.iter().map(|name| Reference::new(ReferenceKind::StorageClaim, name)).collect()
-        }
-        Err(_) => Vec::new(),
-    }
+    let Ok(source) = source(&registry.spec.storage) else { return Vec::new() };
+    let claim = source.claim_name(&registry.identity().name);
+    claim.iter().flat_map(|claim| storage::references(claim, matches!(source, Source::Volume(_)))).collect()
 }
 
 /// Checks a Registry against itself and against what is known of its claim.

@@ -28,24 +28,8 @@ async fn converged(control_plane: &ControlPlane, name: &str) -> Result<Sandbox> 
     ] {
         ready(&sandbox, kind, name).await?;
     }
-    settle(control_plane, &sandbox).await?;
+    settled(control_plane, &sandbox, DEADLINE).await?;
     Ok(sandbox)
-}
-
-/// Small news are gathered for three seconds before they are told; after ten silent ones all are.
-async fn settle(control_plane: &ControlPlane, sandbox: &Sandbox) -> Result<()> {
-    let mut mark = control_plane.audit().mark()?;
-    let mut since = Instant::now();
-    eventually(DEADLINE, "ten seconds without a write", || {
-        let written = writes(control_plane, sandbox, mark);
-        if written.as_ref().map_or(true, |events| !events.is_empty()) {
-            since = Instant::now();
-            mark = control_plane.audit().mark().unwrap_or(mark);
-        }
-        let silent = since.elapsed() >= Duration::from_secs(10);
-        async move { Ok(silent.then_some(())) }
-    })
-    .await
 }
 
 async fn no_request_at_rest(control_plane: Arc<ControlPlane>) -> Result<()> {
@@ -68,7 +52,7 @@ async fn no_write_across_a_restart(control_plane: Arc<ControlPlane>) -> Result<(
     let mark = control_plane.audit().mark()?;
     sandbox.operator.restart().await?;
     sandbox.operator.ready().await?;
-    settle(&control_plane, &sandbox).await?;
+    settled(&control_plane, &sandbox, DEADLINE).await?;
     let written = writes(&control_plane, &sandbox, mark)?;
     ensure!(written.is_empty(), "writes across a restart:\n{}", lines(&written));
     // Silence must not mean blindness: an edit is seen and repaired.

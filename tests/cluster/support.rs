@@ -6,7 +6,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 pub use moorage_harness::page::{blocks, page, section};
 use moorage_harness::{AuditEvent, ControlPlane, Mark, OperatorOptions, Sandbox, eventually};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long any state may take. Generous: it only matters when a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(90);
@@ -200,6 +200,22 @@ pub fn writes_of(control_plane: &ControlPlane, user: &str, mark: Mark) -> Result
         event.is_write() && !["leases", "events"].contains(&event.resource.as_str()) && !is_there(event)
     };
     Ok(events.into_iter().filter(counted).collect())
+}
+
+/// Waits until the operator has written nothing for ten seconds: small news are gathered for three before they are told.
+pub async fn settled(control_plane: &ControlPlane, sandbox: &Sandbox, deadline: Duration) -> Result<()> {
+    let mut mark = control_plane.audit().mark()?;
+    let mut since = Instant::now();
+    eventually(deadline, "ten seconds without a write", || {
+        let written = writes(control_plane, sandbox, mark);
+        if written.as_ref().map_or(true, |events| !events.is_empty()) {
+            since = Instant::now();
+            mark = control_plane.audit().mark().unwrap_or(mark);
+        }
+        let silent = since.elapsed() >= Duration::from_secs(10);
+        async move { Ok(silent.then_some(())) }
+    })
+    .await
 }
 
 /// The writes as lines for a message.

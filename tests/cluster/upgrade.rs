@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
 crate::cases![own: an_upgrade_and_a_downgrade_leave_what_runs];
@@ -59,7 +58,7 @@ async fn an_upgrade_and_a_downgrade_leave_what_runs(_shared: Arc<ControlPlane>) 
             Err(error) => ensure!(is_refusal(&error), "{resource}: {error:#}"),
         }
     }
-    settled(&own, &sandbox, parents).await?;
+    looked_at_all(&own, &sandbox, parents).await?;
     let (before_all, pods_before) = (objects(&sandbox).await?, pods(&sandbox).await?);
     ensure!(
         before_all.len() > 300 && pods_before.len() > 100,
@@ -69,14 +68,14 @@ async fn an_upgrade_and_a_downgrade_leave_what_runs(_shared: Arc<ControlPlane>) 
     );
 
     replace(&own, &mut sandbox, &workspace(), options()).await?;
-    settled(&own, &sandbox, parents).await?;
+    looked_at_all(&own, &sandbox, parents).await?;
     let (upgraded, pods_upgraded) = (objects(&sandbox).await?, pods(&sandbox).await?);
     let changed = upgrade.changed(&before_all, &upgraded)?;
     upgrade.is_all_told(&changed)?;
     are_left((&before_all, &pods_before), (&upgraded, &pods_upgraded))?;
 
     replace(&own, &mut sandbox, &before.folder, old).await?;
-    settled(&own, &sandbox, parents).await?;
+    looked_at_all(&own, &sandbox, parents).await?;
     let (back, pods_back) = (objects(&sandbox).await?, pods(&sandbox).await?);
     upgrade.changed(&before_all, &back)?;
     are_left((&upgraded, &pods_upgraded), (&back, &pods_back))
@@ -195,7 +194,7 @@ async fn replace(own: &ControlPlane, sandbox: &mut Sandbox, sources: &Path, opti
 }
 
 /// Waits until the operator, which leads then, has looked at each parent and nothing has been written for a while.
-async fn settled(own: &ControlPlane, sandbox: &Sandbox, parents: u64) -> Result<()> {
+async fn looked_at_all(own: &ControlPlane, sandbox: &Sandbox, parents: u64) -> Result<()> {
     let reconciles = "moorage_reconciles_total{";
     eventually(DEADLINE * 3, "every resource to be looked at", || async {
         let metrics = sandbox.operator.metrics().await?;
@@ -205,16 +204,7 @@ async fn settled(own: &ControlPlane, sandbox: &Sandbox, parents: u64) -> Result<
         Ok((sum >= parents).then_some(()))
     })
     .await?;
-    let (mut mark, mut since) = (own.audit().mark()?, Instant::now());
-    eventually(DEADLINE * 3, "ten seconds without a write", || {
-        if writes(own, sandbox, mark).map_or(true, |events| !events.is_empty()) {
-            since = Instant::now();
-            mark = own.audit().mark().unwrap_or(mark);
-        }
-        let silent = since.elapsed() >= Duration::from_secs(10);
-        async move { Ok(silent.then_some(())) }
-    })
-    .await
+    settled(own, sandbox, DEADLINE * 3).await
 }
 
 /// The operator's objects less what the cluster does to them, by kind and name.

@@ -8,6 +8,7 @@ use kube::{Api, api::ListParams};
 use serde_json::Value;
 
 use crate::{
+    access::Access,
     control_plane::ControlPlane,
     operator::{Operator, OperatorOptions},
     wait::eventually,
@@ -19,7 +20,7 @@ impl ControlPlane {
     /// Waits until every pod of the Deployment `moorage` is admitted, and starts the operator with the account, the arguments and the
     /// variables of the first of them. It has that account's rights and no others.
     pub async fn deployed_operator(&self, namespace: &str, options: OperatorOptions) -> Result<Operator> {
-        let pod = serde_json::to_value(self.pod_of(namespace, "moorage").await?)?;
+        let pod = serde_json::to_value(self.pod_of(namespace).await?)?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let container = &pod["spec"]["containers"][0];
         let mut arguments = container["args"].as_array().into_iter().flatten().filter_map(text);
@@ -38,24 +39,30 @@ impl ControlPlane {
         Ok(operator)
     }
 
-    async fn pod_of(&self, namespace: &str, name: &str) -> Result<Pod> {
-        let deployments: Api<Deployment> = Api::namespaced(self.client(), namespace);
-        let admitted = eventually(DEADLINE, "the operator's pods to be admitted", || async {
-            let deployment = deployments.get(name).await?;
-            let status = deployment.status.clone().unwrap_or_default();
-            let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
-            let current = status.observed_generation == deployment.metadata.generation;
-            ensure!(
-                current && status.ready_replicas == wanted && status.replicas == wanted,
-                "its status is {status:?}"
-            );
-            Ok(Some(deployment))
-        });
-        let selector = admitted.await?.spec.and_then(|spec| spec.selector.match_labels).unwrap_or_default();
+    async fn pod_of(&self, namespace: &str) -> Result<Pod> {
+        let deployment = self.rolled_out(namespace, DEADLINE).await?;
+        let selector = deployment.spec.and_then(|spec| spec.selector.match_labels).unwrap_or_default();
         let labels: Vec<String> = selector.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         let pods: Api<Pod> = Api::namespaced(self.client(), namespace);
         let pods = pods.list(&ListParams::default().labels(&labels.join(","))).await?;
         pods.items.into_iter().find(|pod| pod.metadata.deletion_timestamp.is_none()).context("it has no pod")
+    }
+}
+
+impl Access {
+    /// The Deployment `moorage`, once every replica that it asks for is of its template and available, and there is no other.
+    pub(crate) async fn rolled_out(&self, namespace: &str, deadline: Duration) -> Result<Deployment> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client(), namespace);
+        eventually(deadline, "every replica of the operator to be available", || async {
+            let deployment = deployments.get("moorage").await?;
+            let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let status = deployment.status.clone().unwrap_or_default();
+            let current = status.observed_generation >= deployment.metadata.generation;
+            let counts = [status.available_replicas, status.updated_replicas, status.replicas];
+            ensure!(current && counts == [Some(wanted); 3], "available, updated, all: {counts:?}");
+            Ok(Some(deployment))
+        })
+        .await
     }
 }
 

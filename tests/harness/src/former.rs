@@ -6,12 +6,12 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::{
     access::documents,
     build::{cargo, target_dir, workspace},
-    process::{Process, run_command},
+    process::run_command,
     progress::Progress,
 };
 
@@ -60,11 +60,9 @@ pub fn former(progress: Progress) -> Result<Former> {
     let mut command = cargo();
     command.current_dir(&former.folder).args(["build", "--locked", "--package=moorage", "--bin=moorage"]);
     command.arg("--target-dir").arg(&target);
-    let build = Process::spawn("cargo build", &command, &root.join("build.log"))?;
-    let status = progress.follow("the operator to upgrade from", &build, |build| {
-        build.logs().lines().last().unwrap_or_default().trim().to_owned()
+    progress.build("the operator to upgrade from", &command, &root.join("build.log"), |logs| {
+        logs.lines().last().unwrap_or_default().trim().to_owned()
     })?;
-    ensure!(status.success(), "building the operator of {commit} ended with {status}:\n{}", build.tail(30));
     fs::write(done, "")?;
     Ok(former)
 }

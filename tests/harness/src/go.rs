@@ -6,12 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::{
-    process::{Process, run_command},
-    progress::Progress,
-};
+use crate::{process::run_command, progress::Progress};
 
 /// The oldest Go that the rig's modules accept.
 pub const MINIMUM: &str = "1.26";
@@ -69,20 +66,13 @@ pub fn install(source: &Path, out: &Path, files: &[&str], label: &str, progress:
     command.args(["install", "-v", "-trimpath", "-tags", TAGS, "-ldflags", &flags]).args(&packages);
     command.env("GOBIN", out).current_dir(source);
     let log = out.join("build.log");
-    let _ = fs::remove_file(&log);
     progress.line(&format!("{label}: downloading what it is made of"));
     let total = dependencies(source, &packages)?;
-    let go = Process::spawn("go install", &command, &log)?;
-    // Packages that lie in Go's cache already are not printed, so the count may end below the total.
-    let status = progress.follow(label, &go, |go| {
-        let logs = go.logs();
+    progress.build(label, &command, &log, |logs| {
         let built = logs.lines().filter(|line| !line.starts_with("go: ")).count();
+        // Packages that lie in Go's cache already are not printed, so the count may end below the total.
         format!("{built} of {total} packages, {}", logs.lines().last().unwrap_or_default())
-    })?;
-    if !status.success() {
-        bail!("go install ended with {status}:\n{}", go.tail(30));
-    }
-    Ok(())
+    })
 }
 
 /// How many packages these are made of, themselves included. Downloads what is missing.

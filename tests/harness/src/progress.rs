@@ -1,13 +1,15 @@
 //! Progress that a person can follow: one line that updates on a terminal, plain lines elsewhere.
 
 use std::{
+    fs,
     io::{IsTerminal, Write, stderr},
-    process::ExitStatus,
+    path::Path,
+    process::{Command, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::process::Process;
 
@@ -34,8 +36,17 @@ impl Progress {
         Self { shown: false, live: false }
     }
 
-    /// Waits for a process to end, and shows meanwhile how long it has run and what `state` says of it.
-    pub fn follow(self, label: &str, process: &Process, state: impl Fn(&Process) -> String) -> Result<ExitStatus> {
+    /// Runs a build to its end, and shows meanwhile how long it has run and what `state` says of its log so far. That it failed is an
+    /// error, with the log's end.
+    pub fn build(self, label: &str, command: &Command, log: &Path, state: impl Fn(&str) -> String) -> Result<()> {
+        let _ = fs::remove_file(log);
+        let process = Process::spawn(label, command, log)?;
+        let status = self.follow(label, &process, state)?;
+        ensure!(status.success(), "building {label} ended with {status}:\n{}", process.tail(30));
+        Ok(())
+    }
+
+    fn follow(self, label: &str, process: &Process, state: impl Fn(&str) -> String) -> Result<ExitStatus> {
         let start = Instant::now();
         self.line(&format!("{label}: building"));
         let mut printed = Instant::now();
@@ -46,7 +57,7 @@ impl Progress {
                 return Ok(status);
             }
             if self.live || printed.elapsed() >= PRINTED {
-                let line = format!("{label}: {} s, {}", start.elapsed().as_secs(), state(process));
+                let line = format!("{label}: {} s, {}", start.elapsed().as_secs(), state(&process.logs()));
                 if self.live {
                     self.update(&line);
                 } else {

@@ -9,17 +9,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
+use anyhow::{Context, Result, ensure};
 
 use super::{NodeCluster, packages, packages::is_static};
 use crate::{
     access::documents,
     build::{cargo, target_dir, workspace},
-    process::{Process, run_command},
+    process::run_command,
     progress::Progress,
-    wait::eventually,
     ways::{OPERATOR_NAMESPACE, Way},
 };
 
@@ -47,15 +44,11 @@ pub fn build_from(source: &Path, into: &Path, progress: Progress) -> Result<Path
     command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env("CFLAGS", renamed("-ffile-prefix-map").join(" "));
     fs::create_dir_all(into)?;
     let log = into.join("operator-image.log");
-    let _ = fs::remove_file(&log);
     let total = crates(&target)?;
-    let cargo = Process::spawn("cargo build", &command, &log)?;
-    let status = progress.follow("the operator for its image", &cargo, |cargo| {
-        let logs = cargo.logs();
+    progress.build("the operator for its image", &command, &log, |logs| {
         let compiled = logs.lines().filter(|line| line.trim_start().starts_with("Compiling ")).count();
         format!("{compiled} of {total} crates, {}", logs.lines().last().unwrap_or_default().trim())
     })?;
-    ensure!(status.success(), "cargo build ended with {status}:\n{}", cargo.tail(30));
     let binary = into.join(target).join("release/moorage");
     ensure!(is_static(&binary), "{} needs a dynamic linker, which its image has not", binary.display());
     Ok(binary)
@@ -131,19 +124,8 @@ impl NodeCluster {
 
     /// Waits until every replica of the operator is available.
     pub async fn operator_available(&self) -> Result<()> {
-        let api: Api<Deployment> = Api::namespaced(self.client(), OPERATOR_NAMESPACE);
-        let available = eventually(DEADLINE, "every replica of the operator to be available", || async {
-            let deployment = api.get("moorage").await?;
-            let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-            let status = deployment.status.unwrap_or_default();
-            let current = status.observed_generation >= deployment.metadata.generation;
-            match (status.available_replicas, status.updated_replicas, status.replicas) {
-                (Some(a), Some(b), Some(c)) if current && [a, b, c] == [wanted; 3] => Ok(Some(())),
-                state => bail!("available, updated, all: {state:?}"),
-            }
-        });
-        match available.await {
-            Ok(()) => Ok(()),
+        match self.rolled_out(OPERATOR_NAMESPACE, DEADLINE).await {
+            Ok(_) => Ok(()),
             Err(error) => Err(error.context(self.operator_report().await)),
         }
     }
