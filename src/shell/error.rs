@@ -157,14 +157,20 @@ fn unknown_fields(message: &str) -> String {
     )
 }
 
-/// A namespace on its way out refuses new objects with 403, which passes by itself.
+/// Two refusals with 403 pass by themselves: by a namespace on its way out, and by the admission plugin
+/// `OwnerReferencesPermissionEnforcement` for up to ten seconds after the definition of the owner's kind was installed.
 fn denied(status: &Status) -> ErrorClass {
-    let terminating = status
-        .details
-        .as_ref()
-        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
-    if terminating { ErrorClass::Unavailable } else { ErrorClass::Denied }
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
+    if terminating || status.message.contains(KIND_NOT_YET_KNOWN) {
+        ErrorClass::Unavailable
+    } else {
+        ErrorClass::Denied
+    }
 }
+
+/// What that plugin says of an owner whose kind it does not know yet: it looks up all kinds every ten seconds.
+const KIND_NOT_YET_KNOWN: &str = "cannot find RESTMapping";
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +183,19 @@ mod tests {
             action: "apply Deployment web".to_owned(),
             source: Box::new(kube::Error::Api(Box::new(status))),
         }
+    }
+
+    #[test]
+    fn what_is_refused_only_until_a_kind_is_known_is_a_passing_failure() {
+        let of_the_plugin = |why: &str| {
+            let what = "serviceaccounts \"shop\" is forbidden: cannot set blockOwnerDeletion";
+            refused(403, &format!("{what} {why}")).class()
+        };
+        let unknown = "in this case because cannot find RESTMapping for APIVersion moorage.dev/v1alpha1 Kind App: \
+                       no matches for kind \"App\" in version \"moorage.dev/v1alpha1\"";
+        assert_eq!(of_the_plugin(unknown), ErrorClass::Unavailable);
+        let unauthorized = "if an ownerReference refers to a resource you can't set finalizers on: , <nil>";
+        assert_eq!(of_the_plugin(unauthorized), ErrorClass::Denied);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The CRDs may come after the operator, and go and come back under it.
+//! The CRDs may come after the operator, and go and come back under it; what the API server does not know of them yet is no denial.
 
 use crate::support::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use moorage_harness::{ControlPlane, Options, eventually};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,10 +53,29 @@ async fn crds_come_late_go_and_come_back(_shared: Arc<ControlPlane>) -> Result<(
         let arguments = delete(path);
         control_plane.run_kubectl(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     }
+    owner_is_unknown(&control_plane, &operator.user()).await?;
     control_plane.install(&crds, &deploy).await?;
     works(2).await?;
+    for event in control_plane.audit().by_user(&operator.user(), mark)? {
+        let written = event.request_object.map(|object| object["status"]["conditions"].to_string()).unwrap_or_default();
+        ensure!(!written.contains("Denied"), "it was told as a denial: {written}");
+    }
     ensure!(operator.process().exited()?.is_none(), "the operator ended");
     let tries = control_plane.audit().by_user(&operator.user(), mark)?.len();
     ensure!(tries < 500, "{tries} requests while the CRDs were gone: a hot loop");
     Ok(())
+}
+
+/// Has the admission plugin OwnerReferencesPermissionEnforcement look up all kinds while ours are not there: for ten seconds it refuses
+/// what they own. Of an admin, who may do anything, it asks nothing.
+async fn owner_is_unknown(control_plane: &ControlPlane, user: &str) -> Result<()> {
+    let owner =
+        json!({"apiVersion": MOORAGE, "kind": "App", "name": "none", "uid": "none", "blockOwnerDeletion": true});
+    let (owned, user) = (json!({"metadata": {"ownerReferences": [owner]}}).to_string(), format!("--as={user}"));
+    let patch = ["patch", "serviceaccount", "default", "--type=merge", "--patch", &owned, &user];
+    eventually(DEADLINE, "the API server to look up all kinds", || async {
+        let refused = control_plane.run_kubectl(&patch).await.err().context("what nobody knows owns something")?;
+        Ok(format!("{refused:#}").contains("cannot find RESTMapping").then_some(()))
+    })
+    .await
 }

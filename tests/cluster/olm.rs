@@ -63,7 +63,7 @@ async fn installed(control_plane: &ControlPlane, bundle: &Bundle, (_, group, use
         }
     }
     let requests = control_plane.audit().by_user(&operator.user(), mark)?;
-    let refused: Vec<_> = requests.iter().filter(|event| event.code == 403).cloned().collect();
+    let refused: Vec<_> = requests.iter().filter(|event| event.lacks_rights()).cloned().collect();
     ensure!(!requests.is_empty() && refused.is_empty(), "it was refused:\n{}", lines(&refused));
     operator.stop().await?;
     bundle.uninstall(control_plane, group).await

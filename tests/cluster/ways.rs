@@ -133,7 +133,7 @@ impl Life<'_> {
 
     fn refused_nothing(&self, operator: &Operator, mark: Mark) -> Result<()> {
         let requests = self.control_plane.audit().by_user(&operator.user(), mark)?;
-        let refused: Vec<_> = requests.iter().filter(|event| event.code == 403).cloned().collect();
+        let refused: Vec<_> = requests.iter().filter(|event| event.lacks_rights()).cloned().collect();
         ensure!(!requests.is_empty() && refused.is_empty(), "it was refused:\n{}", lines(&refused));
         Ok(())
     }

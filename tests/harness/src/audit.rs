@@ -43,6 +43,8 @@ pub struct AuditEvent {
     pub name: String,
     /// HTTP status code of the answer.
     pub code: u16,
+    /// What the answer says where it is an error; else empty.
+    pub message: String,
     /// The body sent, recorded for the kinds that the audit policy names.
     pub request_object: Option<Value>,
     /// The body answered, recorded likewise.
@@ -60,13 +62,20 @@ impl AuditEvent {
             && !self.resource.ends_with("reviews")
     }
 
+    /// Whether it was refused for want of rights, as RBAC and the admission plugin OwnerReferencesPermissionEnforcement do. Quotas and
+    /// namespaces that end refuse with the same code; so does that plugin as long as it does not know the owner's kind, up to ten seconds.
+    pub fn lacks_rights(&self) -> bool {
+        self.code == 403 && self.message.contains("cannot") && !self.message.contains("cannot find RESTMapping")
+    }
+
     /// `patch deployments/scale ns/name -> 200`: one line for a test's message.
     pub fn summary(&self) -> String {
         let slash = if self.subresource.is_empty() { "" } else { "/" };
-        format!(
-            "{} {}{slash}{} {}/{} -> {}",
-            self.verb, self.resource, self.subresource, self.namespace, self.name, self.code
-        )
+        let line = format!(
+            "{} {}{slash}{} {}/{} -> {} {}",
+            self.verb, self.resource, self.subresource, self.namespace, self.name, self.code, self.message
+        );
+        line.trim_end().to_owned()
     }
 }
 
@@ -189,6 +198,8 @@ struct ObjectRef {
 struct ResponseStatus {
     #[serde(default)]
     code: u16,
+    #[serde(default)]
+    message: String,
 }
 
 impl From<Raw> for AuditEvent {
@@ -204,6 +215,7 @@ impl From<Raw> for AuditEvent {
             namespace: raw.object_ref.namespace,
             name: raw.object_ref.name,
             code: raw.response_status.code,
+            message: raw.response_status.message,
             request_object: raw.request_object,
             response_object: raw.response_object,
             received: raw.request_received_timestamp,
