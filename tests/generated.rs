@@ -295,6 +295,7 @@ fn render_refuses_what_the_api_server_refuses() {
         let document = json!({"apiVersion": "moorage.dev/v1alpha1", "kind": row["kind"], "metadata": {"name": name}, "spec": spec});
         let field = row["message"].as_str().unwrap().split([':', ' ']).next().unwrap();
         match generate::render::rendered(&document.to_string(), &PlanSettings::default()) {
+            Ok(_) if field == "nothing" => {}
             Ok(_) => wrong.push(format!("{row}: accepted")),
             Err(faults) if faults.iter().any(|fault| fault.contains(field)) => {}
             Err(faults) => wrong.push(format!("{row}: {faults:?}")),

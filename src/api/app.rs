@@ -1,13 +1,14 @@
 //! `App`: one service, from its image to its Service, with storage that outlives it.
 
 use super::common::{ChildStatus, PodSettings, Problem, PullPolicy, RevisionStatus};
+use super::container;
 use super::monitoring::Monitoring;
 use super::rollout::Rollout;
 use super::schema::upstream;
 use super::volume::AppVolume;
 use k8s_openapi::api::core::v1::{
-    ContainerResizePolicy, EnvFromSource, EnvVar, Lifecycle, LocalObjectReference, Probe, ResourceRequirements,
-    SecurityContext,
+    Container, ContainerResizePolicy, EnvFromSource, EnvVar, Lifecycle, LocalObjectReference, Probe,
+    ResourceRequirements, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
@@ -73,7 +74,7 @@ pub struct AppSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<EnvFromSource>>")]
     pub env_from: Vec<EnvFromSource>,
-    /// Ports of the Service and the container. Without any there is no Service.
+    /// Ports of the Service and the container. Without one that is not private there is no Service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<AppPort>,
     /// CPU and memory that the container asks for and may use.
@@ -112,6 +113,14 @@ pub struct AppSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "upstream::<Vec<ContainerResizePolicy>>")]
     pub resize_policy: Vec<ContainerResizePolicy>,
+    /// Containers that run to their end, one after the other, before the App's own starts. With `restartPolicy: Always` one runs on, beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "container::init_containers")]
+    pub init_containers: Vec<Container>,
+    /// Containers that run beside the App's own: they start before it and the init containers, and stop after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "container::sidecars")]
+    pub sidecars: Vec<Container>,
     /// Number of pods. Unset, Kubernetes starts with 1 and an autoscaler of yours is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
@@ -142,7 +151,7 @@ pub struct AppSpec {
     pub paused: bool,
 }
 
-/// One port of the Service.
+/// One port of the Service and the container, or of the container alone.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AppPort {
@@ -163,6 +172,9 @@ pub struct AppPort {
     /// Fixed port on every node, for service types `NodePort` and `LoadBalancer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_port: Option<i32>,
+    /// On the container only and not on the Service, as for metrics and debugging. `port` is then the container's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
 }
 
 impl AppPort {

@@ -148,7 +148,7 @@ pub struct PodSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "upstream::<PodDNSConfig>")]
     pub dns_config: Option<PodDNSConfig>,
-    /// Whether every Service of the namespace gives the pods variables, such as `SHOP_PORT=tcp://...`.
+    /// Whether every Service of the namespace gives the pods variables, such as `SHOP_PORT=tcp://...`. Default: false, unlike in core.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_service_links: Option<bool>,
     /// Whether the containers of a pod see each other's processes.

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod common;
+pub mod container;
 pub mod monitoring;
 pub mod registry;
 pub mod rollout;

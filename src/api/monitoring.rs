@@ -20,7 +20,7 @@ pub struct Monitoring {
     /// HTTP (Prometheus' default) or HTTPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<Scheme>,
-    /// `ServiceMonitor` (the default) scrapes by way of the Service, `PodMonitor` the pods themselves.
+    /// `ServiceMonitor` scrapes by way of the Service, `PodMonitor` the pods themselves. Default: as the port is private or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<MonitorKind>,
     /// Labels of that object, by which a Prometheus selects what it scrapes.
@@ -48,10 +48,9 @@ impl Scheme {
 }
 
 /// Kind of the object by which Prometheus finds the pods.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the variants are names of kinds, and docs on them would split the schema")]
 pub enum MonitorKind {
-    #[default]
     ServiceMonitor,
     PodMonitor,
 }

@@ -34,8 +34,26 @@ const QUANTITIES: [&str; 4] = ["limits[]", "requests[]", "sizeLimit", "divisor"]
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
 const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
-/// A relative path of which no part is `..`.
+/// A relative path of which no part is `..`; where there need not be one, also none.
 const RELATIVE: &str = r"^([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)(/([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)?)*$";
+const RELATIVE_OR_NONE: &str =
+    r"^(([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)(/([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)?)*)?$";
+
+/// An absolute path without `:` of which no part is `..`.
+const ABSOLUTE: &str = r"^(/([^/.:][^/:]*|[.]|[.][^/.:][^/:]*|[.][.][^/:]+)?)+$";
+
+/// Names of objects, and of what is within one.
+const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+const LABEL_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+
+/// A port's name; of a text only, as one of digits is none.
+const PORT_NAME: &str = "^[-a-z0-9]*[a-z][-a-z0-9]*$";
+
+const IMAGE: &str = r"^[A-Za-z0-9\[][-A-Za-z0-9._:/@\[\]]*$";
+
+/// A field of a pod, and an amount of a container, that its programs may be told.
+const FIELD: &str = r"^(metadata[.](name|namespace|uid|labels|annotations)|metadata[.](labels|annotations)\['[^']+'\]|spec[.](nodeName|serviceAccountName)|status[.](hostIP|hostIPs|podIP|podIPs))$";
+const AMOUNT: &str = "^(limits|requests)[.](cpu|memory|ephemeral-storage|hugepages-[A-Za-z0-9]+)$";
 
 /// A quantity, as Kubernetes' own documentation of the type spells it.
 const QUANTITY: &str = r"^[+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
@@ -100,9 +118,37 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
     ("matchFields", "operator", &["In", "NotIn"]),
     ("resizePolicy", "resourceName", &["cpu", "memory"]),
     ("resizePolicy", "restartPolicy", &["NotRequired", "RestartContainer"]),
+    ("initContainers", "imagePullPolicy", &["Always", "IfNotPresent", "Never"]),
+    ("sidecars", "imagePullPolicy", &["Always", "IfNotPresent", "Never"]),
+    ("ports", "protocol", &["TCP", "UDP", "SCTP"]),
+    ("volumeMounts", "mountPropagation", &["None", "HostToContainer", "Bidirectional"]),
+    ("volumeMounts", "recursiveReadOnly", &["Disabled", "IfPossible", "Enabled"]),
     ("image", "pullPolicy", &["Always", "IfNotPresent", "Never"]),
     ("spec", "volumeMode", &["Filesystem", "Block"]),
     ("", "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
+];
+
+/// Fields within lists that have a form, by the field that holds them: the API server grants rules (CEL) only so much there.
+const PATTERNS: &[(&str, &str, &str)] = &[
+    ("items", "path", RELATIVE),
+    ("mounts", "subPath", RELATIVE_OR_NONE),
+    ("volumeMounts", "subPath", RELATIVE_OR_NONE),
+    ("mounts", "mountPath", ABSOLUTE),
+    ("volumeMounts", "mountPath", ABSOLUTE),
+    ("httpGet", "port", PORT_NAME),
+    ("tcpSocket", "port", PORT_NAME),
+    ("matchExpressions", "key", LABEL_KEY),
+    ("", "topologyKey", LABEL_KEY),
+    ("fieldRef", "fieldPath", FIELD),
+    ("resourceFieldRef", "resource", AMOUNT),
+    ("secretKeyRef", "name", SUBDOMAIN),
+    ("configMapKeyRef", "name", SUBDOMAIN),
+    ("secretRef", "name", SUBDOMAIN),
+    ("configMapRef", "name", SUBDOMAIN),
+    ("initContainers", "name", LABEL_NAME),
+    ("sidecars", "name", LABEL_NAME),
+    ("initContainers", "image", IMAGE),
+    ("sidecars", "image", IMAGE),
 ];
 
 fn choose(property: &mut Value, within: &str, name: &str) {
@@ -111,11 +157,9 @@ fn choose(property: &mut Value, within: &str, name: &str) {
     if let Some((_, _, choices)) = CHOICES.iter().find(is_it) {
         property["enum"] = json!(choices);
     }
-    if (within, name) == ("items", "path") {
-        property["pattern"] = json!(RELATIVE);
-    }
-    if (within, name) == ("matchExpressions", "key") || name == "topologyKey" {
-        property["pattern"] = json!(LABEL_KEY);
+    let is_it = |(holder, field, _): &&(&str, &str, &str)| (holder.is_empty() || *holder == within) && *field == name;
+    if let Some((_, _, pattern)) = PATTERNS.iter().find(is_it) {
+        property["pattern"] = json!(pattern);
     }
 }
 
@@ -128,30 +172,11 @@ fn explain(property: &mut Value, within: &str, name: &str) {
 }
 
 fn bound_list(map: &mut Map<String, Value>, field: &str) {
-    let (most, keys): (u32, &[&str]) = match field {
-        "env" => (256, &["name"]),
-        "volumes" => (32, &["name"]),
-        "ports" => (32, &["port", "protocol"]),
-        "imagePullSecrets" | "resourceClaims" | "claims" => (16, &["name"]),
-        "conditions" => (16, &["type"]),
-        "revisions" => (16, &["number"]),
-        "children" => (128, &["kind", "name"]),
-        "hostAliases" => (64, &["ip"]),
-        "resizePolicy" => (2, &["resourceName"]),
-        "topologySpreadConstraints" => (16, &["topologyKey", "whenUnsatisfiable"]),
-        "args" | "command" => (256, &[]),
-        "consumers" => (1024, &[]),
-        "accessModes" => (4, &[]),
-        "nameservers" => (3, &[]),
-        "searches" => (32, &[]),
-        // Lists within lists: rules are granted only so much.
-        "requiredDuringSchedulingIgnoredDuringExecution"
-        | "preferredDuringSchedulingIgnoredDuringExecution"
-        | "nodeSelectorTerms"
-        | "matchExpressions"
-        | "matchFields" => (16, &[]),
-        _ => (64, &[]),
-    };
+    // A container's own ports have no port of a Service.
+    let is_container = map.get("items").is_some_and(|items| {
+        items["properties"].get("containerPort").is_some() && items["properties"].get("port").is_none()
+    });
+    let (most, keys) = length_and_keys(field, is_container);
     map.entry("maxItems").or_insert(json!(most));
     if field == "nodeSelectorTerms" {
         map.insert("minItems".to_owned(), json!(1));
@@ -166,6 +191,38 @@ fn bound_list(map: &mut Map<String, Value>, field: &str) {
     bound(items, &format!("{field}[]"));
     for key in keys {
         require(items, key);
+    }
+}
+
+/// How long a list may be, and by which keys server-side apply tells its items apart.
+fn length_and_keys(field: &str, is_container: bool) -> (u32, &'static [&'static str]) {
+    match field {
+        "ports" if is_container => (32, &["containerPort", "protocol"]),
+        "volumeMounts" => (64, &["mountPath"]),
+        "volumeDevices" => (16, &["devicePath"]),
+        "env" => (256, &["name"]),
+        "volumes" => (32, &["name"]),
+        "ports" => (32, &["port", "protocol"]),
+        "imagePullSecrets" | "resourceClaims" | "claims" | "initContainers" | "sidecars" => (16, &["name"]),
+        "conditions" => (16, &["type"]),
+        "revisions" => (16, &["number"]),
+        "children" => (128, &["kind", "name"]),
+        "hostAliases" => (64, &["ip"]),
+        "resizePolicy" => (2, &["resourceName"]),
+        "topologySpreadConstraints" => (16, &["topologyKey", "whenUnsatisfiable"]),
+        "args" | "command" => (256, &[]),
+        "consumers" => (1024, &[]),
+        "accessModes" => (4, &[]),
+        "nameservers" => (3, &[]),
+        "searches" => (32, &[]),
+        // Lists within lists: rules are granted only so much.
+        "mounts"
+        | "requiredDuringSchedulingIgnoredDuringExecution"
+        | "preferredDuringSchedulingIgnoredDuringExecution"
+        | "nodeSelectorTerms"
+        | "matchExpressions"
+        | "matchFields" => (16, &[]),
+        _ => (64, &[]),
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub struct AppVolume {
     /// Name of the volume, unique in the App.
     pub name: String,
-    /// Where the container sees the volume. Required unless the volume is a block device.
+    /// Where the App's own container sees the volume. Needed unless it is a block device, or mounted elsewhere only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount_path: Option<String>,
     /// Where the container sees a block device (`volumeMode: Block`).
@@ -29,6 +29,9 @@ pub struct AppVolume {
     /// Mounts the volume read-only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// Further places, also in containers beside the App's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<VolumePlace>,
     /// Storage of the App's own: makes a `StorageClaim` named after the App and the volume that outlives the App.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<VolumeStorage>,
@@ -108,6 +111,23 @@ fn claim_spec(generator: &mut SchemaGenerator) -> Schema {
     value["properties"]["resources"]["required"] = json!(["requests"]);
     value["properties"]["resources"]["properties"]["requests"]["required"] = json!(["storage"]);
     Schema::try_from(value).unwrap_or_default()
+}
+
+/// A further place where a volume is seen.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VolumePlace {
+    /// Name of the container. Default: the App's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Where it sees the volume.
+    pub mount_path: String,
+    /// Mounts only this path of the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// Mounts the volume read-only there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// Storage that the App declares for itself.

@@ -9,7 +9,6 @@ use crate::core::advice::Author;
 use crate::core::conditions::Summary;
 use crate::core::facts::Workload;
 use crate::core::hash;
-use crate::core::kind::ParentKind;
 use crate::core::meta::AUTO_ROLLBACK;
 use crate::core::problems::{sentence, worst};
 use crate::core::reason::Reason;
@@ -124,7 +123,7 @@ impl Choice<'_> {
         if !stuck.contains(&format!("\"{}\"", current.replica_set)) {
             return None;
         }
-        let author = Author { kind: ParentKind::App, container: &self.app.identity.name };
+        let author = Author::of_app(&self.app.identity.name, self.app.spec);
         let worst = worst(&self.observed.pods, &current.replica_set);
         let why = worst.map_or_else(|| stuck.to_owned(), |problem| sentence(problem, author));
         Some(Failed { revision: current.number, why: cut(why.trim_end_matches('.'), QUOTE) })

@@ -5,7 +5,9 @@
 mod auto_rollback;
 pub mod build;
 mod configuration;
+pub mod containers;
 mod limits;
+pub mod ports;
 mod references;
 mod rollback;
 mod run;
@@ -76,7 +78,7 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
         plan.apply_declared(ChildKind::StorageClaim, &claim, field);
     }
     run(app, &mut plan, observed, settings);
-    if !app.spec.ports.is_empty() {
+    if app.service_ports().next().is_some() {
         plan.apply(ChildKind::Service, &service(app));
     }
     if let Some(monitoring) = &app.monitoring {

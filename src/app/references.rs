@@ -1,5 +1,6 @@
 //! What an App's spec names for its pods to have, and where; and what of it the pods read.
 
+use super::containers::beside;
 use crate::api::app::{AppSpec, ServiceAccountSettings};
 use crate::api::rollout::{ConfigKind, ConfigReference};
 use crate::api::volume::AppVolume;
@@ -7,10 +8,10 @@ use crate::core::configuration::Reading;
 use crate::core::own::Named;
 use crate::core::reference::{Reference, ReferenceKind};
 use k8s_openapi::api::core::v1::{
-    ConfigMapKeySelector, EnvFromSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference, SecretKeySelector,
-    VolumeProjection,
+    ConfigMapKeySelector, Container, EnvFromSource, EnvVar, EnvVarSource, KeyToPath, LocalObjectReference,
+    SecretKeySelector, VolumeProjection,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One place in a spec that names an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +43,15 @@ pub enum Reads<'a> {
 pub fn references(spec: &AppSpec) -> Vec<Mention<'_>> {
     let AppSpec { service_account, image_pull_secrets, env, env_from, volumes, .. } = spec;
     let accounts = service_account.iter().flat_map(of_account);
+    let others = beside(spec).flat_map(|it| {
+        let Container { env, env_from, .. } = it.declared;
+        of_container(&it.field(), env.iter().flatten(), env_from.iter().flatten())
+    });
     accounts
         .chain(pull_secrets("spec.imagePullSecrets", image_pull_secrets))
-        .chain(env.iter().enumerate().flat_map(of_variable))
-        .chain(env_from.iter().enumerate().flat_map(of_variables))
-        .chain(volumes.iter().enumerate().flat_map(of_volume))
+        .chain(of_container("spec", env.iter(), env_from.iter()))
+        .chain(others)
+        .chain(volumes.iter().enumerate().flat_map(|(index, volume)| of_volume(spec, index, volume)))
         .collect()
 }
 
@@ -71,14 +76,24 @@ fn pull_secrets<'a>(field: &str, secrets: &'a [LocalObjectReference]) -> Vec<Men
     secrets.iter().enumerate().map(mention).collect()
 }
 
-fn of_variable((index, variable): (usize, &EnvVar)) -> Vec<Mention<'_>> {
+fn of_container<'a>(
+    field: &str,
+    env: impl Iterator<Item = &'a EnvVar>,
+    env_from: impl Iterator<Item = &'a EnvFromSource>,
+) -> Vec<Mention<'a>> {
+    let env = env.enumerate().flat_map(|(index, variable)| of_variable(&format!("{field}.env[{index}]"), variable));
+    let from = env_from.enumerate();
+    env.chain(from.flat_map(|(index, source)| of_variables(&format!("{field}.envFrom[{index}]"), source))).collect()
+}
+
+fn of_variable<'a>(field: &str, variable: &'a EnvVar) -> Vec<Mention<'a>> {
     let Some(EnvVarSource { secret_key_ref, config_map_key_ref, field_ref: _, resource_field_ref: _ }) =
         &variable.value_from
     else {
         return Vec::new();
     };
     let mention = |source: &str, named, key, optional: Option<bool>| Mention {
-        field: format!("spec.env[{index}].valueFrom.{source}.name"),
+        field: format!("{field}.valueFrom.{source}.name"),
         named,
         reads: Reads::Keys(vec![key]),
         optional: optional.unwrap_or(false),
@@ -92,10 +107,10 @@ fn of_variable((index, variable): (usize, &EnvVar)) -> Vec<Mention<'_>> {
     secret.chain(config_map).collect()
 }
 
-fn of_variables((index, source): (usize, &EnvFromSource)) -> Vec<Mention<'_>> {
+fn of_variables<'a>(field: &str, source: &'a EnvFromSource) -> Vec<Mention<'a>> {
     let EnvFromSource { secret_ref, config_map_ref, prefix: _ } = source;
     let mention = |source: &str, named, optional: Option<bool>| Mention {
-        field: format!("spec.envFrom[{index}].{source}.name"),
+        field: format!("{field}.{source}.name"),
         named,
         reads: Reads::All,
         optional: optional.unwrap_or(false),
@@ -106,9 +121,20 @@ fn of_variables((index, source): (usize, &EnvFromSource)) -> Vec<Mention<'_>> {
     secret.chain(config_map).collect()
 }
 
-fn of_volume((index, volume): (usize, &AppVolume)) -> Vec<Mention<'_>> {
-    let AppVolume { secret, config_map, projected, csi, sub_path, .. } = volume;
-    let file = sub_path.as_deref();
+/// The path of a volume that is mounted, where that is one and the same everywhere.
+fn only_path<'a>(spec: &'a AppSpec, volume: &'a AppVolume) -> Option<&'a str> {
+    let own = volume.mount_path.as_ref().map(|_| volume.sub_path.as_deref());
+    let places = volume.mounts.iter().map(|place| place.sub_path.as_deref());
+    let mounts = beside(spec).flat_map(|it| it.declared.volume_mounts.iter().flatten());
+    let mounts = mounts.filter(|mount| mount.name == volume.name);
+    let mounts = mounts.map(|mount| mount.sub_path.as_deref().filter(|_| mount.sub_path_expr.is_none()));
+    let paths: BTreeSet<Option<&str>> = own.into_iter().chain(places).chain(mounts).collect();
+    paths.first().copied().flatten().filter(|_| paths.len() == 1)
+}
+
+fn of_volume<'a>(spec: &'a AppSpec, index: usize, volume: &'a AppVolume) -> Vec<Mention<'a>> {
+    let AppVolume { secret, config_map, projected, csi, .. } = volume;
+    let file = only_path(spec, volume);
     let field = format!("spec.volumes[{index}]");
     let mut mentions: Vec<Mention<'_>> = Vec::new();
     mentions.extend(secret.iter().filter_map(|secret| {
@@ -276,6 +302,16 @@ mod tests {
                     {"name": "B", "valueFrom": {"secretKeyRef": {"name": "moorage-key", "key": "key"}}},
                 ]}),
                 "spec.env[1].valueFrom.secretKeyRef.name",
+            ),
+            (
+                json!({"sidecars": [{"name": "proxy", "image": "p:1", "env": [
+                    {"name": "B", "valueFrom": {"secretKeyRef": {"name": "moorage-key", "key": "key"}}},
+                ]}]}),
+                "spec.sidecars[0].env[0].valueFrom.secretKeyRef.name",
+            ),
+            (
+                json!({"initContainers": [{"name": "wait", "image": "w:1", "envFrom": [{"secretRef": {"name": "moorage-key"}}]}]}),
+                "spec.initContainers[0].envFrom[0].secretRef.name",
             ),
             (json!({"envFrom": [{"secretRef": {"name": "moorage-key"}}]}), "spec.envFrom[0].secretRef.name"),
             (volume(json!({"secret": {"secretName": "moorage-key"}})), "spec.volumes[1].secret.secretName"),

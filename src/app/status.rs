@@ -5,6 +5,7 @@ use super::configuration::missing;
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::api::common::{RevisionOutcome, RevisionStatus};
+use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
 use crate::core::kind::{ChildKind, ParentKind};
 use crate::core::observed::Observed;
@@ -19,7 +20,8 @@ use jiff::Timestamp;
 /// The status of an App after its plan was carried out.
 pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, now: Timestamp) -> AppStatus {
     let identity = app.identity();
-    let running = Running::of(&identity, &identity.name, plan, observed, now);
+    let author = Author::of_app(&identity.name, &app.spec);
+    let running = Running::of(&identity, author, plan, observed, now);
     let workload = running.workload;
     let wanted = running.conditions(&summary(app, plan, outcome, observed, &running));
     let old = app.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();

@@ -3,20 +3,19 @@
 //! The CRD's schema refuses most of these first; this holds for `render`, which has no API server, and for objects
 //! written under an older schema.
 
+use super::containers::containers;
+use super::ports::{ValidMonitoring, monitoring, named_ports, ports};
 use super::references::{readings, unread};
 use super::volumes::{Source, ValidVolume, volumes};
-use crate::api::app::{App, AppPort, AppSpec, Protocol, ServiceType};
-use crate::api::monitoring::{MonitorKind, Monitoring};
+use crate::api::app::{App, AppPort, AppSpec, ServiceType};
 use crate::api::rollout::{Rollout, RolloutStrategy};
-use crate::core::checks::{duration, image, name};
+use crate::core::checks::{image, name, resources};
 use crate::core::configuration::Reading;
-use crate::core::kind::{ChildKind, Identity};
+use crate::core::kind::Identity;
 use crate::core::parent::Parent;
 use crate::core::reference::Reference;
 use crate::core::storage;
-use k8s_openapi::api::core::v1::ContainerPort;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An App whose every part makes sense; what the builders take.
 #[derive(Debug)]
@@ -31,27 +30,6 @@ pub struct ValidApp<'a> {
     pub monitoring: Option<ValidMonitoring<'a>>,
     /// What configuration its pods read.
     pub readings: BTreeMap<Reference, Reading>,
-}
-
-/// How an App is scraped.
-#[derive(Debug)]
-pub struct ValidMonitoring<'a> {
-    /// As written.
-    pub declared: &'a Monitoring,
-    /// By which kind of object.
-    pub kind: MonitorKind,
-    /// The port that has the metrics.
-    pub port: &'a AppPort,
-}
-
-impl ValidMonitoring<'_> {
-    /// The kind of child that it makes.
-    pub const fn child(&self) -> ChildKind {
-        match self.kind {
-            MonitorKind::ServiceMonitor => ChildKind::ServiceMonitor,
-            MonitorKind::PodMonitor => ChildKind::PodMonitor,
-        }
-    }
 }
 
 impl ValidApp<'_> {
@@ -95,6 +73,11 @@ impl ValidApp<'_> {
         self.spec.ports.iter().find(is_same)?.name.as_deref()
     }
 
+    /// The ports of the Service.
+    pub fn service_ports(&self) -> impl Iterator<Item = &AppPort> {
+        self.spec.ports.iter().filter(|port| !port.private)
+    }
+
     /// All claims that the App mounts.
     pub fn claims(&self) -> Vec<Reference> {
         let claims = self.volumes.iter().filter_map(|volume| {
@@ -113,7 +96,7 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
     let identity = app.identity();
     let mut errors = Vec::new();
     errors.extend(name(&identity.name));
-    errors.extend(image(&app.spec.image));
+    errors.extend(image("spec.image", &app.spec.image));
     errors.extend(ports(&app.spec.ports, service_type(&app.spec)));
     errors.extend(
         app.spec
@@ -124,6 +107,8 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
     errors.extend(named_ports(&app.spec));
+    errors.extend(containers(&identity.name, &app.spec));
+    errors.extend(app.spec.resources.iter().flat_map(|declared| resources("spec.resources", declared)));
     let readings = readings(&app.spec);
     errors.extend(unread(&app.spec, &readings));
     let revision = app.spec.rollout.as_ref().and_then(|rollout| rollout.to_revision);
@@ -143,115 +128,9 @@ fn service_type(spec: &AppSpec) -> ServiceType {
     spec.service.as_ref().map(|service| service.type_).unwrap_or_default()
 }
 
-fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
-    let mut errors = Vec::new();
-    let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
-    for (index, port) in ports.iter().enumerate() {
-        let field = format!("spec.ports[{index}]");
-        for (part, number) in
-            [("port", Some(port.port)), ("containerPort", port.container_port), ("nodePort", port.node_port)]
-        {
-            if number.is_some_and(|number| !(1..=65535).contains(&number)) {
-                errors.push(format!("{field}.{part}: must be between 1 and 65535"));
-            }
-        }
-        if ports.len() > 1 && port.name.is_none() {
-            errors.push(format!("{field}.name: must be set when there is more than one port"));
-        }
-        if port.name.as_ref().is_some_and(|name| !names.insert(name)) {
-            errors.push(format!("{field}.name: must be unique"));
-        }
-        if !numbers.insert((port.port, port.protocol)) {
-            errors.push(format!("{field}.port: must be unique for its protocol"));
-        }
-        if port.node_port.is_some() && service == ServiceType::ClusterIP {
-            errors
-                .push(format!("{field}.nodePort: must be unset unless spec.service.type is NodePort or LoadBalancer"));
-        }
-    }
-    errors
-}
-
-/// Ports that probes name: the kubelet looks for them among the container's, and fails for ever if there is none.
-fn named_ports(spec: &AppSpec) -> Vec<String> {
-    let probes = [
-        ("livenessProbe", &spec.liveness_probe),
-        ("readinessProbe", &spec.readiness_probe),
-        ("startupProbe", &spec.startup_probe),
-    ];
-    let ports = probes.into_iter().flat_map(|(field, probe)| {
-        let probe = probe.as_ref();
-        let get = probe.and_then(|probe| Some(&probe.http_get.as_ref()?.port));
-        let socket = probe.and_then(|probe| Some(&probe.tcp_socket.as_ref()?.port));
-        [("httpGet", get), ("tcpSocket", socket)].map(|(handler, port)| (format!("spec.{field}.{handler}.port"), port))
-    });
-    let container = container_ports(&spec.ports);
-    let names: Vec<&str> = container.iter().filter_map(|port| port.name.as_deref()).collect();
-    let told = if names.is_empty() { "none has one".to_owned() } else { format!("there is: {}", names.join(", ")) };
-    let unknown = ports.filter_map(|(field, port)| match port? {
-        IntOrString::String(name) if !names.contains(&name.as_str()) && name.parse::<u16>().is_err() => {
-            Some(format!("{field}: must be a number, or the name of one of spec.ports, and is {name} ({told})"))
-        }
-        IntOrString::String(_) | IntOrString::Int(_) => None,
-    });
-    unknown.collect()
-}
-
-/// Several Service ports may lead to one container port, which is declared once, under the first of their names, so
-/// that probes may use it.
-pub fn container_ports(ports: &[AppPort]) -> Vec<ContainerPort> {
-    let mut made: Vec<ContainerPort> = Vec::new();
-    for port in ports {
-        let container_port = port.container_port();
-        let protocol = Some(port.protocol.as_str().to_owned());
-        if !made.iter().any(|other| other.container_port == container_port && other.protocol == protocol) {
-            made.push(ContainerPort { container_port, protocol, name: port.name.clone(), ..ContainerPort::default() });
-        }
-    }
-    made
-}
-
 fn rollout(rollout: &Rollout) -> Option<String> {
     let recreate = rollout.strategy == Some(RolloutStrategy::Recreate);
     (recreate && (rollout.max_surge.is_some() || rollout.max_unavailable.is_some())).then(|| {
         "spec.rollout.maxSurge: must be unset, like maxUnavailable, when spec.rollout.strategy is Recreate".to_owned()
     })
-}
-
-fn monitoring<'a>(
-    declared: &'a Monitoring,
-    ports: &'a [AppPort],
-    errors: &mut Vec<String>,
-) -> Option<ValidMonitoring<'a>> {
-    let mut wrong = |field: &str, why: String| errors.push(format!("spec.monitoring{field}: {why}"));
-    let port = match (&declared.port, ports) {
-        (_, []) => Err((String::new(), "must be unset unless spec.ports has the port of the metrics".to_owned())),
-        (None, [port]) => Ok(port),
-        (None, _) => Err((".port".to_owned(), format!("must be one of {}", names(ports)))),
-        (Some(name), _) => ports
-            .iter()
-            .find(|port| port.service_name() == *name)
-            .ok_or_else(|| (".port".to_owned(), format!("must be one of {}; no port is called {name}", names(ports)))),
-    };
-    let port = port.map_err(|(field, why)| wrong(&field, why)).ok();
-    if port.is_some_and(|port| port.protocol != Protocol::Tcp) {
-        wrong(".port", "must be a TCP port, as metrics are read by HTTP".to_owned());
-    }
-    if declared.path.as_ref().is_some_and(|path| !is_path(path)) {
-        wrong(".path", "must be a path such as /metrics, without spaces, '?' and '#'".to_owned());
-    }
-    if let Some(why) = declared.interval.as_deref().and_then(duration) {
-        wrong(".interval", why);
-    }
-    Some(ValidMonitoring { declared, kind: declared.kind.unwrap_or_default(), port: port? })
-}
-
-/// The names of the ports that can be scraped, for a message.
-fn names(ports: &[AppPort]) -> String {
-    let scraped = ports.iter().filter(|port| port.protocol == Protocol::Tcp);
-    scraped.map(AppPort::service_name).collect::<Vec<_>>().join(", ")
-}
-
-fn is_path(path: &str) -> bool {
-    path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#'))
 }

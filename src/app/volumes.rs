@@ -37,6 +37,8 @@ pub enum Target<'a> {
     Mount(&'a str),
     /// As a block device.
     Device(&'a str),
+    /// Only elsewhere, if at all.
+    Elsewhere,
 }
 
 /// The volumes that make sense; what is wrong with the others is added to the errors.
@@ -50,8 +52,9 @@ pub fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String
         }
         match (source(volume), target(volume)) {
             (Ok(source), Ok(target)) => {
-                let (Target::Mount(path) | Target::Device(path)) = target;
-                if !paths.insert(path) {
+                if let Target::Mount(path) | Target::Device(path) = target
+                    && !paths.insert(path)
+                {
                     errors.push(format!("{field}.mountPath: must be unique"));
                 }
                 if let Source::Storage(storage) = source {
@@ -77,6 +80,7 @@ fn source(volume: &AppVolume) -> Result<Source<'_>, String> {
         device_path: _,
         sub_path: _,
         read_only: _,
+        mounts: _,
         storage,
         claim,
         secret,
@@ -113,11 +117,16 @@ fn target(volume: &AppVolume) -> Result<Target<'_>, String> {
     let claim =
         volume.ephemeral.as_ref().and_then(|ephemeral| ephemeral.volume_claim_template.spec.volume_mode.as_deref());
     let block = storage == Some(VolumeMode::Block) || claim == Some(VolumeMode::Block.as_str());
+    if block && !volume.mounts.is_empty() {
+        return Err(".mounts: must be unset when volumeMode is Block".to_owned());
+    }
     match (&volume.mount_path, &volume.device_path) {
         (Some(path), None) if !block && path.starts_with('/') => Ok(Target::Mount(path)),
         (Some(_), None) if !block => Err(".mountPath: must be an absolute path".to_owned()),
         (None, Some(path)) if block || volume.claim.is_some() => Ok(Target::Device(path)),
-        (_, _) if block => Err(".devicePath: must be set, and mountPath unset, when volumeMode is Block".to_owned()),
-        (_, _) => Err(".mountPath: must be set, and devicePath unset, unless volumeMode is Block".to_owned()),
+        (None, None) if volume.sub_path.is_some() => Err(".subPath: must be unset without a mountPath".to_owned()),
+        (None, None) => Ok(Target::Elsewhere),
+        (_, _) if block => Err(".mountPath: must be unset when volumeMode is Block".to_owned()),
+        (_, _) => Err(".devicePath: must be unset unless volumeMode is Block".to_owned()),
     }
 }

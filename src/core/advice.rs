@@ -4,20 +4,41 @@ use super::kind::ParentKind;
 use super::pods::{HOOKED, RUNS_AGAIN, SILENT};
 use super::reason::{HOOK_FAILED, Reason};
 use super::text::list;
+use crate::api::app::AppSpec;
 use crate::api::common::Problem;
+use k8s_openapi::api::core::v1::Container;
 
 /// Whose pods they are, as far as that decides on what can be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Author<'a> {
     /// An App or a Registry.
     pub kind: ParentKind,
-    /// Name of the container that it declares. Any other one was added by somebody else.
+    /// Name of its own container.
     pub container: &'a str,
+    /// The containers that it declares beside that. Any other one was added by somebody else.
+    pub beside: [&'a [Container]; 2],
+}
+
+impl<'a> Author<'a> {
+    /// That of an App.
+    pub fn of_app(name: &'a str, spec: &'a AppSpec) -> Self {
+        Self { kind: ParentKind::App, container: name, beside: [&spec.init_containers, &spec.sidecars] }
+    }
+
+    fn declares(&self, container: &str) -> bool {
+        self.beside.iter().any(|list| list.iter().any(|it| it.name == container))
+    }
 }
 
 /// What the author can do about a problem, as sentences that begin with a full stop; empty where the problem says it all.
 pub fn advice(problem: &Problem, author: Author<'_>) -> String {
     let Problem { pod, container, message, .. } = problem;
+    if author.declares(container) {
+        let (kind, run) = (author.kind.as_str(), if message.contains(RUNS_AGAIN) { " --previous" } else { "" });
+        return format!(
+            ". The {kind} declares it in spec.initContainers or spec.sidecars. Its log: kubectl logs {pod} -c {container}{run}"
+        );
+    }
     if !container.is_empty() && container != author.container {
         return format!(
             ". The {} does not declare this container, somebody added it to the pod. Look at it: kubectl get pod {pod} -o yaml",
@@ -226,7 +247,7 @@ mod tests {
             exit_code: Some(0),
             ..Problem::default()
         };
-        advice(&problem, Author { kind, container: "web" })
+        advice(&problem, Author { kind, container: "web", beside: [&[], &[]] })
     }
 
     /// A field that the author does not have helps nobody.

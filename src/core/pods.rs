@@ -151,11 +151,16 @@ fn running(live: &Live) -> Vec<Trouble> {
         }));
     }
     if troubles.is_empty() && !is_ready(live) {
-        let containers = items(&status["containerStatuses"]).filter_map(|status| {
-            let spec = items(&spec["containers"]).find(|spec| spec["name"] == status["name"])?;
-            Some(Container { pod: live.name(), spec, status, is_init: false })
+        // Of the init containers those that run on, which the others wait for.
+        let lists = [("initContainerStatuses", "initContainers"), ("containerStatuses", "containers")];
+        let containers = lists.into_iter().flat_map(|(statuses, specs)| {
+            items(&status[statuses]).filter_map(move |status| {
+                let spec = items(&spec[specs]).find(|spec| spec["name"] == status["name"])?;
+                let is_init = specs == "initContainers" && spec["restartPolicy"] != "Always";
+                Some(Container { pod: live.name(), spec, status, is_init })
+            })
         });
-        troubles.extend(containers.filter_map(|container| container.late()).take(1));
+        troubles.extend(containers.filter(|container| !container.is_init).filter_map(|it| it.late()).take(1));
     }
     troubles
 }

@@ -145,7 +145,7 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
-    const WEB: Author<'_> = Author { kind: ParentKind::App, container: "web" };
+    const WEB: Author<'_> = Author { kind: ParentKind::App, container: "web", beside: [&[], &[]] };
 
     /// A pod of an App with that spec and status.
     fn seen(name: &str, spec: &Value, status: &Value, metadata: &Value) -> Pod {

@@ -48,7 +48,7 @@ pub struct Revision {
 type Part = (&'static str, &'static [&'static str]);
 
 /// Every part of a pod template that is told by its own name. What is left is told as `other`.
-const PARTS: [Part; 34] = [
+const PARTS: [Part; 35] = [
     ("image", &["/container/image"]),
     ("imagePullPolicy", &["/container/imagePullPolicy"]),
     ("imagePullSecrets", &["/spec/imagePullSecrets"]),
@@ -69,6 +69,7 @@ const PARTS: [Part; 34] = [
     ("stdin", &["/container/stdin"]),
     ("tty", &["/container/tty"]),
     ("resizePolicy", &["/container/resizePolicy"]),
+    ("initContainers and sidecars", &["/spec/initContainers"]),
     ("volumes", &["/container/volumeMounts", "/container/volumeDevices", "/spec/volumes"]),
     ("serviceAccount", &["/spec/serviceAccountName", "/spec/serviceAccount", "/spec/automountServiceAccountToken"]),
     ("configuration", &["/metadata/annotations/moorage.dev~1config-hash"]),
@@ -288,7 +289,8 @@ mod tests {
     /// Each change of a template, and by which name it is told.
     #[test]
     fn what_changed_is_told_by_the_names_of_the_app() {
-        let cases: [(&str, Change); 16] = [
+        let cases: [(&str, Change); 17] = [
+            ("initContainers and sidecars", |it| it["spec"]["initContainers"] = json!([{"name": "wait"}])),
             ("tty", |it| it["spec"]["containers"][1]["tty"] = json!(true)),
             ("pod.affinity", |it| it["spec"]["affinity"] = json!({"podAntiAffinity": {}})),
             ("pod.enableServiceLinks", |it| it["spec"]["enableServiceLinks"] = json!(false)),

@@ -189,13 +189,13 @@ pub struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    /// What runs for an App or Registry that declares that container.
-    pub fn of(identity: &'a Identity, container: &'a str, plan: &Plan, observed: &'a Observed, now: Timestamp) -> Self {
+    /// What runs for an App or Registry, whose pods that author declares.
+    pub fn of(identity: &'a Identity, author: Author<'a>, plan: &Plan, observed: &'a Observed, now: Timestamp) -> Self {
         let workload = observed.workload(&identity.name);
         let complete = !identity.deleting && workload.is_some_and(Workload::is_complete);
         Self {
             name: &identity.name,
-            author: Author { kind: identity.kind, container },
+            author,
             workload,
             problems: problems::problems(&observed.pods, complete, now),
             added: observed.added(&identity.name),

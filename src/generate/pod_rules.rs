@@ -24,6 +24,37 @@ const LABEL_KEYS_OF_TERM: &str = "!has(self.matchLabelKeys) && !has(self.mismatc
 const LABEL_KEYS_OF_TERM_MESSAGE: &str = "must be set for matchLabelKeys and mismatchLabelKeys";
 const FOR_LINUX: &str = "must not be windows with what only Linux has: hostUsers, shareProcessNamespace, or any of securityContext but runAsNonRoot and windowsOptions";
 
+/// CEL: a probe or hook asks a port by its number, or by a name that one has.
+macro_rules! named_port {
+    ($held:literal, $handler:literal) => {
+        rule(
+            APP,
+            "spec",
+            concat!(
+                "!has(self.", $held, ") || !has(self.", $held, ".", $handler, ") || string(self.", $held, ".", $handler,
+                ".port).matches('^[0-9]+$') || has(self.ports) && self.ports.exists(p, has(p.name) && p.name == string(self.",
+                $held, ".", $handler, ".port))"
+            ),
+            "must be a number, or the name of one of spec.ports",
+        )
+        .of(concat!(".", $held, ".", $handler, ".port"))
+    };
+    (hook $held:literal, $handler:literal) => {
+        rule(
+            APP,
+            "spec",
+            concat!(
+                "!has(self.lifecycle) || !has(self.lifecycle.", $held, ") || !has(self.lifecycle.", $held, ".", $handler,
+                ") || string(self.lifecycle.", $held, ".", $handler,
+                ".port).matches('^[0-9]+$') || has(self.ports) && self.ports.exists(p, has(p.name) && p.name == string(self.lifecycle.",
+                $held, ".", $handler, ".port))"
+            ),
+            "must be a number, or the name of one of spec.ports",
+        )
+        .of(concat!(".lifecycle.", $held, ".", $handler, ".port"))
+    };
+}
+
 /// Every one of these rules.
 #[rustfmt::skip]
 pub static POD_RULES: &[Rule] = &[
@@ -76,6 +107,35 @@ pub static POD_RULES: &[Rule] = &[
     rule(APP, "spec", "!has(self.pod) || !has(self.pod.os) || self.pod.os.name != 'linux' || !has(self.securityContext) || !has(self.securityContext.windowsOptions)", "must be unset when spec.pod.os.name is linux").of(".securityContext.windowsOptions"),
     rule(REGISTRY, "spec.pod.os.name", "self == 'linux'", "must be linux"),
     rule(APP, "spec", "!has(self.pod) || !has(self.pod.hostUsers) || self.pod.hostUsers || !has(self.volumes) || self.volumes.all(v, !has(v.devicePath))", "must not be false with a volume that has a devicePath, which users of their own can't be given").of(".pod.hostUsers"),
+
+    // Ports by name
+    named_port!("livenessProbe", "httpGet"),
+    named_port!("livenessProbe", "tcpSocket"),
+    named_port!("readinessProbe", "httpGet"),
+    named_port!("readinessProbe", "tcpSocket"),
+    named_port!("startupProbe", "httpGet"),
+    named_port!("startupProbe", "tcpSocket"),
+    named_port!(hook "postStart", "httpGet"),
+    named_port!(hook "postStart", "tcpSocket"),
+    named_port!(hook "preStop", "httpGet"),
+    named_port!(hook "preStop", "tcpSocket"),
+
+    // Variables
+    rule(APP, "spec**.env[]", "!has(self.valueFrom) || !has(self.value) || size(self.value) == 0", "must be unset beside valueFrom").of(".value"),
+    rule(APP, "spec**.env[].valueFrom", "[has(self.configMapKeyRef), has(self.fieldRef), has(self.resourceFieldRef), has(self.secretKeyRef)].filter(x, x).size() == 1", "must have exactly one of configMapKeyRef, fieldRef, resourceFieldRef and secretKeyRef"),
+    rule(APP, "spec**.env[].valueFrom.fieldRef.fieldPath", "!(self in ['metadata.labels', 'metadata.annotations'])", "must name one label or annotation by its key, such as metadata.labels['team']"),
+    rule(APP, "spec**.envFrom[]", "has(self.configMapRef) != has(self.secretRef)", "must have exactly one of configMapRef and secretRef"),
+
+    // Containers beside the App's own
+    rule(APP, "", "!has(self.spec.initContainers) || self.spec.initContainers.all(c, c.name != self.metadata.name)", "must not have the App's name, which is that of its own container").of(".spec.initContainers"),
+    rule(APP, "", "!has(self.spec.sidecars) || self.spec.sidecars.all(c, c.name != self.metadata.name)", "must not have the App's name, which is that of its own container").of(".spec.sidecars"),
+    rule(APP, "spec", "!has(self.sidecars) || !has(self.initContainers) || self.sidecars.all(c, !self.initContainers.exists(i, i.name == c.name))", "must have other names than spec.initContainers").of(".sidecars"),
+    rule(APP, "spec.initContainers[]", "has(self.restartPolicy) || [has(self.lifecycle), has(self.livenessProbe), has(self.readinessProbe), has(self.startupProbe)].all(x, !x)", "must be set to Always for lifecycle, livenessProbe, readinessProbe and startupProbe").of(".restartPolicy"),
+    rule(APP, "spec**.volumeMounts[]", "!has(self.subPath) || !has(self.subPathExpr)", "must be unset beside subPathExpr").of(".subPath"),
+    rule(APP, "spec", "!has(self.initContainers) || self.initContainers.all(c, (!has(c.volumeMounts) || c.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))) && (!has(c.volumeDevices) || c.volumeDevices.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))))", "must mount volumes that spec.volumes has").of(".initContainers"),
+    rule(APP, "spec", "!has(self.sidecars) || self.sidecars.all(c, (!has(c.volumeMounts) || c.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))) && (!has(c.volumeDevices) || c.volumeDevices.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))))", "must mount volumes that spec.volumes has").of(".sidecars"),
+    rule(APP, "spec", "!has(self.volumes) || self.volumes.all(v, has(v.mountPath) || has(v.devicePath) || has(v.mounts) && size(v.mounts) > 0 || has(self.initContainers) && self.initContainers.exists(c, has(c.volumeMounts) && c.volumeMounts.exists(m, m.name == v.name) || has(c.volumeDevices) && c.volumeDevices.exists(m, m.name == v.name)) || has(self.sidecars) && self.sidecars.exists(c, has(c.volumeMounts) && c.volumeMounts.exists(m, m.name == v.name) || has(c.volumeDevices) && c.volumeDevices.exists(m, m.name == v.name)))", "must each have a mountPath or mounts, or be mounted by a container beside the App's own").of(".volumes"),
+    rule(APP, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.mounts) || v.mounts.all(m, !has(m.container) || m.container == self.metadata.name || has(self.spec.sidecars) && self.spec.sidecars.exists(c, c.name == m.container) || has(self.spec.initContainers) && self.spec.initContainers.exists(c, c.name == m.container)))", "must have mounts whose container is one of the App's").of(".spec.volumes"),
 
     // Containers
     rule(APP, "spec**.terminationMessagePath", "self.startsWith('/')", "must be an absolute path"),

@@ -5,7 +5,9 @@ use super::build::pod::CONTAINER;
 use super::validate::secret_name;
 use crate::api::Registry;
 use crate::api::registry::{RegistryEndpoint, RegistryStatus};
+use crate::core::advice::Author;
 use crate::core::conditions::{Summary, merge};
+use crate::core::kind::ParentKind;
 use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
@@ -23,7 +25,8 @@ pub fn status(
     now: Timestamp,
 ) -> RegistryStatus {
     let identity = registry.identity();
-    let running = Running::of(&identity, CONTAINER, plan, observed, now);
+    let author = Author { kind: ParentKind::Registry, container: CONTAINER, beside: [&[], &[]] };
+    let running = Running::of(&identity, author, plan, observed, now);
     let workload = running.workload;
     let wanted = running.conditions(&summary(registry, plan, outcome, observed, &running));
     let old = registry.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();

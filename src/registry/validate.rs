@@ -126,7 +126,7 @@ pub fn validate<'a>(registry: &'a Registry, observed: &Observed) -> Result<Valid
     let (identity, spec) = (registry.identity(), &registry.spec);
     let mut errors = Vec::new();
     errors.extend(name(&identity.name));
-    errors.extend(spec.image.as_deref().and_then(image));
+    errors.extend(spec.image.as_deref().and_then(|declared| image("spec.image", declared)));
     if spec.replicas.is_some_and(|replicas| replicas < 0) {
         errors.push("spec.replicas: must not be negative".to_owned());
     }

@@ -1,6 +1,6 @@
 //! What can't be right is refused by the API server, with a message that begins with the field.
 
-use crate::support::MOORAGE;
+use crate::support::{MOORAGE, message, patch, ready, reason, sandbox};
 use anyhow::{Context, Result, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
-crate::cases![every_bad_spec_is_refused_with_its_field];
+crate::cases![every_bad_spec_is_refused_with_its_field, what_no_rule_can_see_is_told];
 
 /// One row of the table.
 #[derive(Deserialize)]
@@ -84,4 +84,35 @@ async fn refusal(control_plane: &ControlPlane, index: usize, row: &Row) -> Resul
         Err(kube::Error::Api(status)) => Ok(status.message),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Amounts have no type that rules could compare; the App is stored, stalled, and says which field.
+async fn what_no_rule_can_see_is_told(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "bad-amounts").await?;
+    sandbox.apply(crate::support::WEB).await?;
+    ready(&sandbox, "App", "web").await?;
+    let cases = [
+        (
+            json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}),
+            "spec.resources.requests.memory: must not be more than spec.resources.limits.memory",
+        ),
+        (
+            json!({"requests": {"memory": null, "cpu": 1}, "limits": {"memory": null, "cpu": 0.5}}),
+            "spec.resources.requests.cpu: must not be more than spec.resources.limits.cpu",
+        ),
+        (
+            json!({"requests": null, "limits": {"cpu": null, "cpus": "1"}}),
+            "spec.resources.limits.cpus: must be cpu, memory,",
+        ),
+    ];
+    for (resources, told) in cases {
+        patch(&sandbox, "App", "web", &json!({"spec": {"resources": resources}})).await?;
+        crate::support::until(&sandbox, "App", "web", &format!("to say {told}"), |app| {
+            message(app, "Stalled").starts_with(told)
+        })
+        .await?;
+        reason(&sandbox, "App", "web", "Stalled", "InvalidSpec").await?;
+    }
+    patch(&sandbox, "App", "web", &json!({"spec": {"resources": null}})).await?;
+    ready(&sandbox, "App", "web").await.map(drop)
 }

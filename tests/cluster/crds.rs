@@ -66,13 +66,13 @@ async fn crds_come_late_go_and_come_back(_shared: Arc<ControlPlane>) -> Result<(
     Ok(())
 }
 
-/// Has the admission plugin OwnerReferencesPermissionEnforcement look up all kinds while ours are not there: for ten seconds it refuses
+/// Has the admission plugin `OwnerReferencesPermissionEnforcement` look up all kinds while ours are not there: for ten seconds it refuses
 /// what they own. Of an admin, who may do anything, it asks nothing.
 async fn owner_is_unknown(control_plane: &ControlPlane, user: &str) -> Result<()> {
     let owner =
         json!({"apiVersion": MOORAGE, "kind": "App", "name": "none", "uid": "none", "blockOwnerDeletion": true});
-    let (owned, user) = (json!({"metadata": {"ownerReferences": [owner]}}).to_string(), format!("--as={user}"));
-    let patch = ["patch", "serviceaccount", "default", "--type=merge", "--patch", &owned, &user];
+    let (change, user) = (json!({"metadata": {"ownerReferences": [owner]}}).to_string(), format!("--as={user}"));
+    let patch = ["patch", "serviceaccount", "default", "--type=merge", "--patch", &change, &user];
     eventually(DEADLINE, "the API server to look up all kinds", || async {
         let refused = control_plane.run_kubectl(&patch).await.err().context("what nobody knows owns something")?;
         Ok(format!("{refused:#}").contains("cannot find RESTMapping").then_some(()))

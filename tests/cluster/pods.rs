@@ -10,7 +10,9 @@ crate::cases![
     the_example_spreads_its_pods,
     every_setting_reaches_the_pods,
     a_pod_for_windows_is_taken,
-    volumes_of_every_source
+    volumes_of_every_source,
+    private_ports,
+    containers_beside
 ];
 
 /// Everything that no node has to know. The classes are made by the test.
@@ -134,6 +136,7 @@ async fn every_setting_reaches_the_pods(control_plane: Arc<ControlPlane>) -> Res
     {
         ensure!(pod.get(field).is_none(), "{field} is left: {pod}");
     }
+    ensure!(pod["enableServiceLinks"] == false, "the variables of Services are on by default: {pod}");
     ensure!(pod["containers"][0].get("tty").is_none() && pod["dnsPolicy"] == "ClusterFirst", "{pod}");
 
     // A gate that nobody opens, and devices that there are not: nothing is refused, and it is told what is waited for.
@@ -200,4 +203,102 @@ async fn volumes_of_every_source(control_plane: Arc<ControlPlane>) -> Result<()>
     patch(&sandbox, "App", "many-sources", &json!({"spec": {"volumes": others}})).await?;
     ready(&sandbox, "App", "many-sources").await?;
     until_gone(&sandbox, "PersistentVolumeClaim", &claim).await
+}
+
+/// As documented; and a port that becomes private, or public, leaves the pods alone.
+async fn private_ports(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-private").await?;
+    let text = section("docs/concepts/app.md", "Service")?;
+    sandbox.apply(blocks(&text, "yaml").first().context("no example")?).await?;
+    ready(&sandbox, "App", "with-metrics").await?;
+    let names = |ports: &Value| -> Vec<String> {
+        ports.as_array().into_iter().flatten().filter_map(|port| Some(port["name"].as_str()?.to_owned())).collect()
+    };
+    let service = must_get(&sandbox, "Service", "with-metrics").await?;
+    ensure!(names(&service["spec"]["ports"]) == ["http"], "{service}");
+    let deployment = must_get(&sandbox, "Deployment", "with-metrics").await?;
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    ensure!(names(&container["ports"]) == ["http", "metrics"], "{container}");
+    let monitor = must_get(&sandbox, "PodMonitor", "with-metrics").await?;
+    ensure!(monitor["spec"]["podMetricsEndpoints"][0]["port"] == "metrics", "{monitor}");
+
+    let private =
+        json!([{"name": "http", "port": 8080, "private": true}, {"name": "metrics", "port": 9090, "private": true}]);
+    patch(&sandbox, "App", "with-metrics", &json!({"spec": {"ports": private}})).await?;
+    until_gone(&sandbox, "Service", "with-metrics").await?;
+    let public = json!([{"name": "http", "port": 8080}, {"name": "metrics", "port": 9090}]);
+    patch(&sandbox, "App", "with-metrics", &json!({"spec": {"ports": public}})).await?;
+    until(&sandbox, "ServiceMonitor", "with-metrics", "to take the PodMonitor's place", |monitor| {
+        monitor["spec"]["endpoints"][0]["port"] == "metrics"
+    })
+    .await?;
+    ready(&sandbox, "App", "with-metrics").await?;
+    let after = must_get(&sandbox, "Deployment", "with-metrics").await?;
+    ensure!(
+        after["metadata"]["generation"] == deployment["metadata"]["generation"],
+        "the Deployment was changed: {after}"
+    );
+    Ok(())
+}
+
+/// As documented, under restricted, written once; and configuration that only a sidecar reads rolls the pods out.
+async fn containers_beside(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let sandbox = sandbox(&control_plane, "pods-beside").await?;
+    sandbox.kubectl(&["label", "namespace", "pods-beside", "pod-security.kubernetes.io/enforce=restricted"]).await?;
+    let text = section("docs/concepts/app.md", "Containers beside the App's own")?;
+    let mark = control_plane.audit().mark()?;
+    sandbox.apply(blocks(&text, "yaml").first().context("no example")?).await?;
+    ready(&sandbox, "App", "with-proxy").await?;
+    exactly(&control_plane, &sandbox, mark, 3, |event: &AuditEvent| event.subresource.is_empty()).await?;
+    let template =
+        || async { anyhow::Ok(must_get(&sandbox, "Deployment", "with-proxy").await?["spec"]["template"].clone()) };
+    let before = template().await?;
+    let pod = &before["spec"];
+    let names = |list: &Value, field: &str| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|it| Some(it[field].as_str()?.to_owned())).collect()
+    };
+    ensure!(names(&pod["initContainers"], "name") == ["proxy", "wait"], "{pod}");
+    ensure!(names(&pod["initContainers"], "restartPolicy") == ["Always"], "{pod}");
+    ensure!(
+        names(&pod["initContainers"][0]["volumeMounts"], "mountPath") == ["/etc/proxy/tls", "/var/log/proxy"],
+        "{pod}"
+    );
+    ensure!(names(&pod["containers"][0]["volumeMounts"], "mountPath") == ["/data", "/uploads"], "{pod}");
+    for container in pod["initContainers"].as_array().context("no init containers")? {
+        ensure!(container["securityContext"]["capabilities"]["drop"] == json!(["ALL"]), "{container}");
+    }
+
+    let settings = |colour: &str| {
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: proxy}}, data: {{colour: {colour}}}}}")
+    };
+    sandbox.apply(&settings("red")).await?;
+    let from = json!([{"configMapRef": {"name": "proxy"}}]);
+    let proxy = json!({"name": "proxy", "image": "registry.example.com/team/proxy:3", "envFrom": from});
+    patch(&sandbox, "App", "with-proxy", &json!({"spec": {"sidecars": [proxy], "volumes": null}})).await?;
+    until(&sandbox, "Deployment", "with-proxy", "to read the ConfigMap", |deployment| {
+        deployment["spec"]["template"]["spec"]["initContainers"][0]["envFrom"] == from
+    })
+    .await?;
+    ready(&sandbox, "App", "with-proxy").await?;
+    let before = template().await?;
+    sandbox.apply(&settings("blue")).await?;
+    until(&sandbox, "Deployment", "with-proxy", "to be rolled out for the ConfigMap", |deployment| {
+        let hash = |template: &Value| template["metadata"]["annotations"]["moorage.dev/config-hash"].clone();
+        hash(&deployment["spec"]["template"]) != hash(&before)
+    })
+    .await?;
+    ready(&sandbox, "App", "with-proxy").await?;
+
+    // What no rule sees is told with the field, and what is taken out is gone.
+    let wrong = json!([{"name": "proxy", "image": "registry.example.com/team/proxy:3", "livenessProbe": {"httpGet": {"port": "admin"}}}]);
+    patch(&sandbox, "App", "with-proxy", &json!({"spec": {"sidecars": wrong}})).await?;
+    let app = reason(&sandbox, "App", "with-proxy", "Stalled", "InvalidSpec").await?;
+    let told =
+        "spec.sidecars[0].livenessProbe.httpGet.port: must be a number, or the name of one of spec.sidecars[0].ports";
+    ensure!(message(&app, "Stalled").starts_with(told), "{}", message(&app, "Stalled"));
+    patch(&sandbox, "App", "with-proxy", &json!({"spec": {"sidecars": null, "initContainers": null}})).await?;
+    ready(&sandbox, "App", "with-proxy").await?;
+    let after = template().await?;
+    ensure!(after["spec"].get("initContainers").is_none(), "{after}");
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use anyhow::{Context, Result, ensure};
+use moorage::core::meta::{APPLIED_HASH, AUTO_ROLLBACK, ROLLED_BACK};
 use moorage::shell::kinds::MANAGED;
 use moorage_harness::{
     ControlPlane, OperatorOptions, Options, Progress, Sandbox, build::workspace, eventually, former,
@@ -14,6 +15,10 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 crate::cases![own: an_upgrade_and_a_downgrade_leave_what_runs];
+
+const ANNOTATIONS: &str = "metadata.annotations.";
+/// Annotations with a hash of the template or of all that was applied, which do not change alone.
+const FOLLOWS: [&str; 3] = [APPLIED_HASH, AUTO_ROLLBACK, ROLLED_BACK];
 
 /// The kinds whose objects the operator makes, as kubectl takes them.
 fn kinds() -> String {
@@ -117,6 +122,10 @@ impl Upgrade {
             let kind = name.split(' ').next().unwrap_or_default();
             let mut paths = Vec::new();
             differences("", object, &after[name], &mut paths);
+            let follows = |path: &str| FOLLOWS.iter().any(|name| path.strip_prefix(ANNOTATIONS) == Some(*name));
+            if !paths.iter().all(|path| follows(path)) {
+                paths.retain(|path| !follows(path));
+            }
             for path in paths {
                 let is_it = |change: &Change| change.kind == kind && path.starts_with(&change.field);
                 let known = self.changes.iter().position(is_it);
@@ -223,6 +232,9 @@ async fn objects(sandbox: &Sandbox) -> Result<BTreeMap<String, Value>> {
         let metadata = fields.get_mut("metadata").and_then(Value::as_object_mut).context("it has metadata")?;
         for moving in ["resourceVersion", "generation", "managedFields"] {
             metadata.remove(moving);
+        }
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
         }
         objects.insert(name, object);
     }

@@ -24,6 +24,7 @@ fn defaults(kind: ParentKind) -> Vec<Default> {
     let own: Vec<Default> = match kind {
         ParentKind::App => vec![
             (token, json!(false), &["/serviceAccount/automountToken"]),
+            ("/spec/enableServiceLinks", json!(false), &["/pod/enableServiceLinks"]),
             (escalation, json!(false), &["/securityContext/allowPrivilegeEscalation", "/securityContext/privileged"]),
             (drop, json!(["ALL"]), &["/securityContext/capabilities/drop", "/securityContext/privileged"]),
         ],

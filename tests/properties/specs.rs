@@ -170,9 +170,9 @@ fn ports(wild: bool) -> BoxedStrategy<Value> {
         wild,
         json!([
             {"name": "http", "port": 80, "containerPort": 8080, "appProtocol": "http"}, {"name": "https", "port": 443},
-            {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "alt", "port": 8080, "protocol": "TCP"},
+            {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "debug", "port": 5005, "private": true}, {"name": "alt", "port": 8080, "protocol": "TCP"},
         ]),
-        json!([{"port": 0}, {"port": 80}, {"name": "x", "port": 70000}, {"name": "n", "port": 81, "nodePort": 30000}]),
+        json!([{"port": 0}, {"port": 80}, {"name": "x", "port": 70000}, {"name": "n", "port": 81, "nodePort": 30000}, {"name": "p", "port": 82, "private": true, "containerPort": 83}]),
     )
 }
 
@@ -191,14 +191,21 @@ fn volumes(wild: bool) -> BoxedStrategy<Value> {
             {"name": "own", "mountPath": "/own", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "0.5Gi"}}}}}},
             {"name": "files", "mountPath": "/files", "image": {"reference": "registry.example.com/team/files"}, "subPath": "a"},
             {"name": "vault", "mountPath": "/vault", "readOnly": true, "csi": {"driver": "vault.example.com", "readOnly": true, "volumeAttributes": {"a": "b"}, "nodePublishSecretRef": {"name": "s"}}},
+            {"name": "places", "mountPath": "/one", "emptyDir": {}, "mounts": [{"mountPath": "/two", "subPath": "a"}, {"container": "web", "mountPath": "/three", "readOnly": true}]},
             {"name": "all", "mountPath": "/all", "projected": {"sources": [{"configMap": {"name": "c"}}, {"downwardAPI": {"items": [{"path": "n", "fieldRef": {"fieldPath": "metadata.name"}}]}}]}},
         ]),
         json!([
             {"name": "", "mountPath": "x", "storage": {"size": "lots"}}, {"name": "none", "mountPath": "/none"},
             {"name": "two", "mountPath": "/two", "emptyDir": {}, "secret": {"secretName": "s"}},
-            {"name": "no-path", "emptyDir": {}}, {"name": "no-image", "mountPath": "/i", "image": {}}, {"name": "raw", "devicePath": "/dev/x", "emptyDir": {}},
+            {"name": "no-path", "emptyDir": {}}, {"name": "elsewhere", "emptyDir": {}, "mounts": [{"container": "proxy", "mountPath": "/e"}, {"container": "nobody", "mountPath": "e"}]}, {"name": "no-image", "mountPath": "/i", "image": {}}, {"name": "raw", "devicePath": "/dev/x", "emptyDir": {}},
         ]),
     )
+}
+
+/// Containers beside the App's own.
+fn beside(wild: bool, tame: Value) -> BoxedStrategy<Value> {
+    let absurd = json!([{"name": "web", "image": "x"}, {"name": "a", "image": "", "volumeMounts": [{"name": "nothing", "mountPath": "x"}]}, {"name": "proxy", "image": "x", "livenessProbe": {"httpGet": {"port": "nowhere"}}}]);
+    some(wild, tame, absurd)
 }
 
 /// Apps.
@@ -274,6 +281,20 @@ fn container(wild: bool) -> Vec<(&'static str, BoxedStrategy<Value>)> {
                 wild,
                 json!([{"resourceName": "cpu", "restartPolicy": "NotRequired"}, {"resourceName": "memory", "restartPolicy": "RestartContainer"}]),
                 json!([]),
+            ),
+        ),
+        (
+            "initContainers",
+            beside(
+                wild,
+                json!([{"name": "wait", "image": "a:1", "command": ["wait"]}, {"name": "log", "image": "a", "restartPolicy": "Always", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}]),
+            ),
+        ),
+        (
+            "sidecars",
+            beside(
+                wild,
+                json!([{"name": "proxy", "image": "p:1", "ports": [{"containerPort": 15021}], "env": [{"name": "A", "value": "1"}]}, {"name": "mesh", "image": "m:1", "resources": {"limits": {"cpu": "0.5"}}, "securityContext": {"runAsUser": 7}, "startupProbe": {"tcpSocket": {"port": 15021}}}]),
             ),
         ),
     ]

@@ -1,9 +1,11 @@
-//! The main container.
+//! The pod's containers.
 
-use super::volumes::{volume_devices, volume_mounts};
+use super::volumes::{volume_devices, volume_mounts, volume_mounts_of};
 use crate::api::app::AppSpec;
 use crate::api::common::PullPolicy;
-use crate::app::validate::{ValidApp, container_ports};
+use crate::app::containers::{Beside, beside};
+use crate::app::ports::container_ports;
+use crate::app::validate::ValidApp;
 use crate::core::image::default_pull_policy;
 use crate::core::security::{self, Os};
 use crate::core::template::unless_empty;
@@ -12,7 +14,6 @@ use k8s_openapi::api::core::v1::Container;
 /// The container that runs the App's image, named after the App.
 pub fn container(app: &ValidApp<'_>) -> Container {
     let spec = app.spec;
-    let os = Os::of(spec.pod.as_ref().and_then(|pod| pod.os.as_ref()));
     Container {
         name: app.identity.name.clone(),
         image: Some(spec.image.clone()),
@@ -28,7 +29,7 @@ pub fn container(app: &ValidApp<'_>) -> Container {
         readiness_probe: spec.readiness_probe.clone(),
         startup_probe: spec.startup_probe.clone(),
         lifecycle: spec.lifecycle.clone(),
-        security_context: Some(security::container(spec.security_context.as_ref(), os)),
+        security_context: Some(security::container(spec.security_context.as_ref(), os(spec))),
         termination_message_path: spec.termination_message_path.clone(),
         termination_message_policy: spec.termination_message_policy.clone(),
         stdin: spec.stdin.then_some(true),
@@ -38,6 +39,29 @@ pub fn container(app: &ValidApp<'_>) -> Container {
         volume_devices: volume_devices(app),
         ..Container::default()
     }
+}
+
+/// The containers beside it, in the order in which they start.
+pub fn init_containers(app: &ValidApp<'_>) -> Option<Vec<Container>> {
+    unless_empty(beside(app.spec).map(|it| init_container(app, it)).collect())
+}
+
+/// As the author says, with the defaults of the App's own container.
+fn init_container(app: &ValidApp<'_>, it: Beside<'_>) -> Container {
+    let declared = it.declared.clone();
+    let default = declared.image.as_deref().map(|image| default_pull_policy(image).to_owned());
+    let mounts = declared.volume_mounts.into_iter().flatten();
+    Container {
+        image_pull_policy: declared.image_pull_policy.or(default),
+        restart_policy: it.restart_policy(),
+        security_context: Some(security::container(declared.security_context.as_ref(), os(app.spec))),
+        volume_mounts: unless_empty(mounts.chain(volume_mounts_of(app, &declared.name)).collect()),
+        ..declared
+    }
+}
+
+fn os(spec: &AppSpec) -> Os {
+    Os::of(spec.pod.as_ref().and_then(|pod| pod.os.as_ref()))
 }
 
 fn pull_policy(spec: &AppSpec) -> &'static str {

@@ -1,7 +1,8 @@
 //! What has Prometheus scrape the App, by its Service or by its pods.
 
 use crate::api::monitoring::{MonitorKind, Scheme};
-use crate::app::validate::{ValidApp, ValidMonitoring};
+use crate::app::ports::ValidMonitoring;
+use crate::app::validate::ValidApp;
 use crate::core::meta;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;

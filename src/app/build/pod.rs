@@ -1,6 +1,6 @@
 //! The pod template: a function of the declared inputs that concern pods, and of nothing else.
 
-use super::container::container;
+use super::container::{container, init_containers};
 use super::volumes::volumes;
 use crate::app::validate::ValidApp;
 use crate::core::{meta, template};
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTemplateSpec {
     let automount = app.spec.service_account.as_ref().is_some_and(|account| account.automount_token);
     let spec = PodSpec {
+        init_containers: init_containers(app),
         containers: vec![container(app)],
         volumes: volumes(app),
         image_pull_secrets: Some(app.spec.image_pull_secrets.clone()).filter(|secrets| !secrets.is_empty()),
@@ -18,6 +19,9 @@ pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTem
         ..PodSpec::default()
     };
     let mut settings = app.spec.pod.clone().unwrap_or_default();
+    // Else Kubernetes sets variables named for each Service of the namespace: one called redis would give redis-server the
+    // variable REDIS_PORT=tcp://..., which it takes for its own.
+    settings.enable_service_links.get_or_insert(false);
     settings.annotations.extend(configuration.map(|hash| (meta::CONFIG_HASH.to_owned(), hash)));
     template::pod_template(&app.identity, settings, spec)
 }

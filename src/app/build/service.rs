@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// The Service of the App's name, over all its ports.
+/// The Service of the App's name, over all its ports that are not private.
 pub fn service(app: &ValidApp<'_>) -> Service {
     let settings = app.spec.service.clone().unwrap_or_default();
     Service {
@@ -19,7 +19,7 @@ pub fn service(app: &ValidApp<'_>) -> Service {
             type_: Some(settings.type_.as_str().to_owned()),
             cluster_ip: settings.headless.then(|| "None".to_owned()),
             selector: Some(meta::selector(&app.identity)),
-            ports: Some(app.spec.ports.iter().map(|port| service_port(port, settings.type_)).collect()),
+            ports: Some(app.service_ports().map(|port| service_port(port, settings.type_)).collect()),
             ..ServiceSpec::default()
         }),
         ..Service::default()

@@ -1,6 +1,6 @@
 //! Volumes of the pod and where the container sees them.
 
-use crate::api::volume::{AppVolume, ClaimTemplate, EphemeralVolume};
+use crate::api::volume::{AppVolume, ClaimTemplate, EphemeralVolume, VolumePlace};
 use crate::app::validate::ValidApp;
 use crate::app::volumes::{Target, ValidVolume};
 use crate::core::image::default_pull_policy;
@@ -23,6 +23,7 @@ fn pod_volume(app: &ValidApp<'_>, volume: &ValidVolume<'_>) -> Volume {
         device_path: _,
         sub_path: _,
         read_only,
+        mounts: _,
         storage: _,
         claim: _,
         secret,
@@ -68,20 +69,37 @@ fn image_volume(image: ImageVolumeSource) -> ImageVolumeSource {
     ImageVolumeSource { pull_policy: image.pull_policy.or(default), ..image }
 }
 
-/// The container's mounts of file systems.
+/// The mounts of file systems of the App's own container.
 pub fn volume_mounts(app: &ValidApp<'_>) -> Option<Vec<VolumeMount>> {
-    unless_empty(app.volumes.iter().filter_map(volume_mount).collect())
+    let shorthand = app.volumes.iter().filter_map(volume_mount);
+    unless_empty(shorthand.chain(volume_mounts_of(app, &app.identity.name)).collect())
 }
 
 fn volume_mount(volume: &ValidVolume<'_>) -> Option<VolumeMount> {
     let Target::Mount(path) = volume.target else { return None };
-    Some(VolumeMount {
-        name: volume.declared.name.clone(),
-        mount_path: path.to_owned(),
-        sub_path: volume.declared.sub_path.clone(),
-        read_only: volume.declared.read_only.then_some(true),
-        ..VolumeMount::default()
+    let AppVolume { name, sub_path, read_only, .. } = volume.declared;
+    Some(mount(name, path, sub_path.as_ref(), *read_only))
+}
+
+/// What the volumes say of a container, beside the shorthand.
+pub fn volume_mounts_of<'a>(app: &'a ValidApp<'_>, container: &'a str) -> impl Iterator<Item = VolumeMount> + 'a {
+    let own = app.identity.name.as_str();
+    let places = app.volumes.iter().flat_map(|volume| volume.declared.mounts.iter().map(move |place| (volume, place)));
+    let places = places.filter(move |(_, place)| place.container.as_deref().unwrap_or(own) == container);
+    places.map(|(volume, place)| {
+        let VolumePlace { container: _, mount_path, sub_path, read_only } = place;
+        mount(&volume.declared.name, mount_path, sub_path.as_ref(), *read_only)
     })
+}
+
+fn mount(name: &str, mount_path: &str, sub_path: Option<&String>, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: mount_path.to_owned(),
+        sub_path: sub_path.cloned(),
+        read_only: read_only.then_some(true),
+        ..VolumeMount::default()
+    }
 }
 
 /// The container's block devices.
@@ -93,7 +111,7 @@ pub fn volume_devices(app: &ValidApp<'_>) -> Option<Vec<VolumeDevice>> {
                 Target::Device(path) => {
                     Some(VolumeDevice { name: volume.declared.name.clone(), device_path: path.to_owned() })
                 }
-                Target::Mount(_) => None,
+                Target::Mount(_) | Target::Elsewhere => None,
             })
             .collect(),
     )

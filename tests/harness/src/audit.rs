@@ -62,7 +62,7 @@ impl AuditEvent {
             && !self.resource.ends_with("reviews")
     }
 
-    /// Whether it was refused for want of rights, as RBAC and the admission plugin OwnerReferencesPermissionEnforcement do. Quotas and
+    /// Whether it was refused for want of rights, as RBAC and the admission plugin `OwnerReferencesPermissionEnforcement` do. Quotas and
     /// namespaces that end refuse with the same code; so does that plugin as long as it does not know the owner's kind, up to ten seconds.
     pub fn lacks_rights(&self) -> bool {
         self.code == 403 && self.message.contains("cannot") && !self.message.contains("cannot find RESTMapping")
