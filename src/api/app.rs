@@ -1,5 +1,6 @@
 //! `App`: one service, from its image to its Service, with storage that outlives it.
 
+use super::availability::Availability;
 use super::common::{ChildStatus, PodSettings, Problem, PullPolicy, RevisionStatus};
 use super::container;
 use super::monitoring::Monitoring;
@@ -140,6 +141,9 @@ pub struct AppSpec {
     /// Pod settings that are not about the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodSettings>,
+    /// How many pods stay while nodes are drained, and how they are spread; `{}` lets one at a time be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
     /// How a change reaches the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -298,6 +302,9 @@ pub struct AppStatus {
     /// How pods are replaced: `RollingUpdate` or `Recreate`, as declared, or derived where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<String>,
+    /// Why they are replaced so, where the spec does not say how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy_message: Option<String>,
     /// Pods that exist; more than may be declared, if something else scaled them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

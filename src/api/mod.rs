@@ -4,6 +4,7 @@
 //! operator acts on exist here. The `CustomResourceDefinition`s in `crds/` are generated from these types.
 
 pub mod app;
+pub mod availability;
 pub mod common;
 pub mod container;
 pub mod monitoring;

@@ -42,9 +42,15 @@ const RELATIVE_OR_NONE: &str =
 /// An absolute path without `:` of which no part is `..`.
 const ABSOLUTE: &str = r"^(/([^/.:][^/:]*|[.]|[.][^/.:][^/:]*|[.][.][^/:]+)?)+$";
 
+/// Likewise of a device, which may have `:` in it.
+const DEVICE: &str = r"^(/([^/.][^/]*|[.]|[.][^/.][^/]*|[.][.][^/]+)?)+$";
+
 /// Names of objects, and of what is within one.
 const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 const LABEL_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$";
+
+/// A share of pods; of a text only, as a number of them is none.
+const PERCENTAGE: &str = "^([0-9]{1,2}|100)%$";
 
 /// A port's name; of a text only, as one of digits is none.
 const PORT_NAME: &str = "^[-a-z0-9]*[a-z][-a-z0-9]*$";
@@ -123,6 +129,7 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
     ("ports", "protocol", &["TCP", "UDP", "SCTP"]),
     ("volumeMounts", "mountPropagation", &["None", "HostToContainer", "Bidirectional"]),
     ("volumeMounts", "recursiveReadOnly", &["Disabled", "IfPossible", "Enabled"]),
+    ("httpGet", "scheme", &["HTTP", "HTTPS"]),
     ("image", "pullPolicy", &["Always", "IfNotPresent", "Never"]),
     ("spec", "volumeMode", &["Filesystem", "Block"]),
     ("", "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
@@ -131,8 +138,16 @@ const CHOICES: &[(&str, &str, &[&str])] = &[
 /// Fields within lists that have a form, by the field that holds them: the API server grants rules (CEL) only so much there.
 const PATTERNS: &[(&str, &str, &str)] = &[
     ("items", "path", RELATIVE),
+    ("availability", "minAvailable", PERCENTAGE),
+    ("availability", "maxUnavailable", PERCENTAGE),
+    ("rollout", "maxUnavailable", PERCENTAGE),
+    ("rollout", "maxSurge", "^[0-9]+%$"),
     ("mounts", "subPath", RELATIVE_OR_NONE),
     ("volumeMounts", "subPath", RELATIVE_OR_NONE),
+    ("volumeMounts", "subPathExpr", RELATIVE_OR_NONE),
+    ("volumeDevices", "devicePath", DEVICE),
+    ("env", "name", "^[^=]+$"),
+    ("ports", "name", "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"),
     ("mounts", "mountPath", ABSOLUTE),
     ("volumeMounts", "mountPath", ABSOLUTE),
     ("httpGet", "port", PORT_NAME),
@@ -268,7 +283,7 @@ fn bound_string(map: &mut Map<String, Value>, field: &str) {
         return;
     }
     let most = match field {
-        "value" | "args[]" | "command[]" | "message" => 32768,
+        "value" | "args[]" | "command[]" | "message" | "strategyMessage" => 32768,
         "mountPath" | "devicePath" | "subPath" | "path" | "terminationMessagePath" | "workingDir" | "image" => 1024,
         "annotations[]" => 16384,
         "labels[]" | "nodeSelector[]" | "matchLabels[]" | "values[]" => 63,

@@ -2,6 +2,7 @@
 
 use super::ports::{Asked, unknown_ports};
 use crate::api::app::AppSpec;
+use crate::api::volume::AppVolume;
 use crate::core::checks::{image, resources};
 use k8s_openapi::api::core::v1::Container;
 use std::collections::BTreeSet;
@@ -71,6 +72,7 @@ pub fn containers(app: &str, spec: &AppSpec) -> Vec<String> {
             .extend(container.resources.iter().flat_map(|declared| resources(&format!("{field}.resources"), declared)));
         errors.extend(unknown_ports(&asked(&field, container)));
         errors.extend(unrestarted(&it));
+        errors.extend(contradictions(&field, container));
     }
     errors.extend(mounts(app, spec, &names));
     errors
@@ -99,9 +101,64 @@ fn unrestarted(it: &Beside<'_>) -> Vec<String> {
         ("readinessProbe", container.readiness_probe.is_some()),
         ("startupProbe", container.startup_probe.is_some()),
         ("lifecycle", container.lifecycle.is_some()),
+        (
+            "resizePolicy",
+            container.resize_policy.iter().flatten().any(|policy| policy.restart_policy == "RestartContainer"),
+        ),
     ];
     let set = set.into_iter().filter(|(_, is_set)| *is_set && it.restart_policy().is_none());
     set.map(|(part, _)| format!("{}.{part}: must be unset unless restartPolicy is Always", it.field())).collect()
+}
+
+/// Whether a volume is read-only wherever it is mounted.
+pub fn is_read_only(spec: &AppSpec, volume: &AppVolume) -> bool {
+    let mounts = beside(spec).flat_map(|it| it.declared.volume_mounts.iter().flatten());
+    let mut mounts = mounts.filter(|mount| mount.name == volume.name);
+    volume.read_only
+        && volume.mounts.iter().all(|place| place.read_only)
+        && mounts.all(|mount| mount.read_only == Some(true))
+}
+
+/// Only volumes of claims are devices.
+const fn may_be_block(volume: &AppVolume) -> bool {
+    volume.storage.is_some() || volume.claim.is_some() || volume.ephemeral.is_some()
+}
+
+/// What the API server would refuse of a container beside the App's own, by what else it says.
+fn contradictions(field: &str, container: &Container) -> Vec<String> {
+    let mut errors = Vec::new();
+    let mut names = BTreeSet::new();
+    for (index, port) in container.ports.iter().flatten().enumerate() {
+        let Some(name) = &port.name else { continue };
+        let field = format!("{field}.ports[{index}].name");
+        if !names.insert(name) {
+            errors.push(format!("{field}: must be unique in container {}", container.name));
+        }
+        if !name.contains(|letter: char| letter.is_ascii_lowercase()) || name.contains("--") {
+            errors.push(format!("{field}: must have a letter, and no two '-' side by side"));
+        }
+    }
+    let privileged = container.security_context.as_ref().is_some_and(|context| context.privileged == Some(true));
+    let devices: BTreeSet<&String> = container.volume_devices.iter().flatten().map(|device| &device.name).collect();
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let field = format!("{field}.volumeMounts[{index}]");
+        if mount.mount_propagation.as_deref() == Some("Bidirectional") && !privileged {
+            errors.push(format!(
+                "{field}.mountPropagation: must not be Bidirectional unless securityContext.privileged is true"
+            ));
+        }
+        if mount.recursive_read_only.as_deref().is_some_and(|it| it != "Disabled") && mount.read_only != Some(true) {
+            errors.push(format!("{field}.recursiveReadOnly: must be unset or Disabled unless readOnly is true"));
+        }
+        let propagates = mount.mount_propagation.as_deref().is_some_and(|it| it != "None");
+        if mount.recursive_read_only.as_deref().is_some_and(|it| it != "Disabled") && propagates {
+            errors.push(format!("{field}.mountPropagation: must be unset or None beside recursiveReadOnly"));
+        }
+        if devices.contains(&mount.name) {
+            errors.push(format!("{field}.name: must not be among volumeDevices as well, and {} is", mount.name));
+        }
+    }
+    errors
 }
 
 /// What is mounted is a volume of the App's, in a container of the App's, at a place of its own; and every volume is mounted.
@@ -111,8 +168,11 @@ fn mounts(app: &str, spec: &AppSpec, containers: &BTreeSet<&str>) -> Vec<String>
     let mut mounted = BTreeSet::new();
     for (index, volume) in spec.volumes.iter().enumerate() {
         let field = format!("spec.volumes[{index}]");
-        for path in volume.mount_path.iter().chain(&volume.device_path) {
-            places.insert((app, path.as_str()));
+        for (part, path) in [("mountPath", &volume.mount_path), ("devicePath", &volume.device_path)] {
+            let Some(path) = path else { continue };
+            if !places.insert((app, path.as_str())) {
+                errors.push(format!("{field}.{part}: must be unique in container {app}"));
+            }
             mounted.insert(volume.name.as_str());
         }
         for (index, mount) in volume.mounts.iter().enumerate() {
@@ -140,8 +200,14 @@ fn mounts(app: &str, spec: &AppSpec, containers: &BTreeSet<&str>) -> Vec<String>
         let devices =
             devices.enumerate().map(|(index, it)| (format!("{field}.volumeDevices[{index}]"), "devicePath", it));
         for (field, part, (name, path)) in mounts.chain(devices) {
-            if !spec.volumes.iter().any(|volume| volume.name == *name) {
-                errors.push(format!("{field}.name: must be the name of one of spec.volumes, and is {name}"));
+            match spec.volumes.iter().find(|volume| volume.name == *name) {
+                None => errors.push(format!("{field}.name: must be the name of one of spec.volumes, and is {name}")),
+                Some(volume) if part == "devicePath" && !may_be_block(volume) => {
+                    errors.push(format!(
+                        "{field}.name: must be a volume with storage, claim or ephemeral, which {name} has not"
+                    ));
+                }
+                Some(_) => {}
             }
             if !places.insert((container.name.as_str(), path.as_str())) {
                 errors.push(format!("{field}.{part}: must be unique in container {}", container.name));

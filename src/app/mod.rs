@@ -11,6 +11,7 @@ pub mod ports;
 mod references;
 mod rollback;
 mod run;
+pub mod sharing;
 mod status;
 mod to_revision;
 pub mod validate;
@@ -25,7 +26,10 @@ use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan, PlanSettings};
 use crate::core::reference::Reference;
 use crate::core::{problems, storage};
-use build::{monitor::monitor, service::service, service_account::service_account, storage_claim::storage_claims};
+use build::{
+    disruption_budget::disruption_budget, monitor::monitor, service::service, service_account::service_account,
+    storage_claim::storage_claims,
+};
 use configuration::unfollowed;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -33,8 +37,13 @@ use run::run;
 use validate::{ValidApp, validate};
 
 /// Kinds that an App no longer wants once its spec stops asking for them. Claims are never among them.
-const PRUNABLE: &[ChildKind] =
-    &[ChildKind::ServiceAccount, ChildKind::Service, ChildKind::ServiceMonitor, ChildKind::PodMonitor];
+const PRUNABLE: &[ChildKind] = &[
+    ChildKind::ServiceAccount,
+    ChildKind::Service,
+    ChildKind::PodDisruptionBudget,
+    ChildKind::ServiceMonitor,
+    ChildKind::PodMonitor,
+];
 
 impl Parent for App {
     const KIND: ParentKind = ParentKind::App;
@@ -80,6 +89,9 @@ fn plan(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettings) -> Pla
     run(app, &mut plan, observed, settings);
     if app.service_ports().next().is_some() {
         plan.apply(ChildKind::Service, &service(app));
+    }
+    if let Some(budget) = disruption_budget(app) {
+        plan.apply(ChildKind::PodDisruptionBudget, &budget);
     }
     if let Some(monitoring) = &app.monitoring {
         let kind = monitoring.child();

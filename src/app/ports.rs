@@ -60,6 +60,11 @@ pub fn ports(ports: &[AppPort], service: ServiceType) -> Vec<String> {
         errors.extend(
             unused.map(|(part, _)| format!("{field}.{part}: must be unset for a private port, which no Service has")),
         );
+        let is_same =
+            |other: &AppPort| other.container_port() == port.container_port() && other.protocol == port.protocol;
+        if port.private && ports.iter().filter(|other| is_same(other)).count() > 1 {
+            errors.push(format!("{field}.port: must be a port that no other one leads to, for a private one"));
+        }
         if port.node_port.is_some() && !port.private && service == ServiceType::ClusterIP {
             errors
                 .push(format!("{field}.nodePort: must be unset unless spec.service.type is NodePort or LoadBalancer"));

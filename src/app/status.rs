@@ -2,6 +2,7 @@
 
 use super::auto_rollback::failed;
 use super::configuration::missing;
+use super::sharing::{holds_up, unshared};
 use crate::api::App;
 use crate::api::app::AppStatus;
 use crate::api::common::{RevisionOutcome, RevisionStatus};
@@ -37,6 +38,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         conditions: merge(old, wanted, identity.generation, now),
         pods: workload.map(|workload| format!("{}/{}", workload.ready, workload.desired)),
         strategy: strategy(plan, &identity.name),
+        strategy_message: derived(app, plan, observed),
         replicas: workload.map(|workload| workload.replicas),
         ready_replicas: workload.map(|workload| workload.ready),
         updated_replicas: workload.map(|workload| workload.updated),
@@ -55,6 +57,21 @@ fn strategy(plan: &Plan, name: &str) -> Option<String> {
     deployment.body["spec"]["strategy"]["type"].as_str().map(str::to_owned)
 }
 
+/// Why pods are replaced by Recreate, though nobody said so.
+fn derived(app: &App, plan: &Plan, observed: &Observed) -> Option<String> {
+    let name = app.identity().name;
+    let declared = app.spec.rollout.as_ref().and_then(|rollout| rollout.strategy);
+    plan.object(ChildKind::Deployment, &name).filter(|_| declared.is_none())?;
+    holds_up(&name, &app.spec, observed).map(|held| held.why())
+}
+
+/// That more pods are to mount a volume than can, of which only the cluster may know: by what claims are, and by who else scales.
+fn unshareable(app: &App, running: &Running<'_>, observed: &Observed, otherwise: &Summary) -> Option<Summary> {
+    let pods = running.workload.map(|workload| workload.desired).filter(|pods| *pods > 1)?;
+    let held = unshared(&app.identity().name, &app.spec, observed).find(|held| !held.is_granted(observed))?;
+    Some(held.told(pods, otherwise.clone()))
+}
+
 fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
     let leaving = || leaving::summary(&app.identity(), &app.metadata, observed, running.worst());
     if let Some(summary) = of_outcome(plan, outcome, observed).or_else(leaving) {
@@ -67,6 +84,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
+    let summary = unshareable(app, running, observed, &summary).unwrap_or(summary);
     let beside = of_doors(plan, observed).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,
@@ -74,12 +92,7 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
             let reason = Reason::ConfigurationMissing;
             let missing = list(&missing, ERRORS, "; ");
             let message = format!("{missing}. Create it, or correct spec.env, spec.envFrom or spec.volumes");
-            match summary {
-                // Pods that run go on; none could take the place of one that ends.
-                Summary::Ready(_, _) | Summary::Impaired(_, _) => Summary::Impaired(reason, message),
-                Summary::Waiting(_, _) => Summary::Waiting(reason, message),
-                Summary::Stalled(_, _) => Summary::Stalled(reason, message),
-            }
+            summary.because(reason, message)
         }
         // What serves and is not reached yet, not watched, or does not follow, is told after what does not serve.
         (None, Summary::Ready(_, _), Some(lacking)) => lacking,

@@ -8,6 +8,7 @@ use super::ports::{ValidMonitoring, monitoring, named_ports, ports};
 use super::references::{readings, unread};
 use super::volumes::{Source, ValidVolume, volumes};
 use crate::api::app::{App, AppPort, AppSpec, ServiceType};
+use crate::api::availability::Availability;
 use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::core::checks::{image, name, resources};
 use crate::core::configuration::Reading;
@@ -106,6 +107,7 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
             .map(|_| "spec.service.headless: must be false unless spec.service.type is ClusterIP".to_owned()),
     );
     errors.extend(app.spec.rollout.as_ref().and_then(rollout));
+    errors.extend(availability(&app.spec));
     errors.extend(named_ports(&app.spec));
     errors.extend(containers(&identity.name, &app.spec));
     errors.extend(app.spec.resources.iter().flat_map(|declared| resources("spec.resources", declared)));
@@ -126,6 +128,17 @@ pub fn validate(app: &App) -> Result<ValidApp<'_>, Vec<String>> {
 
 fn service_type(spec: &AppSpec) -> ServiceType {
     spec.service.as_ref().map(|service| service.type_).unwrap_or_default()
+}
+
+/// What would be refused later, of the budget and of the pods.
+fn availability(spec: &AppSpec) -> Vec<String> {
+    let Availability { min_available, max_unavailable, spread } = spec.availability.clone().unwrap_or_default();
+    let constrained = spec.pod.as_ref().is_some_and(|pod| !pod.topology_spread_constraints.is_empty());
+    let two_budgets = (min_available.is_some() && max_unavailable.is_some())
+        .then(|| "spec.availability.maxUnavailable: must be unset beside minAvailable".to_owned());
+    let two_spreads = (spread.is_some() && constrained)
+        .then(|| "spec.availability.spread: must be unset beside spec.pod.topologySpreadConstraints".to_owned());
+    two_budgets.into_iter().chain(two_spreads).collect()
 }
 
 fn rollout(rollout: &Rollout) -> Option<String> {

@@ -43,7 +43,7 @@ pub enum Target<'a> {
 
 /// The volumes that make sense; what is wrong with the others is added to the errors.
 pub fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
-    let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    let mut names = BTreeSet::new();
     let mut valid = Vec::new();
     for (index, volume) in declared.iter().enumerate() {
         let field = format!("spec.volumes[{index}]");
@@ -52,11 +52,6 @@ pub fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String
         }
         match (source(volume), target(volume)) {
             (Ok(source), Ok(target)) => {
-                if let Target::Mount(path) | Target::Device(path) = target
-                    && !paths.insert(path)
-                {
-                    errors.push(format!("{field}.mountPath: must be unique"));
-                }
                 if let Source::Storage(storage) = source {
                     if app.len() + 1 + volume.name.len() > NAME_LIMIT {
                         errors.push(format!("{field}.name: must be shorter: the claim's name {app}-{} may have at most {NAME_LIMIT} characters", volume.name));

@@ -25,26 +25,64 @@ impl<'a> Author<'a> {
         Self { kind: ParentKind::App, container: name, beside: [&spec.init_containers, &spec.sidecars] }
     }
 
-    fn declares(&self, container: &str) -> bool {
-        self.beside.iter().any(|list| list.iter().any(|it| it.name == container))
+    /// The field that declares a container.
+    fn field(&self, container: &str) -> Option<String> {
+        if container.is_empty() || container == self.container {
+            return Some("spec".to_owned());
+        }
+        let lists = ["spec.initContainers", "spec.sidecars"].into_iter().zip(self.beside);
+        let mut found = lists.filter_map(|(field, list)| {
+            let index = list.iter().position(|it| it.name == container)?;
+            Some(format!("{field}[{index}]"))
+        });
+        found.next()
     }
 }
 
 /// What the author can do about a problem, as sentences that begin with a full stop; empty where the problem says it all.
 pub fn advice(problem: &Problem, author: Author<'_>) -> String {
+    match author.field(&problem.container) {
+        Some(field) => within(&of_own(problem, author), &field),
+        None => format!(
+            ". The {} does not declare this container: somebody added it to the pod, or an earlier revision had it. Look at it: \
+             kubectl get pod {} -o yaml",
+            author.kind.as_str(),
+            problem.pod
+        ),
+    }
+}
+
+/// Fields of a container, by which advice names those of `spec`.
+const OF_CONTAINERS: [&str; 11] = [
+    "args",
+    "command",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "startupProbe",
+    "workingDir",
+];
+
+/// The advice for another container than the App's own, which that field declares.
+fn within(advice: &str, field: &str) -> String {
+    let mut parts = advice.split("spec.");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(part.len());
+        told.push_str(if OF_CONTAINERS.contains(&&part[..end]) { field } else { "spec" });
+        told.push('.');
+        told.push_str(part);
+    }
+    told
+}
+
+/// What can be done about a problem of the container that is the author's own.
+fn of_own(problem: &Problem, author: Author<'_>) -> String {
     let Problem { pod, container, message, .. } = problem;
-    if author.declares(container) {
-        let (kind, run) = (author.kind.as_str(), if message.contains(RUNS_AGAIN) { " --previous" } else { "" });
-        return format!(
-            ". The {kind} declares it in spec.initContainers or spec.sidecars. Its log: kubectl logs {pod} -c {container}{run}"
-        );
-    }
-    if !container.is_empty() && container != author.container {
-        return format!(
-            ". The {} does not declare this container, somebody added it to the pod. Look at it: kubectl get pod {pod} -o yaml",
-            author.kind.as_str()
-        );
-    }
     let is_app = author.kind == ParentKind::App;
     if let Some(advice) = non_root(message, is_app) {
         return advice;

@@ -76,7 +76,11 @@ pub fn resources(field: &str, resources: &ResourceRequirements) -> Vec<String> {
         format!("{field}.{part}.{name}: must be cpu, memory, ephemeral-storage, hugepages-<size> or one with a domain, such as example.com/gpu")
     });
     let excess = requests.iter().flatten().filter_map(|(name, request)| {
-        let limit = limits.as_ref()?.get(name)?;
+        let Some(limit) = limits.as_ref().and_then(|limits| limits.get(name)) else {
+            let is_shared = RESOURCES.contains(&name.as_str());
+            return (!is_shared)
+                .then(|| format!("{field}.limits.{name}: must be set, to the same as {field}.requests.{name}"));
+        };
         let (asked, most) = request.0.parse::<Quantity>().ok().zip(limit.0.parse::<Quantity>().ok())?;
         // What can't be shared can't be promised in part either.
         let is_shared = RESOURCES.contains(&name.as_str());

@@ -103,6 +103,16 @@ impl Outlook {
 }
 
 impl Summary {
+    /// The same, for another cause; what is ready goes on, and is not as it should be.
+    #[must_use]
+    pub fn because(self, reason: Reason, message: String) -> Self {
+        match self {
+            Self::Ready(_, _) | Self::Impaired(_, _) => Self::Impaired(reason, message),
+            Self::Waiting(_, _) => Self::Waiting(reason, message),
+            Self::Stalled(_, _) => Self::Stalled(reason, message),
+        }
+    }
+
     /// What it says.
     pub fn message(&self) -> &str {
         match self {

@@ -178,8 +178,10 @@ pub struct Claim {
     pub message: String,
     /// What is to be expected of it while it is not ready.
     pub outlook: Outlook,
-    /// `spec.accessModes`
+    /// `spec.accessModes`, or where it leaves them open those of its volume.
     pub access_modes: Vec<String>,
+    /// `status.accessModes`: those of its volume, which may have more.
+    pub granted: Vec<String>,
 }
 
 /// The facts of a live object of that kind.
@@ -190,7 +192,11 @@ pub fn facts(kind: ChildKind, live: &Live) -> Facts {
         ChildKind::StorageClaim => Facts::Claim(Box::new(claim(live))),
         ChildKind::ServiceAccount => account(live),
         ChildKind::Service => published(live),
-        ChildKind::ConfigMap | ChildKind::Secret | ChildKind::ServiceMonitor | ChildKind::PodMonitor => Facts::None,
+        ChildKind::ConfigMap
+        | ChildKind::Secret
+        | ChildKind::PodDisruptionBudget
+        | ChildKind::ServiceMonitor
+        | ChildKind::PodMonitor => Facts::None,
     }
 }
 
@@ -327,8 +333,13 @@ fn claim(live: &Live) -> Claim {
             (false, false) if current && is_unready => Outlook::Impaired,
             (_, _) => Outlook::Waits,
         },
-        access_modes: items(&live.body["spec"]["accessModes"]).map(text).collect(),
+        access_modes: Some(modes(&live.body["spec"])).filter(|it| !it.is_empty()).unwrap_or_else(|| modes(status)),
+        granted: modes(status),
     }
+}
+
+fn modes(value: &Value) -> Vec<String> {
+    items(&value["accessModes"]).map(text).collect()
 }
 
 fn true_condition<'a>(status: &'a Value, type_: &str, wanted: &str) -> Option<&'a Value> {

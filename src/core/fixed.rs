@@ -23,8 +23,8 @@ const fn refused(kind: ChildKind, path: &'static [&'static str], hinders: fn(&Va
 }
 
 use ChildKind::{
-    ConfigMap, Deployment, PersistentVolumeClaim, PodMonitor, Secret, Service, ServiceAccount, ServiceMonitor,
-    StorageClaim,
+    ConfigMap, Deployment, PersistentVolumeClaim, PodDisruptionBudget, PodMonitor, Secret, Service, ServiceAccount,
+    ServiceMonitor, StorageClaim,
 };
 
 static FIXED: &[Fixed] = &[
@@ -79,7 +79,7 @@ pub fn copied_back(kind: ChildKind, live: &Value, wanted: &Value) -> Option<Path
 /// bound to the UID of their `ServiceAccount`.
 pub const fn is_replaceable(kind: ChildKind) -> bool {
     match kind {
-        ConfigMap | Service | ServiceMonitor | PodMonitor => true,
+        ConfigMap | Service | PodDisruptionBudget | ServiceMonitor | PodMonitor => true,
         ServiceAccount | Secret | StorageClaim | PersistentVolumeClaim | Deployment => false,
     }
 }
@@ -91,7 +91,7 @@ pub fn explain(object: &Object, live: &Value, field: &Path) -> Failure {
     let delete = |kinds: &str| format!("kubectl delete {kinds} {name}");
     let named = kind.as_str().to_lowercase();
     let remedy = match kind {
-        ServiceAccount | ConfigMap | Secret | Service | ServiceMonitor | PodMonitor => {
+        ServiceAccount | ConfigMap | Secret | Service | PodDisruptionBudget | ServiceMonitor | PodMonitor => {
             format!("it was not made here, so it stays; once you delete it ({}), it is made anew", delete(&named))
         }
         Deployment => format!("once you delete it ({}), which stops its pods, it is made anew", delete(&named)),

@@ -58,6 +58,8 @@ pub enum ChildKind {
     Deployment,
     /// `v1`
     Service,
+    /// `policy/v1`
+    PodDisruptionBudget,
     /// `monitoring.coreos.com`
     ServiceMonitor,
     /// `monitoring.coreos.com`
@@ -74,6 +76,7 @@ impl ChildKind {
             Self::StorageClaim => "StorageClaim",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::Deployment => "Deployment",
             Self::ServiceMonitor => "ServiceMonitor",
             Self::PodMonitor => "PodMonitor",
@@ -90,6 +93,7 @@ impl ChildKind {
             | Self::StorageClaim
             | Self::PersistentVolumeClaim
             | Self::Service
+            | Self::PodDisruptionBudget
             | Self::ServiceMonitor
             | Self::PodMonitor => &[],
         }

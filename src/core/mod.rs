@@ -45,6 +45,7 @@ pub mod revisions;
 pub mod rollout;
 pub mod secret_key;
 pub mod security;
+pub mod sharing;
 pub mod status;
 pub mod storage;
 pub mod stray;

@@ -58,8 +58,7 @@ pub fn pod(live: &Live) -> Option<(ParentKind, String, Pod)> {
         failure(live).filter(|_| ended).map_or_else(|| running(live), |failure| vec![failure])
     };
     let leaving = ended || live.is_deleting();
-    let restarted = |container: &Value| container["restartCount"].as_i64().is_some_and(|count| count > 0);
-    let was_restarted = items(&live.body["status"]["containerStatuses"]).any(restarted);
+    let was_restarted = containers(live).any(|container| container.restarts() > 0);
     let pod = Pod {
         name: live.name().to_owned(),
         uid: live.uid().into(),
@@ -140,29 +139,27 @@ fn stopping(live: &Live) -> Option<Trouble> {
 
 /// What is wrong with a pod that is to run.
 fn running(live: &Live) -> Vec<Trouble> {
-    let (spec, status) = (&live.body["spec"], &live.body["status"]);
     let mut troubles: Vec<Trouble> = unscheduled(live).into_iter().chain(lost(live)).collect();
-    for (statuses, specs, is_init) in
-        [("initContainerStatuses", "initContainers", true), ("containerStatuses", "containers", false)]
-    {
-        troubles.extend(items(&status[statuses]).filter_map(|status| {
-            let spec = items(&spec[specs]).find(|spec| spec["name"] == status["name"]).unwrap_or(&Value::Null);
-            Container { pod: live.name(), spec, status, is_init }.trouble()
-        }));
-    }
+    troubles.extend(containers(live).filter_map(|container| container.trouble()));
     if troubles.is_empty() && !is_ready(live) {
-        // Of the init containers those that run on, which the others wait for.
-        let lists = [("initContainerStatuses", "initContainers"), ("containerStatuses", "containers")];
-        let containers = lists.into_iter().flat_map(|(statuses, specs)| {
-            items(&status[statuses]).filter_map(move |status| {
-                let spec = items(&spec[specs]).find(|spec| spec["name"] == status["name"])?;
-                let is_init = specs == "initContainers" && spec["restartPolicy"] != "Always";
-                Some(Container { pod: live.name(), spec, status, is_init })
-            })
-        });
-        troubles.extend(containers.filter(|container| !container.is_init).filter_map(|it| it.late()).take(1));
+        let services = containers(live).filter(|container| !container.is_init && container.spec.is_object());
+        troubles.extend(services.filter_map(|container| container.late()).take(1));
     }
     troubles
+}
+
+/// The containers of a pod, in the order in which they start. Of the init containers those with `restartPolicy: Always` are none: they run
+/// on, and what comes after them waits until they have started.
+fn containers(live: &Live) -> impl Iterator<Item = Container<'_>> {
+    let (spec, status) = (&live.body["spec"], &live.body["status"]);
+    let lists = [("initContainerStatuses", "initContainers"), ("containerStatuses", "containers")];
+    lists.into_iter().flat_map(move |(statuses, specs)| {
+        items(&status[statuses]).map(move |status| {
+            let spec = items(&spec[specs]).find(|spec| spec["name"] == status["name"]).unwrap_or(&Value::Null);
+            let is_init = specs == "initContainers" && spec["restartPolicy"] != "Always";
+            Container { pod: live.name(), spec, status, is_init }
+        })
+    })
 }
 
 /// A pod without a node: what the scheduler says of that, or that none has said anything, as long as it has volumes made for the pod as

@@ -60,6 +60,7 @@ pub static RULES: &[Rule] = &[
         until: "it exists as declared, and has an address if its type is `LoadBalancer`",
         unready: |facts| if let Facts::Published(published) = facts { service_unready(published) } else { None },
     },
+    exists(ChildKind::PodDisruptionBudget),
     exists(ChildKind::ServiceMonitor),
     exists(ChildKind::PodMonitor),
 ];

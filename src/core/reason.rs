@@ -92,6 +92,8 @@ reasons! {
     VolumeLost,
     /// Somebody deleted the `PersistentVolumeClaim`, whose data goes with the last pod that mounts it.
     VolumeDeleting,
+    /// More pods are to mount a volume than can at once.
+    VolumeNotShareable,
     /// The new size waits until the volume is bound.
     ResizePending,
     /// The volume is growing.

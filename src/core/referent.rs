@@ -28,6 +28,10 @@ pub struct Mountable {
     pub lost: bool,
     /// `spec.volumeName`, once there is one.
     pub volume: Option<String>,
+    /// `spec.accessModes`
+    pub access_modes: Vec<String>,
+    /// `status.accessModes`: those of its volume, which may have more.
+    pub granted: Vec<String>,
 }
 
 impl Mountable {
@@ -95,12 +99,14 @@ struct Metadata {
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
     volume_name: Option<String>,
+    access_modes: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Status {
     phase: Option<String>,
+    access_modes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,6 +132,8 @@ impl<'de> Deserialize<'de> for Holder {
             deleting: metadata.deletion_timestamp.is_some(),
             lost: status.phase.as_deref() == Some("Lost"),
             volume: spec.volume_name.filter(|name| !name.is_empty()).map(|name| cut(&name, WORD)),
+            access_modes: spec.access_modes.iter().map(|mode| cut(mode, WORD)).collect(),
+            granted: status.access_modes.iter().map(|mode| cut(mode, WORD)).collect(),
         };
         let meta = ObjectMeta {
             name: Some(metadata.name),
@@ -155,12 +163,19 @@ mod tests {
 
     #[test]
     fn of_a_volume_is_known_whether_its_data_can_go() {
-        let (spec, bound, none) = (json!({"volumeName": "pv-1"}), json!({"phase": "Bound"}), json!({}));
+        let spec = json!({"accessModes": ["ReadWriteMany"], "volumeName": "pv-1"});
+        let (bound, none) = (json!({"phase": "Bound", "accessModes": ["ReadWriteOnce"]}), json!({}));
         let goes = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
-        let known = Mountable { deleting: false, lost: false, volume: Some("pv-1".to_owned()) };
+        let known = Mountable {
+            deleting: false,
+            lost: false,
+            volume: Some("pv-1".to_owned()),
+            access_modes: vec!["ReadWriteMany".to_owned()],
+            granted: vec!["ReadWriteOnce".to_owned()],
+        };
         let cases = [
             (&spec, &bound, &none, known.clone()),
-            (&spec, &json!({"phase": "Lost"}), &none, Mountable { lost: true, ..known.clone() }),
+            (&spec, &json!({"phase": "Lost"}), &none, Mountable { lost: true, granted: Vec::new(), ..known.clone() }),
             (&spec, &bound, &goes, Mountable { deleting: true, ..known }),
             (&none, &json!({"phase": "Pending"}), &none, Mountable::default()),
         ];

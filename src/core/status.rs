@@ -368,7 +368,10 @@ impl<'a> Running<'a> {
             (
                 None,
                 Summary::Impaired(
-                    reason @ (Reason::ConfigurationMissing | Reason::StorageNotReady | Reason::VolumeDeleting),
+                    reason @ (Reason::ConfigurationMissing
+                    | Reason::StorageNotReady
+                    | Reason::VolumeDeleting
+                    | Reason::VolumeNotShareable),
                     message,
                 )
                 | Summary::Stalled(

@@ -142,6 +142,7 @@ pub static POD_RULES: &[Rule] = &[
     rule(APP, "spec**.livenessProbe", PROBE, PROBE_MESSAGE),
     rule(APP, "spec**.readinessProbe", PROBE, PROBE_MESSAGE),
     rule(APP, "spec**.startupProbe", PROBE, PROBE_MESSAGE),
+    rule(APP, "spec**.readinessProbe", "!has(self.terminationGracePeriodSeconds)", "must be unset, as this probe stops nothing").of(".terminationGracePeriodSeconds"),
     rule(APP, "spec**.livenessProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
     rule(APP, "spec**.startupProbe", "!has(self.successThreshold) || self.successThreshold == 1", "must be 1").of(".successThreshold"),
     rule(APP, "spec**.lifecycle.postStart", HANDLER, HANDLER_MESSAGE),

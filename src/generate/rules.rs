@@ -82,24 +82,33 @@ pub(crate) const EXPRESSION_MESSAGE: &str =
 const MODES: &str = "self.all(a, self.exists_one(b, a == b)) && (!('ReadWriteOncePod' in self) || size(self) == 1)";
 const MODES_MESSAGE: &str = "must be unique, and ReadWriteOncePod must stand alone";
 
+/// CEL: pods on several nodes can mount every volume of the App's own.
+macro_rules! every_storage_is_shared {
+    () => {
+        "!has(self.volumes) || self.volumes.all(v, !has(v.storage) || has(v.storage.accessModes) && v.storage.accessModes.exists(m, m in ['ReadWriteMany', 'ReadOnlyMany']))"
+    };
+}
+
 /// Every rule, but those about pods, and those that keep volumes what they are.
 pub static RULES: &[Rule] = &[
     rule(APP, "", NAME, NAME_MESSAGE),
     rule(APP, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.storage) || size(self.metadata.name) + size(v.name) < 63)", "spec.volumes must have names short enough that <app>-<volume>, the name of the claim, has at most 63 characters"),
     rule(APP, "spec.image", IMAGE, IMAGE_MESSAGE),
-    rule(APP, "spec.env[].name", "self.matches('^[^=]+$')", "must not be empty or contain '='"),
     rule(APP, "spec.ports", "size(self) < 2 || self.all(p, has(p.name))", "must each have a name when there is more than one port"),
     rule(APP, "spec.ports", "self.all(p, !has(p.name) || self.exists_one(q, has(q.name) && q.name == p.name))", "must have unique names"),
     rule(APP, "spec.ports[].name", "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && self.matches('[a-z]') && !self.contains('--') && size(self) <= 15", "must be at most 15 lower-case letters, digits and single '-', with at least one letter"),
     rule(APP, "spec.ports[]", "!has(self.private) || !self.private || !has(self.containerPort)", "must be unset for a private port, which no Service has").of(".containerPort"),
     rule(APP, "spec.ports[]", "!has(self.private) || !self.private || !has(self.nodePort)", "must be unset for a private port, which no Service has").of(".nodePort"),
     rule(APP, "spec.ports[]", "!has(self.private) || !self.private || !has(self.appProtocol)", "must be unset for a private port, which no Service has").of(".appProtocol"),
+    rule(APP, "spec.ports", "self.all(p, !has(p.private) || !p.private || self.exists_one(q, (has(q.containerPort) ? q.containerPort : q.port) == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))", "must lead to a private port by no other one: make that public, or leave the private one out"),
     rule(APP, "spec", "!has(self.monitoring) || !has(self.monitoring.kind) || self.monitoring.kind != 'ServiceMonitor' || !has(self.ports) || self.ports.exists(p, !has(p.private) || !p.private) && (!has(self.monitoring.port) || !self.ports.exists(p, has(p.name) && p.name == self.monitoring.port && has(p.private) && p.private))", "must be PodMonitor for a private port, which no Service has").of(".monitoring.kind"),
     rule(APP, "spec", "!has(self.ports) || self.ports.all(p, !has(p.nodePort) || (has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP'))", "must have no nodePort unless spec.service.type is NodePort or LoadBalancer").of(".ports"),
     rule(APP, "spec.service", "!has(self.headless) || !self.headless || !has(self.type) || self.type == 'ClusterIP'", "must be false unless spec.service.type is ClusterIP").of(".headless"),
     rule(APP, "spec.volumes", "self.all(v, !has(v.mountPath) || self.exists_one(w, has(w.mountPath) && w.mountPath == v.mountPath))", "must have unique mountPaths"),
     rule(APP, "spec.volumes[]", "[has(self.storage), has(self.claim), has(self.secret), has(self.configMap), has(self.emptyDir), has(self.projected), has(self.downwardAPI), has(self.ephemeral), has(self.image), has(self.csi)].filter(x, x).size() == 1", "must have exactly one of storage, claim, secret, configMap, emptyDir, projected, downwardAPI, ephemeral, image and csi"),
     rule(APP, "spec.volumes[]", "(has(self.storage) && has(self.storage.volumeMode) && self.storage.volumeMode == 'Block' || has(self.ephemeral) && has(self.ephemeral.volumeClaimTemplate.spec.volumeMode) && self.ephemeral.volumeClaimTemplate.spec.volumeMode == 'Block') ? has(self.devicePath) && !has(self.mountPath) && !has(self.subPath) && !has(self.mounts) : (!has(self.devicePath) || has(self.claim) && !has(self.mountPath)) && (!has(self.subPath) || has(self.mountPath))", "must have a mountPath for a subPath, and for volumeMode Block a devicePath and none of mountPath, subPath and mounts"),
+    rule(APP, "spec", concat!("!has(self.replicas) || self.replicas <= 1 || ", every_storage_is_shared!()), "must be 1 unless every storage of spec.volumes has an access mode that several nodes can mount (ReadWriteMany or ReadOnlyMany)").of(".replicas"),
+    rule(APP, "spec", concat!("!has(self.rollout) || !has(self.rollout.strategy) || self.rollout.strategy != 'RollingUpdate' || has(self.rollout.maxSurge) && string(self.rollout.maxSurge) in ['0', '0%'] || ", every_storage_is_shared!()), "must be Recreate, or have maxSurge 0, unless every storage of spec.volumes has an access mode that several nodes can mount (ReadWriteMany or ReadOnlyMany)").of(".rollout.strategy"),
     rule(APP, "spec.volumes[].name", LABEL_NAME, LABEL_NAME_MESSAGE),
     rule(APP, "spec.volumes[].mountPath", "self.startsWith('/') && !self.contains(':') && !self.split('/').exists(e, e == '..')", "must be an absolute path without ':' and '..'"),
     rule(APP, "spec.volumes[].devicePath", "self.startsWith('/') && !self.split('/').exists(e, e == '..')", "must be an absolute path without '..'"),
@@ -121,6 +130,10 @@ pub static RULES: &[Rule] = &[
     rule(APP, "spec.volumes[].downwardAPI.items[]", "has(self.fieldRef) != has(self.resourceFieldRef)", "must have exactly one of fieldRef and resourceFieldRef"),
     rule(APP, "spec.volumes[].downwardAPI.items[].resourceFieldRef", "has(self.containerName)", "must be set within volumes: the App's container has the name of the App").of(".containerName"),
     rule(APP, "spec.volumes[].downwardAPI.items[].fieldRef.fieldPath", "self.matches(\"^metadata[.](name|namespace|uid|labels|annotations|(labels|annotations)[[]'[^']+'[]])$\")", "must be metadata.name, metadata.namespace, metadata.uid, metadata.labels or metadata.annotations, or one of these by its key, such as metadata.labels['team']"),
+    rule(APP, "spec.availability", "!has(self.minAvailable) || !has(self.maxUnavailable)", "must be unset beside minAvailable").of(".maxUnavailable"),
+    rule(APP, "spec.availability.minAvailable", "string(self).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%"),
+    rule(APP, "spec.availability.maxUnavailable", "string(self).matches('^([0-9]+|[0-9]{1,2}%|100%)$')", "must be a number or a percentage up to 100%"),
+    rule(APP, "spec", "!has(self.availability) || !has(self.availability.spread) || !has(self.pod) || !has(self.pod.topologySpreadConstraints) || size(self.pod.topologySpreadConstraints) == 0", "must be unset beside spec.pod.topologySpreadConstraints").of(".availability.spread"),
     rule(APP, "spec.rollout", "!has(self.strategy) || self.strategy == 'RollingUpdate' || (!has(self.maxSurge) && !has(self.maxUnavailable))", "must be RollingUpdate for maxSurge and maxUnavailable").of(".strategy"),
     rule(APP, "spec.rollout", "!has(self.maxSurge) || !has(self.maxUnavailable) || !(string(self.maxSurge) in ['0', '0%']) || !(string(self.maxUnavailable) in ['0', '0%'])", "must not be 0 when maxUnavailable is 0").of(".maxSurge"),
     rule(APP, "spec.rollout", "!has(self.maxSurge) || string(self.maxSurge).matches('^[0-9]+%?$')", "must be a number or a percentage").of(".maxSurge"),

@@ -12,6 +12,7 @@ use crate::core::observed::Observed;
 use crate::core::parent::Parent;
 use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
+use crate::core::sharing::Unshared;
 use crate::core::status::{Running, of_children, of_outcome};
 use crate::core::{leaving, storage};
 use jiff::Timestamp;
@@ -46,7 +47,23 @@ fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Obser
         .or_else(|| storage::not_ready(&registry.identity(), &registry.references(), plan, observed))
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))
-        .unwrap_or_else(|| running.summary())
+        .unwrap_or_else(|| {
+            let summary = running.summary();
+            unshareable(registry, observed, running, &summary).unwrap_or(summary)
+        })
+}
+
+/// That several pods are to mount a claim which is no `StorageClaim`, and can't.
+fn unshareable(
+    registry: &Registry,
+    observed: &Observed,
+    running: &Running<'_>,
+    otherwise: &Summary,
+) -> Option<Summary> {
+    let pods = running.workload.map(|workload| workload.desired).filter(|pods| *pods > 1)?;
+    let claim = registry.spec.storage.claim.as_ref()?;
+    let held = Unshared::known(&claim.name, observed).filter(|held| !held.is_granted(observed))?;
+    Some(held.told(pods, otherwise.clone()))
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read

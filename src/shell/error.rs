@@ -131,7 +131,7 @@ pub fn class(error: &kube::Error) -> ErrorClass {
     match status(error) {
         Some(status) => match status.code {
             400 | 413 | 422 => ErrorClass::Invalid,
-            500 if is_unknown_field(status) => ErrorClass::Invalid,
+            500 if is_unknown_field(status) || status.message.starts_with(UNTYPED) => ErrorClass::Invalid,
             401 | 403 => denied(status),
             _ => ErrorClass::Unavailable,
         },
@@ -142,6 +142,9 @@ pub fn class(error: &kube::Error) -> ErrorClass {
 /// What the API server says of each field that it does not know, as one of an older version does. It answers with code 500 then: it is
 /// said by `structured-merge-diff`, before the object is validated.
 const UNKNOWN_FIELD: &str = ": field not declared in schema";
+
+/// What it says, by the same code, of all that it can't make sense of by its schema, such as an item that is there twice.
+const UNTYPED: &str = "failed to create typed patch object";
 
 fn is_unknown_field(status: &Status) -> bool {
     status.message.contains(UNKNOWN_FIELD)
@@ -214,6 +217,9 @@ mod tests {
         let two = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): errors:\n  .spec.a: field not declared in schema\n  \
                    .spec.b: field not declared in schema";
         assert!(refused(500, two).message().contains("know spec.a, spec.b: "), "{}", refused(500, two).message());
+        let twice = "failed to create typed patch object (shop/web; apps/v1, Kind=Deployment): \
+                     .spec.template.spec.containers[name=\"web\"].volumeMounts: duplicate entries for key [mountPath=\"/data\"]";
+        assert_eq!(refused(500, twice).class(), ErrorClass::Invalid);
         assert_eq!(refused(500, "etcdserver: request timed out").class(), ErrorClass::Unavailable);
     }
 }

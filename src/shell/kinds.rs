@@ -55,6 +55,7 @@ pub static MANAGED: &[Row] = &[
     Row { kind: ChildKind::PersistentVolumeClaim, group: "",         versions: V1,              plural: "persistentvolumeclaims", parents: &[StorageClaim],  rights: Rights::Delete, optional: None },
     Row { kind: ChildKind::Deployment,            group: "apps",     versions: V1,              plural: "deployments",            parents: &[App, Registry], rights: Rights::Keep,   optional: None },
     Row { kind: ChildKind::Service,               group: "",         versions: V1,              plural: "services",               parents: &[App, Registry], rights: Rights::Delete, optional: None },
+    Row { kind: ChildKind::PodDisruptionBudget,   group: "policy",   versions: V1,              plural: "poddisruptionbudgets",   parents: &[App],           rights: Rights::Delete, optional: None },
     Row { kind: ChildKind::ServiceMonitor,        group: MONITORING, versions: V1,              plural: "servicemonitors",        parents: &[App],           rights: Rights::Delete, optional: Some(PROMETHEUS) },
     Row { kind: ChildKind::PodMonitor,            group: MONITORING, versions: V1,              plural: "podmonitors",            parents: &[App],           rights: Rights::Delete, optional: Some(PROMETHEUS) },
 ];

@@ -8,6 +8,7 @@ mod rules;
 mod support;
 
 mod audit;
+mod availability;
 mod bad_specs;
 mod configuration;
 mod conflict;
@@ -44,6 +45,7 @@ mod reuse;
 mod revisions;
 mod secrets;
 mod self_monitoring;
+mod sharing;
 mod situations;
 mod statuses;
 mod storage;
@@ -114,6 +116,8 @@ fn cases() -> Vec<Case> {
         restored::cases(),
         configuration::cases(),
         secrets::cases(),
+        availability::cases(),
+        sharing::cases(),
         situations::cases(),
         with(&["prometheus"], self_monitoring::cases()),
         conflict::cases(),

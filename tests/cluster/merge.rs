@@ -9,10 +9,11 @@ use std::sync::Arc;
 crate::cases![merge_rules_are_the_servers];
 
 /// Where each kind of ours is described.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
     ("ConfigMap", "api/v1"),
     ("Deployment", "apis/apps/v1"),
     ("PersistentVolumeClaim", "api/v1"),
+    ("PodDisruptionBudget", "apis/policy/v1"),
     ("PodMonitor", "apis/monitoring.coreos.com/v1"),
     ("Secret", "api/v1"),
     ("Service", "api/v1"),

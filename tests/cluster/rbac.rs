@@ -29,6 +29,7 @@ fn is_asked_for_inside_others((_, resource, verb): &Grant) -> bool {
         "persistentvolumeclaims",
         "services",
         "deployments",
+        "poddisruptionbudgets",
         "storageclaims",
         "servicemonitors",
         "podmonitors",

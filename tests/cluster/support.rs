@@ -85,6 +85,7 @@ pub fn api_version(kind: &str) -> &'static str {
     match kind {
         "App" | "StorageClaim" | "Registry" => MOORAGE,
         "Deployment" | "ReplicaSet" => "apps/v1",
+        "PodDisruptionBudget" => "policy/v1",
         "StorageClass" => "storage.k8s.io/v1",
         "ServiceMonitor" | "PodMonitor" => "monitoring.coreos.com/v1",
         _ => "v1",

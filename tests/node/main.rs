@@ -6,6 +6,7 @@
 
 #![allow(clippy::wildcard_imports, reason = "support is the vocabulary of every test here")]
 
+mod containers;
 mod faults;
 mod handover;
 mod install;
@@ -46,6 +47,7 @@ fn cases() -> Vec<(&'static str, Test)> {
             a_release_that_crashes_goes_back_by_itself, a_secret_that_is_missing_is_named_in_the_kubelets_words,
             a_program_that_ends_well_is_told_to_stay, memory_exhausted_is_named, a_failing_readiness_probe_is_named,
             a_liveness_probe_that_kills_is_named_in_the_kubelets_words;
+        containers: what_is_beside_starts_first_and_is_told_apart;
         handover: a_deleted_leader_loses_nothing;
         faults: the_operator_is_killed_amid_a_rollout, kubelet_is_restarted, containerd_is_restarted,
             the_control_plane_is_restarted;

@@ -165,10 +165,3 @@ fn waits_for_image(pod: &Value) -> bool {
     let reason = pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].as_str();
     reason.is_some_and(|reason| IMAGE_REASONS.contains(&reason))
 }
-
-/// The first problem with one of these reasons.
-fn problem(app: &Value, reasons: &[&str]) -> Option<Value> {
-    let problems = app["status"]["problems"].as_array()?;
-    let wanted = |problem: &&Value| problem["reason"].as_str().is_some_and(|reason| reasons.contains(&reason));
-    problems.iter().find(wanted).cloned()
-}

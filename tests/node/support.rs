@@ -72,6 +72,13 @@ pub fn condition(object: &Value, kind: &str) -> Value {
     conditions.into_iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
 }
 
+/// The first of an App's problems with one of these reasons.
+pub fn problem(app: &Value, reasons: &[&str]) -> Option<Value> {
+    let problems = app["status"]["problems"].as_array()?;
+    let wanted = |problem: &&Value| problem["reason"].as_str().is_some_and(|reason| reasons.contains(&reason));
+    problems.iter().find(wanted).cloned()
+}
+
 /// The pods of an App that are not being deleted, by name.
 pub async fn pods(cluster: &NodeCluster, namespace: &str, app: &str) -> Result<Vec<Value>> {
     let selector = format!("--selector=moorage.dev/app={app}");

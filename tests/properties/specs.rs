@@ -258,7 +258,22 @@ pub fn app(wild: bool) -> BoxedStrategy<Value> {
             ("paused", one(json!([wild]))),
     ]);
     let spec = object(vec![("image", image(wild))], fields);
-    resource(ParentKind::App, "web", if wild { spec } else { spec.prop_map(scrapable).boxed() })
+    resource(ParentKind::App, "web", if wild { spec } else { spec.prop_map(scrapable).prop_map(mountable).boxed() })
+}
+
+/// Pods on several nodes can't mount storage of one.
+fn mountable(mut spec: Value) -> Value {
+    let is_shared =
+        |volume: &Value| volume["storage"].is_null() || volume["storage"]["accessModes"].to_string().contains("Many\"");
+    if !spec["volumes"].as_array().into_iter().flatten().all(is_shared) {
+        if spec["replicas"].as_i64() > Some(1) {
+            spec["replicas"] = json!(1);
+        }
+        if spec["rollout"]["strategy"] == "RollingUpdate" {
+            spec["rollout"] = json!({});
+        }
+    }
+    spec
 }
 
 /// How containers are asked, how they end, and what stands beside the App's own.

@@ -1,11 +1,10 @@
 //! The Deployment that runs the App.
 
 use super::pod::pod_template;
-use crate::api::common::AccessMode;
 use crate::api::rollout::{Rollout, RolloutStrategy};
 use crate::app::configuration::configuration;
+use crate::app::sharing::holds_up;
 use crate::app::validate::ValidApp;
-use crate::app::volumes::Source;
 use crate::core::observed::Observed;
 use crate::core::plan::PlanSettings;
 use crate::core::{meta, rollout};
@@ -35,25 +34,12 @@ pub fn deployment(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettin
 }
 
 fn strategy(app: &ValidApp<'_>, declared: &Rollout, observed: &Observed) -> DeploymentStrategy {
-    let derived =
-        if mounts_on_one_node_only(app, observed) { RolloutStrategy::Recreate } else { RolloutStrategy::RollingUpdate };
+    let derived = holds_up(&app.identity.name, app.spec, observed)
+        .map_or(RolloutStrategy::RollingUpdate, |_| RolloutStrategy::Recreate);
     match declared.strategy.unwrap_or(derived) {
         RolloutStrategy::Recreate => rollout::recreate(),
         RolloutStrategy::RollingUpdate => {
             rollout::rolling_update(declared.max_surge.as_ref(), declared.max_unavailable.as_ref())
         }
     }
-}
-
-/// Whether a new pod on another node could not mount a volume that the old one holds. A claim that is no `StorageClaim`
-/// is unknown to the operator and counts as shared: the author knows it and can say `rollout.strategy: Recreate`.
-fn mounts_on_one_node_only(app: &ValidApp<'_>, observed: &Observed) -> bool {
-    app.volumes.iter().any(|volume| match volume.source {
-        Source::Storage(storage) => !storage.access_modes.iter().any(|mode| mode.is_shared()),
-        Source::Claim(name) => observed.claims.get(name).is_some_and(|claim| {
-            let shared = [AccessMode::ReadOnlyMany.as_str(), AccessMode::ReadWriteMany.as_str()];
-            !claim.access_modes.iter().any(|mode| shared.contains(&mode.as_str()))
-        }),
-        Source::Elsewhere => false,
-    })
 }

@@ -2,6 +2,7 @@
 
 pub mod container;
 pub mod deployment;
+pub mod disruption_budget;
 pub mod monitor;
 pub mod pod;
 pub mod service;

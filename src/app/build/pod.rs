@@ -2,9 +2,11 @@
 
 use super::container::{container, init_containers};
 use super::volumes::volumes;
+use crate::api::availability::Spread;
 use crate::app::validate::ValidApp;
 use crate::core::{meta, template};
-use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, TopologySpreadConstraint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// The template of the App's pods, with the hash of the configuration that was last rolled out.
 pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTemplateSpec {
@@ -22,6 +24,23 @@ pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTem
     // Else Kubernetes sets variables named for each Service of the namespace: one called redis would give redis-server the
     // variable REDIS_PORT=tcp://..., which it takes for its own.
     settings.enable_service_links.get_or_insert(false);
+    let spread = app.spec.availability.as_ref().and_then(|availability| availability.spread);
+    settings.topology_spread_constraints.extend(spread.iter().flat_map(|spread| constraints(app, *spread)));
     settings.annotations.extend(configuration.map(|hash| (meta::CONFIG_HASH.to_owned(), hash)));
     template::pod_template(&app.identity, settings, spec)
+}
+
+/// Of each revision by itself, as a new one would else be put where the old one is not. Where there is no room it is done without.
+fn constraints(app: &ValidApp<'_>, spread: Spread) -> impl Iterator<Item = TopologySpreadConstraint> {
+    spread.topology_keys().iter().map(|key| TopologySpreadConstraint {
+        label_selector: Some(LabelSelector {
+            match_labels: Some(meta::selector(&app.identity)),
+            ..LabelSelector::default()
+        }),
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        max_skew: 1,
+        topology_key: (*key).to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        ..TopologySpreadConstraint::default()
+    })
 }

@@ -1,6 +1,7 @@
 //! Volumes of the pod and where the container sees them.
 
 use crate::api::volume::{AppVolume, ClaimTemplate, EphemeralVolume, VolumePlace};
+use crate::app::containers::is_read_only;
 use crate::app::validate::ValidApp;
 use crate::app::volumes::{Target, ValidVolume};
 use crate::core::image::default_pull_policy;
@@ -22,7 +23,7 @@ fn pod_volume(app: &ValidApp<'_>, volume: &ValidVolume<'_>) -> Volume {
         mount_path: _,
         device_path: _,
         sub_path: _,
-        read_only,
+        read_only: _,
         mounts: _,
         storage: _,
         claim: _,
@@ -35,9 +36,11 @@ fn pod_volume(app: &ValidApp<'_>, volume: &ValidVolume<'_>) -> Volume {
         image,
         csi,
     } = volume.declared.clone();
+    // Said of a claim it holds for every place where that is mounted.
+    let reads_only = is_read_only(app.spec, volume.declared);
     let claim = app
         .claim_name(volume)
-        .map(|claim_name| PersistentVolumeClaimVolumeSource { claim_name, read_only: read_only.then_some(true) });
+        .map(|claim_name| PersistentVolumeClaimVolumeSource { claim_name, read_only: reads_only.then_some(true) });
     Volume {
         name,
         persistent_volume_claim: claim,
