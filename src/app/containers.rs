@@ -4,7 +4,7 @@ use super::ports::{Asked, unknown_ports};
 use crate::api::app::AppSpec;
 use crate::api::volume::AppVolume;
 use crate::core::checks::{image, resources};
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use std::collections::BTreeSet;
 
 /// One of them.
@@ -110,13 +110,17 @@ fn unrestarted(it: &Beside<'_>) -> Vec<String> {
     set.map(|(part, _)| format!("{}.{part}: must be unset unless restartPolicy is Always", it.field())).collect()
 }
 
+/// Where containers beside the App's own mount a volume by their own word.
+pub fn mounts_beside<'a>(spec: &'a AppSpec, volume: &'a AppVolume) -> impl Iterator<Item = &'a VolumeMount> {
+    let mounts = beside(spec).flat_map(|it| it.declared.volume_mounts.iter().flatten());
+    mounts.filter(|mount| mount.name == volume.name)
+}
+
 /// Whether a volume is read-only wherever it is mounted.
 pub fn is_read_only(spec: &AppSpec, volume: &AppVolume) -> bool {
-    let mounts = beside(spec).flat_map(|it| it.declared.volume_mounts.iter().flatten());
-    let mut mounts = mounts.filter(|mount| mount.name == volume.name);
     volume.read_only
         && volume.mounts.iter().all(|place| place.read_only)
-        && mounts.all(|mount| mount.read_only == Some(true))
+        && mounts_beside(spec, volume).all(|mount| mount.read_only == Some(true))
 }
 
 /// Only volumes of claims are devices.

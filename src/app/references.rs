@@ -1,6 +1,6 @@
 //! What an App's spec names for its pods to have, and where; and what of it the pods read.
 
-use super::containers::beside;
+use super::containers::{beside, mounts_beside};
 use crate::api::app::{AppSpec, ServiceAccountSettings};
 use crate::api::rollout::{ConfigKind, ConfigReference};
 use crate::api::volume::AppVolume;
@@ -125,9 +125,8 @@ fn of_variables<'a>(field: &str, source: &'a EnvFromSource) -> Vec<Mention<'a>> 
 fn only_path<'a>(spec: &'a AppSpec, volume: &'a AppVolume) -> Option<&'a str> {
     let own = volume.mount_path.as_ref().map(|_| volume.sub_path.as_deref());
     let places = volume.mounts.iter().map(|place| place.sub_path.as_deref());
-    let mounts = beside(spec).flat_map(|it| it.declared.volume_mounts.iter().flatten());
-    let mounts = mounts.filter(|mount| mount.name == volume.name);
-    let mounts = mounts.map(|mount| mount.sub_path.as_deref().filter(|_| mount.sub_path_expr.is_none()));
+    let mounts =
+        mounts_beside(spec, volume).map(|mount| mount.sub_path.as_deref().filter(|_| mount.sub_path_expr.is_none()));
     let paths: BTreeSet<Option<&str>> = own.into_iter().chain(places).chain(mounts).collect();
     paths.first().copied().flatten().filter(|_| paths.len() == 1)
 }

@@ -1,6 +1,7 @@
 //! Which volumes of an App pods on several nodes can't mount at once.
 
 use super::containers::is_read_only;
+use super::volumes::own_claim;
 use crate::api::app::AppSpec;
 use crate::api::volume::AppVolume;
 use crate::core::observed::Observed;
@@ -20,7 +21,7 @@ pub fn unshared<'a>(app: &'a str, spec: &'a AppSpec, observed: &'a Observed) -> 
 
 fn own(app: &str, volume: &AppVolume, observed: &Observed) -> Option<Unshared> {
     let declared = &volume.storage.as_ref()?.access_modes;
-    let name = format!("{app}-{}", volume.name);
+    let name = own_claim(app, volume);
     let known = observed.claims.get(&*name).filter(|_| declared.is_empty());
     let modes = known.into_iter().flat_map(|claim| claim.access_modes.iter().map(String::as_str));
     Unshared::of(ReferenceKind::StorageClaim, &name, declared.iter().map(|mode| mode.as_str()).chain(modes))

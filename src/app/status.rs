@@ -15,7 +15,7 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::status::{ERRORS, Running, of_children, of_doors, of_lacking, of_outcome, of_unfollowed};
 use crate::core::text::list;
-use crate::core::{leaving, meta, revisions, storage};
+use crate::core::{leaving, meta, revisions, sharing, storage};
 use jiff::Timestamp;
 
 /// The status of an App after its plan was carried out.
@@ -38,7 +38,7 @@ pub fn status(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, no
         conditions: merge(old, wanted, identity.generation, now),
         pods: workload.map(|workload| format!("{}/{}", workload.ready, workload.desired)),
         strategy: strategy(plan, &identity.name),
-        strategy_message: derived(app, plan, observed),
+        strategy_message: derived(&identity.name, app, plan, observed),
         replicas: workload.map(|workload| workload.replicas),
         ready_replicas: workload.map(|workload| workload.ready),
         updated_replicas: workload.map(|workload| workload.updated),
@@ -58,18 +58,10 @@ fn strategy(plan: &Plan, name: &str) -> Option<String> {
 }
 
 /// Why pods are replaced by Recreate, though nobody said so.
-fn derived(app: &App, plan: &Plan, observed: &Observed) -> Option<String> {
-    let name = app.identity().name;
+fn derived(name: &str, app: &App, plan: &Plan, observed: &Observed) -> Option<String> {
     let declared = app.spec.rollout.as_ref().and_then(|rollout| rollout.strategy);
-    plan.object(ChildKind::Deployment, &name).filter(|_| declared.is_none())?;
-    holds_up(&name, &app.spec, observed).map(|held| held.why())
-}
-
-/// That more pods are to mount a volume than can, of which only the cluster may know: by what claims are, and by who else scales.
-fn unshareable(app: &App, running: &Running<'_>, observed: &Observed, otherwise: &Summary) -> Option<Summary> {
-    let pods = running.workload.map(|workload| workload.desired).filter(|pods| *pods > 1)?;
-    let held = unshared(&app.identity().name, &app.spec, observed).find(|held| !held.is_granted(observed))?;
-    Some(held.told(pods, otherwise.clone()))
+    plan.object(ChildKind::Deployment, name).filter(|_| declared.is_none())?;
+    holds_up(name, &app.spec, observed).map(|held| held.why())
 }
 
 fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, running: &Running<'_>) -> Summary {
@@ -84,7 +76,8 @@ fn summary(app: &App, plan: &Plan, outcome: &Outcome, observed: &Observed, runni
         (Some(notice), Summary::Ready(_, _)) => notice.clone(),
         (_, summary) => summary,
     };
-    let summary = unshareable(app, running, observed, &summary).unwrap_or(summary);
+    let claims = unshared(running.name, &app.spec, observed);
+    let summary = sharing::summary(claims, running.workload, observed, summary);
     let beside = of_doors(plan, observed).or_else(|| of_lacking(plan)).or_else(|| of_unfollowed(plan));
     match (waits, summary, beside) {
         (Some(waits), _, _) => waits,

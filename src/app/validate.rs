@@ -6,7 +6,7 @@
 use super::containers::containers;
 use super::ports::{ValidMonitoring, monitoring, named_ports, ports};
 use super::references::{readings, unread};
-use super::volumes::{Source, ValidVolume, volumes};
+use super::volumes::{Source, ValidVolume, own_claim, volumes};
 use crate::api::app::{App, AppPort, AppSpec, ServiceType};
 use crate::api::availability::Availability;
 use crate::api::rollout::{Rollout, RolloutStrategy};
@@ -61,7 +61,7 @@ impl ValidApp<'_> {
     /// Name of the claim of a volume, if it has one.
     pub fn claim_name(&self, volume: &ValidVolume<'_>) -> Option<String> {
         match volume.source {
-            Source::Storage(_) => Some(format!("{}-{}", self.identity.name, volume.declared.name)),
+            Source::Storage(_) => Some(own_claim(&self.identity.name, volume.declared)),
             Source::Claim(name) => Some(name.to_owned()),
             Source::Elsewhere => None,
         }

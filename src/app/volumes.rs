@@ -41,6 +41,11 @@ pub enum Target<'a> {
     Elsewhere,
 }
 
+/// Name of the claim of a volume that has storage of the App's own.
+pub fn own_claim(app: &str, volume: &AppVolume) -> String {
+    format!("{app}-{}", volume.name)
+}
+
 /// The volumes that make sense; what is wrong with the others is added to the errors.
 pub fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String>) -> Vec<ValidVolume<'a>> {
     let mut names = BTreeSet::new();
@@ -54,7 +59,7 @@ pub fn volumes<'a>(app: &str, declared: &'a [AppVolume], errors: &mut Vec<String
             (Ok(source), Ok(target)) => {
                 if let Source::Storage(storage) = source {
                     if app.len() + 1 + volume.name.len() > NAME_LIMIT {
-                        errors.push(format!("{field}.name: must be shorter: the claim's name {app}-{} may have at most {NAME_LIMIT} characters", volume.name));
+                        errors.push(format!("{field}.name: must be shorter: the claim's name {} may have at most {NAME_LIMIT} characters", own_claim(app, volume)));
                     }
                     errors.extend(size(&storage.size).map(|error| format!("{field}.storage.{error}")));
                 }

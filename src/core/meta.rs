@@ -1,7 +1,7 @@
 //! Names, labels and ownership that mark an object as ours.
 
 use super::kind::{Identity, ParentKind};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use std::collections::BTreeMap;
 
 /// Field manager of every server-side apply.
@@ -53,6 +53,11 @@ pub const fn parent_label(kind: ParentKind) -> &'static str {
 /// The fixed selector of a parent's pods.
 pub fn selector(parent: &Identity) -> BTreeMap<String, String> {
     BTreeMap::from([(parent_label(parent.kind).to_owned(), parent.name.clone())])
+}
+
+/// The same, as other objects select the pods.
+pub fn label_selector(parent: &Identity) -> LabelSelector {
+    LabelSelector { match_labels: Some(selector(parent)), ..LabelSelector::default() }
 }
 
 /// The labels of every object that belongs to `parent`.

@@ -1,6 +1,7 @@
 //! Volumes that pods on several nodes can't mount at once.
 
 use super::conditions::Summary;
+use super::facts::Workload;
 use super::known::Known;
 use super::observed::Observed;
 use super::reason::Reason;
@@ -48,7 +49,7 @@ impl Unshared {
     }
 
     /// Whether its volume is shared all the same, having more access modes than the claim asks for.
-    pub fn is_granted(&self, observed: &Observed) -> bool {
+    fn is_granted(&self, observed: &Observed) -> bool {
         let volume = || match observed.mountable(&self.name) {
             Known::Known(volume) => is_shared(&volume.granted),
             Known::Absent | Known::Unknown => false,
@@ -69,7 +70,7 @@ impl Unshared {
     }
 
     /// What is told while several pods are to mount it, in place of what only follows from that: pods that run may go on.
-    pub fn told(&self, pods: i32, otherwise: Summary) -> Summary {
+    fn told(&self, pods: i32, otherwise: Summary) -> Summary {
         let (so, mode) = match (self.is_of_one_pod(), self.read_only) {
             (true, _) => ("the others can't start", AccessMode::ReadWriteMany),
             (false, true) => ("those on other nodes can't start", AccessMode::ReadOnlyMany),
@@ -91,6 +92,21 @@ impl Unshared {
             Summary::Stalled(_, _) => false,
         };
         if follows { otherwise.because(Reason::VolumeNotShareable, message) } else { otherwise }
+    }
+}
+
+/// The summary of a workload that mounts these claims: that it has more pods than can mount one of them goes before what only follows from
+/// that. Only the cluster may know it, by what claims are and by who else scales.
+pub fn summary(
+    mut claims: impl Iterator<Item = Unshared>,
+    workload: Option<&Workload>,
+    observed: &Observed,
+    otherwise: Summary,
+) -> Summary {
+    let Some(pods) = workload.map(|workload| workload.desired).filter(|pods| *pods > 1) else { return otherwise };
+    match claims.find(|claim| !claim.is_granted(observed)) {
+        Some(held) => held.told(pods, otherwise),
+        None => otherwise,
     }
 }
 

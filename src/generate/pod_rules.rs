@@ -55,6 +55,21 @@ macro_rules! named_port {
     };
 }
 
+/// CEL: containers of that list mount volumes of the App.
+macro_rules! mounts_what_there_is {
+    ($list:literal) => {
+        rule(
+            APP,
+            "spec",
+            concat!(
+                "!has(self.", $list, ") || self.", $list, ".all(c, (!has(c.volumeMounts) || c.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))) && (!has(c.volumeDevices) || c.volumeDevices.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))))"
+            ),
+            "must mount volumes that spec.volumes has",
+        )
+        .of(concat!(".", $list))
+    };
+}
+
 /// Every one of these rules.
 #[rustfmt::skip]
 pub static POD_RULES: &[Rule] = &[
@@ -132,8 +147,8 @@ pub static POD_RULES: &[Rule] = &[
     rule(APP, "spec", "!has(self.sidecars) || !has(self.initContainers) || self.sidecars.all(c, !self.initContainers.exists(i, i.name == c.name))", "must have other names than spec.initContainers").of(".sidecars"),
     rule(APP, "spec.initContainers[]", "has(self.restartPolicy) || [has(self.lifecycle), has(self.livenessProbe), has(self.readinessProbe), has(self.startupProbe)].all(x, !x)", "must be set to Always for lifecycle, livenessProbe, readinessProbe and startupProbe").of(".restartPolicy"),
     rule(APP, "spec**.volumeMounts[]", "!has(self.subPath) || !has(self.subPathExpr)", "must be unset beside subPathExpr").of(".subPath"),
-    rule(APP, "spec", "!has(self.initContainers) || self.initContainers.all(c, (!has(c.volumeMounts) || c.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))) && (!has(c.volumeDevices) || c.volumeDevices.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))))", "must mount volumes that spec.volumes has").of(".initContainers"),
-    rule(APP, "spec", "!has(self.sidecars) || self.sidecars.all(c, (!has(c.volumeMounts) || c.volumeMounts.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))) && (!has(c.volumeDevices) || c.volumeDevices.all(m, has(self.volumes) && self.volumes.exists(v, v.name == m.name))))", "must mount volumes that spec.volumes has").of(".sidecars"),
+    mounts_what_there_is!("initContainers"),
+    mounts_what_there_is!("sidecars"),
     rule(APP, "spec", "!has(self.volumes) || self.volumes.all(v, has(v.mountPath) || has(v.devicePath) || has(v.mounts) && size(v.mounts) > 0 || has(self.initContainers) && self.initContainers.exists(c, has(c.volumeMounts) && c.volumeMounts.exists(m, m.name == v.name) || has(c.volumeDevices) && c.volumeDevices.exists(m, m.name == v.name)) || has(self.sidecars) && self.sidecars.exists(c, has(c.volumeMounts) && c.volumeMounts.exists(m, m.name == v.name) || has(c.volumeDevices) && c.volumeDevices.exists(m, m.name == v.name)))", "must each have a mountPath or mounts, or be mounted by a container beside the App's own").of(".volumes"),
     rule(APP, "", "!has(self.spec.volumes) || self.spec.volumes.all(v, !has(v.mounts) || v.mounts.all(m, !has(m.container) || m.container == self.metadata.name || has(self.spec.sidecars) && self.spec.sidecars.exists(c, c.name == m.container) || has(self.spec.initContainers) && self.spec.initContainers.exists(c, c.name == m.container)))", "must have mounts whose container is one of the App's").of(".spec.volumes"),
 

@@ -14,7 +14,7 @@ use crate::core::plan::{Outcome, Plan};
 use crate::core::reason::Reason;
 use crate::core::sharing::Unshared;
 use crate::core::status::{Running, of_children, of_outcome};
-use crate::core::{leaving, storage};
+use crate::core::{leaving, sharing, storage};
 use jiff::Timestamp;
 
 /// The status of a Registry after its plan was carried out.
@@ -48,22 +48,9 @@ fn summary(registry: &Registry, plan: &Plan, outcome: &Outcome, observed: &Obser
         .or_else(|| of_children(plan, observed))
         .or_else(|| secret_missing(registry, plan, outcome, running))
         .unwrap_or_else(|| {
-            let summary = running.summary();
-            unshareable(registry, observed, running, &summary).unwrap_or(summary)
+            let claim = registry.spec.storage.claim.iter().filter_map(|claim| Unshared::known(&claim.name, observed));
+            sharing::summary(claim, running.workload, observed, running.summary())
         })
-}
-
-/// That several pods are to mount a claim which is no `StorageClaim`, and can't.
-fn unshareable(
-    registry: &Registry,
-    observed: &Observed,
-    running: &Running<'_>,
-    otherwise: &Summary,
-) -> Option<Summary> {
-    let pods = running.workload.map(|workload| workload.desired).filter(|pods| *pods > 1)?;
-    let claim = registry.spec.storage.claim.as_ref()?;
-    let held = Unshared::known(&claim.name, observed).filter(|held| !held.is_granted(observed))?;
-    Some(held.told(pods, otherwise.clone()))
 }
 
 /// Several pods without a shared secret refuse to go on with each other's uploads, so pushes fail now and then. Pods read

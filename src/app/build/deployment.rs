@@ -9,7 +9,7 @@ use crate::core::observed::Observed;
 use crate::core::plan::PlanSettings;
 use crate::core::{meta, rollout};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// The Deployment of the App's name. Unset `replicas` is not owned, so a user's own autoscaler is left alone.
@@ -21,7 +21,7 @@ pub fn deployment(app: &ValidApp<'_>, observed: &Observed, settings: &PlanSettin
         metadata: ObjectMeta { annotations: remembered, ..meta::owned(&app.identity, &app.identity.name) },
         spec: Some(DeploymentSpec {
             replicas: app.spec.replicas,
-            selector: LabelSelector { match_labels: Some(meta::selector(&app.identity)), ..LabelSelector::default() },
+            selector: meta::label_selector(&app.identity),
             template: pod_template(app, configuration.rolled),
             strategy: Some(strategy(app, &declared, observed)),
             min_ready_seconds: declared.min_ready_seconds,

@@ -3,7 +3,6 @@
 use crate::app::validate::ValidApp;
 use crate::core::meta;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// The budget of the App's name, if the author asks for one and there may be several pods: that of one pod could only keep its node from
@@ -17,10 +16,7 @@ pub fn disruption_budget(app: &ValidApp<'_>) -> Option<PodDisruptionBudget> {
         spec: Some(PodDisruptionBudgetSpec {
             min_available: declared.min_available,
             max_unavailable: declared.max_unavailable.or(default),
-            selector: Some(LabelSelector {
-                match_labels: Some(meta::selector(&app.identity)),
-                ..LabelSelector::default()
-            }),
+            selector: Some(meta::label_selector(&app.identity)),
             // Else a pod that never becomes ready keeps its node from being drained.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
         }),

@@ -64,7 +64,7 @@ pub fn monitor(app: &ValidApp<'_>, monitoring: &ValidMonitoring<'_>, version: &s
         MonitorKind::ServiceMonitor => (Some([endpoint]), None),
         MonitorKind::PodMonitor => (None, Some([endpoint])),
     };
-    let selector = LabelSelector { match_labels: Some(meta::selector(&app.identity)), ..LabelSelector::default() };
+    let selector = meta::label_selector(&app.identity);
     Monitor {
         api_version: format!("{GROUP}/{version}"),
         kind: monitoring.child().as_str(),

@@ -6,7 +6,6 @@ use crate::api::availability::Spread;
 use crate::app::validate::ValidApp;
 use crate::core::{meta, template};
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, TopologySpreadConstraint};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 /// The template of the App's pods, with the hash of the configuration that was last rolled out.
 pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTemplateSpec {
@@ -33,10 +32,7 @@ pub fn pod_template(app: &ValidApp<'_>, configuration: Option<String>) -> PodTem
 /// Of each revision by itself, as a new one would else be put where the old one is not. Where there is no room it is done without.
 fn constraints(app: &ValidApp<'_>, spread: Spread) -> impl Iterator<Item = TopologySpreadConstraint> {
     spread.topology_keys().iter().map(|key| TopologySpreadConstraint {
-        label_selector: Some(LabelSelector {
-            match_labels: Some(meta::selector(&app.identity)),
-            ..LabelSelector::default()
-        }),
+        label_selector: Some(meta::label_selector(&app.identity)),
         match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
         max_skew: 1,
         topology_key: (*key).to_owned(),

@@ -7,7 +7,7 @@ use crate::core::{hash, meta, rollout};
 use crate::registry::validate::ValidRegistry;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 /// The Deployment of the Registry's name.
@@ -33,10 +33,7 @@ pub fn deployment(
         },
         spec: Some(DeploymentSpec {
             replicas,
-            selector: LabelSelector {
-                match_labels: Some(meta::selector(&registry.identity)),
-                ..LabelSelector::default()
-            },
+            selector: meta::label_selector(&registry.identity),
             template,
             strategy: Some(strategy),
             ..DeploymentSpec::default()
